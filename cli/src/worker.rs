@@ -62,8 +62,14 @@ async fn drive(
     frame.log.register(&mut registry);
     reloads.register(&mut registry);
     let admin = config.worker.admin;
-    let _admin = Admin::start("worker.admin", admin, status.clone(), registry, supervisor)
-        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let _admin = Admin::start(
+        ("worker.admin", admin),
+        status.clone(),
+        registry,
+        None,
+        supervisor,
+    )
+    .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     component.set(Phase::Starting("connecting to the bus".into()));
     let scope = supervisor.scope("worker");
     let watched = (&component, &scope);

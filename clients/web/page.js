@@ -10,7 +10,7 @@ const LOG_LINES = 100;
 const WHY_CLOSED = {
   1000: "You have left",
   4001: "The server does not accept the token",
-  4003: "The token does not allow this",
+  4003: "The token does not allow this, or was revoked",
   4009: "You joined from another tab or device, which replaced this one",
 };
 

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Forbidden,
     /// The token is missing or invalid.
     Unauthenticated,
+    /// The token, all tokens of the player, or their use for this room were revoked.
+    Revoked,
     /// The game takes no more players.
     RoomFull,
     /// The room's state outgrew its limit.
@@ -68,7 +70,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, each at its index.
-    pub const ALL: [ErrorKind; 30] = [
+    pub const ALL: [ErrorKind; 31] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownType,
@@ -77,6 +79,7 @@ impl ErrorKind {
         Self::NoSuchGame,
         Self::Forbidden,
         Self::Unauthenticated,
+        Self::Revoked,
         Self::RoomFull,
         Self::RoomTooBig,
         Self::RoomUnavailable,
@@ -112,6 +115,7 @@ impl ErrorKind {
             Self::NoSuchGame => "no_such_game",
             Self::Forbidden => "forbidden",
             Self::Unauthenticated => "unauthenticated",
+            Self::Revoked => "revoked",
             Self::RoomFull => "room_full",
             Self::RoomTooBig => "room_too_big",
             Self::RoomUnavailable => "room_unavailable",
@@ -148,7 +152,7 @@ impl ErrorKind {
             Self::GoingAway => 1012,
             Self::Overloaded => 1013,
             Self::Unauthenticated => 4001,
-            Self::Forbidden => 4003,
+            Self::Forbidden | Self::Revoked => 4003,
             Self::TooSlow | Self::Timeout => 4008,
             Self::Replaced => 4009,
             Self::RateLimited => 4029,

@@ -3,11 +3,12 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::admin::{Admin, Component, Phase, Status};
+use grandstand_common::process::admin::{Admin, ApiAccess, Component, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::reload::Reloads;
@@ -15,6 +16,7 @@ use grandstand_common::process::telemetry::Log;
 use grandstand_common::process::{self as program, Frame, ProcessArgs};
 use grandstand_common::supervisor::{PartEnded, Supervisor};
 
+use crate::process::api::EdgeApi;
 use crate::process::config::EdgeConfig;
 use crate::process::upgrade::{Offer, Sockets, Takeover, UpgradeError};
 use crate::process::{self, BusSource, Edge, EdgeError, EdgeOptions};
@@ -78,9 +80,10 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
     let status = Status::new();
     let component = status.component("edge");
     status.answer_within(config.answer_within());
+    let api = EdgeApi::new(frame.log.clone());
     let signals = &mut frame.signals;
     let started = tokio::select! {
-        started = start(&config, (status.clone(), &component), (&frame.log, &reloads), &frame.supervisor) => started,
+        started = start(&config, (status.clone(), &component), (&frame.log, &reloads, &api), &frame.supervisor) => started,
         signal = signals.next() => {
             tracing::info!(signal, "ending before the start is complete");
             frame.supervisor.stand_down();
@@ -99,7 +102,7 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
         loop {
             let reload = tokio::select! {
                 ended = frame.failures.first() => break Event::Failed(ended),
-                signal = frame.signals.next() => break Event::Signal(signal),
+                signal = api.ending_wanted(&mut frame.signals) => break Event::Signal(signal),
                 () = &mut taken => break Event::Replaced,
                 reload = reloads.next() => reload,
             };
@@ -151,7 +154,7 @@ enum Event {
 async fn start(
     config: &EdgeConfig,
     (status, component): (Status, &Component),
-    (log, reloads): (&Log, &Reloads<EdgeConfig>),
+    (log, reloads, api): (&Log, &Reloads<EdgeConfig>, &Arc<EdgeApi>),
     supervisor: &Supervisor,
 ) -> Result<Running, Failure> {
     let mut registry = registry(Build {
@@ -166,13 +169,18 @@ async fn start(
             .map_err(|e| Failure::new(Exit::Config, e.to_string()))?,
         pages: Pages::new(),
         echo: false,
+        api: Some(Arc::clone(api)),
         supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
     let (takeover, mut sockets) = inherited(config).await.map_err(failed)?;
     let listener = admin_listener(config, &mut sockets)?;
     let copy = listener.try_clone();
-    let answer = || Admin::start_at(listener, status, registry, supervisor).map_err(internal);
+    let access = ApiAccess::new(Arc::clone(api), &config.edge.admin_token);
+    let answer = || {
+        let started = Admin::start_at(listener, status, registry, Some(access), supervisor);
+        started.map_err(internal)
+    };
     let starting = process::start(config, options, &mut sockets, component, &metrics);
     let (admin, mut edge) = match takeover {
         None => {

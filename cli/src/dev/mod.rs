@@ -11,13 +11,15 @@ mod settings;
 mod worker;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, Role};
 use grandstand_common::exit::{self, Exit, Failure};
-use grandstand_common::process::admin::{Admin, Phase, Status};
+use grandstand_common::process::admin::{Admin, ApiAccess, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{Frame, frame};
+use grandstand_edge::process::api::EdgeApi;
 use grandstand_edge::process::upgrade::Sockets;
 use grandstand_edge::process::{self as edge, BusSource, EdgeError, EdgeOptions};
 use grandstand_edge::shard::admission::AdmissionPolicy;
@@ -82,6 +84,7 @@ async fn drive(
         }
     };
     worker.metrics.register(&mut registry);
+    let api = EdgeApi::new(frame.log.clone());
     let options = EdgeOptions {
         bus: bus.clone(),
         admission: AdmissionPolicy {
@@ -91,6 +94,7 @@ async fn drive(
         },
         pages: pages::pages(),
         echo: args.echo,
+        api: Some(Arc::clone(&api)),
         supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
@@ -104,7 +108,9 @@ async fn drive(
     )
     .await
     .map_err(|error| edge_failure(&error))?;
-    let admin = Admin::start("--admin", args.admin, status, registry, supervisor)
+    let access = ApiAccess::new(Arc::clone(&api), &settings.edge.edge.admin_token);
+    let admin = ("--admin", args.admin);
+    let admin = Admin::start(admin, status, registry, Some(access), supervisor)
         .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
     let names = games.names().collect();
     let used = bus.clone();
@@ -128,7 +134,7 @@ async fn drive(
         failure = store_failed(&used) => Some(failure),
         ended = frame.failures.first() => Some(ended.into()),
         ended = worker.ended() => Some(ended),
-        signal = frame.signals.next() => {
+        signal = api.ending_wanted(&mut frame.signals) => {
             tracing::info!(signal, "ending");
             None
         }

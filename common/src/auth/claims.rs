@@ -17,6 +17,10 @@ use crate::envelope::Role;
 pub struct Claims {
     sub: PlayerId,
     exp: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
     rooms: BTreeMap<String, serde_json::Value>,
 }
 
@@ -26,8 +30,18 @@ impl Claims {
         Self {
             sub: player,
             exp: expires_s,
+            iat: None,
+            jti: None,
             rooms: BTreeMap::new(),
         }
+    }
+
+    /// Says when the token is issued (Unix seconds), and names it, so that it can be revoked alone.
+    #[must_use]
+    pub fn issued(mut self, issued_s: u64, id: &str) -> Self {
+        self.iat = Some(issued_s);
+        self.jti = Some(id.to_owned());
+        self
     }
 
     /// Allows `role` in a room, or in all rooms with a prefix (`memory-*`). The game gets `options`.

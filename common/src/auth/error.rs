@@ -56,6 +56,9 @@ pub enum AuthError {
         /// The fault of the entry.
         why: RuleError,
     },
+    /// The token, or all tokens of the player, are revoked.
+    #[error("the token was revoked")]
+    Revoked,
     /// The renewal is for another player.
     #[error("the token is another player's")]
     OtherPlayer,
@@ -66,6 +69,7 @@ impl AuthError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::OtherPlayer => ErrorKind::Forbidden,
+            Self::Revoked => ErrorKind::Revoked,
             _ => ErrorKind::Unauthenticated,
         }
     }

@@ -7,6 +7,7 @@ use grandstand_types::id::{PlayerId, RoomId};
 
 use crate::auth::error::AuthError;
 use crate::auth::rules::Rules;
+use crate::auth::token_hash::token_hash;
 use crate::envelope::Role;
 
 /// Permissions of a verified token, or of a client without one.
@@ -14,6 +15,10 @@ use crate::envelope::Role;
 pub struct Grants {
     player: Option<PlayerId>,
     expires_ms: Option<u64>,
+    /// The token's `iat`; 0 if it has none.
+    issued_s: u64,
+    /// A hash of the token's `jti`; 0 if it has none.
+    token: u64,
     rooms: Rules,
 }
 
@@ -22,8 +27,17 @@ impl Grants {
         Self {
             player: Some(player),
             expires_ms: Some(expires_ms),
+            issued_s: 0,
+            token: 0,
             rooms,
         }
+    }
+
+    /// The same grants, of the token with this `jti` and `iat`.
+    pub(super) fn of_token(mut self, id: Option<&str>, issued_s: Option<u64>) -> Self {
+        self.token = id.map_or(0, token_hash);
+        self.issued_s = issued_s.unwrap_or(0);
+        self
     }
 
     /// Grants everything forever, without a token. Only for `grandstand dev`, which trusts `?user=`.
@@ -31,6 +45,8 @@ impl Grants {
         Self {
             player: Some(player),
             expires_ms: None,
+            issued_s: 0,
+            token: 0,
             rooms: Rules::everything(Role::Player),
         }
     }
@@ -40,6 +56,8 @@ impl Grants {
         Self {
             player: None,
             expires_ms: None,
+            issued_s: 0,
+            token: 0,
             rooms: Rules::everything(Role::Spectator),
         }
     }
@@ -52,6 +70,16 @@ impl Grants {
     /// When the grants expire, in Unix milliseconds, before any leeway; `None` for never.
     pub fn expires_ms(&self) -> Option<u64> {
         self.expires_ms
+    }
+
+    /// When the token was issued (`iat`, Unix seconds), if it says so.
+    pub(super) fn issued_s(&self) -> Option<u64> {
+        (self.issued_s > 0).then_some(self.issued_s)
+    }
+
+    /// The hash of the token's id, if it has one.
+    pub(super) fn token(&self) -> Option<u64> {
+        (self.token > 0).then_some(self.token)
     }
 
     /// The highest role in a room, and the token's options for the game (one JSON value as text). `None` means

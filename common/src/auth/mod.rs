@@ -9,7 +9,11 @@ mod rules;
 
 mod player;
 
+mod token_hash;
+
 mod grants;
+
+mod revocations;
 
 mod keys;
 
@@ -38,4 +42,5 @@ pub use self::jwks_source::{JwksSource, ReadError, SourceError};
 pub use self::key_set::{KeySet, KeySetMetrics, Reads};
 pub use self::keys::Key;
 pub use self::player::player_name;
+pub use self::revocations::{MAX_REVOCATIONS, MAX_TOKEN_ID_BYTES, Revocation, Revocations, Target};
 pub use self::verifier::{Expected, Verifier};

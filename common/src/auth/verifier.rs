@@ -18,6 +18,7 @@ use crate::auth::error::AuthError;
 use crate::auth::grants::Grants;
 use crate::auth::keys::Key;
 use crate::auth::player::player_name;
+use crate::auth::revocations::Revocations;
 use crate::auth::rules::Rules;
 
 /// The algorithms of the keys that a key set may have.
@@ -48,6 +49,7 @@ pub struct Verifier(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     trust: RwLock<Arc<Trust>>,
+    revocations: Revocations,
     /// Notified when a token has a key that is not known, but may be in the key set by now.
     missed: Notify,
 }
@@ -108,7 +110,16 @@ impl Verifier {
         if matches!(opened, Err(AuthError::UnknownKey)) {
             self.0.missed.notify_one();
         }
-        trust.grants(&opened?, now_ms)
+        let grants = trust.grants(&opened?, now_ms)?;
+        match self.0.revocations.has(&grants, now_ms) {
+            true => Err(AuthError::Revoked),
+            false => Ok(grants),
+        }
+    }
+
+    /// The revoked players, tokens and rooms.
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
     }
 
     /// The rights of a client without a token; `None` if it needs one.
@@ -249,7 +260,10 @@ impl Trust {
             expected: "a player's name of at most 128 bytes, without control and format characters",
         })?;
         let rooms = Rules::parse(claims.rooms.as_deref())?;
-        Ok(Grants::new(player, expires_ms, rooms))
+        // Tokens without these claims are revoked by player only; junk in them says nothing.
+        let id = text(claims.jti.as_deref());
+        let issued_s = millis(claims.iat.as_ref()).map(|ms| ms / 1000);
+        Ok(Grants::new(player, expires_ms, rooms).of_token(id.as_deref(), issued_s))
     }
 }
 
@@ -299,6 +313,8 @@ struct RawClaims {
     sub: Option<Box<RawValue>>,
     exp: Option<Box<RawValue>>,
     nbf: Option<Box<RawValue>>,
+    iat: Option<Box<RawValue>>,
+    jti: Option<Box<RawValue>>,
     rooms: Option<Box<RawValue>>,
 }
 

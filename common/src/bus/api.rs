@@ -14,7 +14,7 @@ use crate::bus::error::{BusError, PublishError, PutError, RequestError};
 use crate::bus::key_filter::KeyFilter;
 use crate::bus::nats::Nats;
 use crate::bus::nats_errors::NatsErrors;
-use crate::bus::options::BusOptions;
+use crate::bus::options::{BusOptions, whole_seconds};
 use crate::bus::reader::{KvReader, LogReader, Source};
 use crate::bus::receipt::{PutReceipt, Receipt};
 use crate::bus::second_connection::SecondConnection;
@@ -335,6 +335,24 @@ impl Bus {
         either!(self, bus => bus.start_put_if(bucket, key, value, expected).await)
     }
 
+    /// Writes like [`put_if`](Self::put_if) a value that is removed after `ttl` (rounded up to whole seconds). A watcher is not
+    /// told of the removal.
+    ///
+    /// # Errors
+    /// See [`PutError`]. After [`PutError::Unknown`] the value may have been written.
+    pub async fn put_expiring(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        (value, ttl): (Bytes, Duration),
+        expected: u64,
+    ) -> Result<u64, PutError> {
+        subject_check::key(key)?;
+        BusStats::count(&self.stats().puts);
+        let value = (value, whole_seconds(ttl));
+        either!(self, bus => bus.start_put_expiring(bucket, key, value, expected).await)?.await
+    }
+
     /// Deletes a key that still has revision `expected`: writes a marker, which expires after `ttl` (rounded up to
     /// whole seconds), and returns the marker's revision.
     ///
@@ -349,8 +367,8 @@ impl Bus {
     ) -> Result<u64, PutError> {
         subject_check::key(key)?;
         BusStats::count(&self.stats().puts);
-        let ttl_s = (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1);
-        either!(self, bus => bus.start_delete_if(bucket, key, expected, ttl_s).await)?.await
+        let ttl = whole_seconds(ttl);
+        either!(self, bus => bus.start_delete_if(bucket, key, expected, ttl).await)?.await
     }
 
     /// Reads the keys with `prefix`: their current values and markers, then changes. An empty prefix means all keys;

@@ -159,6 +159,7 @@ pub(crate) fn bucket_name(layout: &Layout, bucket: Bucket) -> String {
         Bucket::Leases => "leases".to_owned(),
         Bucket::Quarantine => "quarantine".to_owned(),
         Bucket::Cluster => "cluster".to_owned(),
+        Bucket::Revocations => "revocations".to_owned(),
     }
 }
 
@@ -172,6 +173,13 @@ pub(crate) fn buckets(layout: &Layout) -> Vec<Bucket> {
         Bucket::Leases,
         Bucket::Quarantine,
         Bucket::Cluster,
+        // Folders of older programs lack it, so it is the last one.
+        Bucket::Revocations,
     ]);
     all
+}
+
+/// A time to live in whole seconds, at least one, as NATS counts it.
+pub(crate) fn whole_seconds(ttl: Duration) -> u64 {
+    (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).max(1)
 }

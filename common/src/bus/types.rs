@@ -53,6 +53,8 @@ pub enum Bucket {
     Quarantine,
     /// [`ClusterRecord`](crate::record::ClusterRecord) under `settings`.
     Cluster,
+    /// [`Revocation`](crate::auth::Revocation) by [`Target::key`](crate::auth::Target::key); each is removed when it ends.
+    Revocations,
 }
 
 /// A key's state in a bucket.

@@ -10,6 +10,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+// Held to read or replace the filter's text.
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 use tracing::Subscriber;
@@ -92,6 +94,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Log {
     writer: LossyWriter,
     replace: ReplaceFilter,
+    filter: Arc<Mutex<String>>,
 }
 
 /// Replaces the filter of a subscriber, whose type has no name.
@@ -139,13 +142,21 @@ impl Log {
         self.writer.finish(FLUSH_TIMEOUT);
     }
 
-    /// Replaces the filter.
+    /// The filter in use.
+    pub fn filter(&self) -> String {
+        self.filter.lock().clone()
+    }
+
+    /// Replaces the filter; an empty one means [`DEFAULT_FILTER`].
     ///
     /// # Errors
     /// If it is invalid.
     pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
-        let replaced = (self.replace)(env_filter(filter)?);
-        replaced.map_err(|_| TelemetryError::Gone)
+        let parsed = env_filter(filter)?;
+        let mut current = self.filter.lock();
+        (self.replace)(parsed).map_err(|_| TelemetryError::Gone)?;
+        named_filter(filter).clone_into(&mut current);
+        Ok(())
     }
 }
 
@@ -164,7 +175,12 @@ pub fn init(
     let (subscriber, replace) = subscriber(format, env_filter, move || for_lines.clone());
     subscriber.try_init().map_err(|_| TelemetryError::Twice)?;
     std::panic::set_hook(Box::new(log_panic));
-    Ok(Log { writer, replace })
+    let filter = Arc::new(Mutex::new(named_filter(filter).to_owned()));
+    Ok(Log {
+        writer,
+        replace,
+        filter,
+    })
 }
 
 /// Logs a panic. `RUST_BACKTRACE` adds the backtrace, as it does to the default hook's message.
@@ -192,11 +208,15 @@ pub fn check_filter(filter: &str) -> Result<(), TelemetryError> {
     env_filter(filter).map(drop)
 }
 
-fn env_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
-    let filter = match filter.trim() {
+fn named_filter(filter: &str) -> &str {
+    match filter.trim() {
         "" => DEFAULT_FILTER,
         filter => filter,
-    };
+    }
+}
+
+fn env_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    let filter = named_filter(filter);
     EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter {
         filter: filter.to_owned(),
         source,
@@ -235,8 +255,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use parking_lot::Mutex;
-
     use super::*;
 
     #[derive(Clone, Default)]

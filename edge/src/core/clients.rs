@@ -10,7 +10,7 @@ mod renewal;
 
 use std::time::{Duration, Instant};
 
-use grandstand_common::auth::{Grants, GrantsCache, Verifier};
+use grandstand_common::auth::{Grants, GrantsCache, Revocations, Verifier};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::Encoding;
 use grandstand_common::error::ErrorKind;
@@ -184,6 +184,21 @@ impl Clients {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnKey, &Client)> {
         let keys = (0..self.clients.slots()).filter_map(|slot| self.clients.key_at(slot));
         keys.filter_map(|conn| Some((conn, self.clients.get(conn)?)))
+    }
+
+    /// The number of slots, also of clients that are gone.
+    pub(crate) fn slots(&self) -> usize {
+        self.clients.slots()
+    }
+
+    /// The client in a slot.
+    pub(crate) fn key_at(&self, slot: usize) -> Option<ConnKey> {
+        self.clients.key_at(slot)
+    }
+
+    /// The revoked players, tokens and rooms.
+    pub(crate) fn revocations(&self) -> Option<&Revocations> {
+        self.verifier.as_ref().map(Verifier::revocations)
     }
 
     /// The number of clients.

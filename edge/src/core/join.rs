@@ -43,6 +43,10 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
             return refuse(hub, effects, to, &join.room, refusal);
         }
     };
+    if hub.is_room_revoked(to.conn, &join.room, now.unix_ms) {
+        let refusal = (ErrorKind::Revoked, "this token was revoked for this room");
+        return refuse(hub, effects, to, &join.room, refusal);
+    }
     let request = Box::new(JoinRequest {
         id: to.id,
         since: join.since.zip(join.epoch.clone()),
@@ -212,7 +216,8 @@ pub(super) fn on_leave(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, room: 
     let Some(key) = joined_room(hub, effects, to, room, None) else {
         return;
     };
-    remove(hub, effects, to, key, "left", now);
+    let end = ("left", Body::Left(Empty {}));
+    remove(hub, effects, to, key, end, now);
 }
 
 /// Appends the last entry (`Left` or `Lost`) of a player's session.
@@ -259,17 +264,30 @@ pub(super) fn take_away(
     key: RoomKey,
     now: Now,
 ) {
-    let code = ErrorKind::Forbidden.code();
-    remove(hub, effects, ReplyTo { conn, id: None }, key, code, now);
+    let end = (ErrorKind::Forbidden.code(), Body::Left(Empty {}));
+    remove(hub, effects, ReplyTo { conn, id: None }, key, end, now);
 }
 
-/// Takes a client out of a room, and sends it `left` with this code.
-fn remove(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, key: RoomKey, code: &str, now: Now) {
+/// Takes a client out of a room for which its token was revoked. The room sees a player as `Lost`.
+pub(super) fn revoke(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, key: RoomKey, now: Now) {
+    let end = (ErrorKind::Revoked.code(), Body::Lost(Empty {}));
+    remove(hub, effects, ReplyTo { conn, id: None }, key, end, now);
+}
+
+/// Takes a client out of a room, and sends it `left` with this code. A player's session ends with this entry.
+fn remove(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    to: ReplyTo,
+    key: RoomKey,
+    (code, last): (&str, Body),
+    now: Now,
+) {
     let Some(membership) = dismiss(hub, effects, to.conn, key, now) else {
         return;
     };
     if membership.lane == LaneId::Players {
-        end_session(hub, effects, &membership, Body::Left(Empty {}), now);
+        end_session(hub, effects, &membership, last, now);
     }
     let Some(room) = hub.rooms.get(key) else {
         return;

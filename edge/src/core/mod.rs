@@ -4,11 +4,15 @@
 //! [`Core`] calls a handler for each event. Handlers are functions over `state` and `effects`. The machines of `state`
 //! own the core's data; `effects` collects the outputs of an event. Only `flush` writes to clients.
 
+mod timers;
+
 mod ingress;
 
 mod egress;
 
 mod delivery;
+
+mod revoked;
 
 mod crowd;
 
@@ -27,6 +31,8 @@ mod reply;
 mod flush;
 
 mod interest;
+
+mod listing;
 
 mod state;
 
@@ -69,7 +75,7 @@ use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 use crate::conn::transport::Transport;
-use effects::{Effects, Timer};
+use effects::Effects;
 use state::State;
 
 /// The most bytes of an entry of the log besides the data of a client's message.
@@ -84,6 +90,7 @@ pub use config::CoreConfig;
 pub use counts::Counts;
 pub use ids::RoomKey;
 pub use limits::CoreLimits;
+pub use listing::{Bounds, ListedClient, ListedRoom, Lists, Part};
 pub use rooms::RoomConfig;
 pub use rooms::chain::ChainConfig;
 pub use rooms::delay::DeliveryPolicy;
@@ -122,8 +129,8 @@ impl Core {
         now: Now,
         transport: &mut impl Transport,
     ) {
-        let (state, effects) = (&mut self.state, &mut self.effects);
-        ingress::on_open(state, effects, (conn, format), grants, now);
+        let state = &mut self.state;
+        ingress::on_open(state, &mut self.effects, (conn, format), grants, now);
         self.finish(now, transport);
     }
 
@@ -253,36 +260,28 @@ impl Core {
         self.tell_owners(now);
     }
 
+    /// Ends what clients have by revoked tokens. Looks at `limit` slots from `slot` on, and returns the next one; call it again
+    /// until `None`, and let other tasks run before.
+    pub fn handle_revocations(
+        &mut self,
+        (slot, limit): (usize, usize),
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Option<usize> {
+        let hub = &mut self.state.hub;
+        let next = revoked::end(hub, &mut self.effects, (slot, limit), now);
+        self.finish(now, transport);
+        next
+    }
+
     /// Handles up to 16 timers that have expired, and calls [`handle_releases`](Self::handle_releases). Call it again while
     /// [`poll_timeout`](Self::poll_timeout) has passed, and let other tasks run before.
     pub fn handle_timeout(&mut self, now: Now, transport: &mut impl Transport) {
-        let (state, effects) = (&mut self.state, &mut self.effects);
-        for _ in 0..TIMERS {
-            let Some(timer) = effects.poll_expired(now.at) else {
-                break;
-            };
-            let hub = &mut state.hub;
-            match timer {
-                Timer::Chain(room, session) => {
-                    egress::on_chain_timer(state, effects, (room, session), now);
-                }
-                Timer::Partition(partition) => state.owners.on_partition_timer(partition, now),
-                Timer::Spectators => state.owners.on_spectators_timer(),
-                Timer::Linger(room) => linger::on_timer(hub, effects, room, now),
-                Timer::Links => egress::on_links_timer(state, effects),
-                Timer::Join(conn, room) => unanswered::on_timer(hub, effects, (conn, room), now),
-                Timer::Token(conn) => ingress::on_token_timer(hub, effects, conn, now),
-                Timer::Health => {
-                    state.health.on_timer();
-                    egress::notify_health(state, effects, now);
-                }
-            }
-        }
+        timers::handle_expired(&mut self.state, &mut self.effects, TIMERS, now);
         self.handle_releases(now, transport);
     }
 
-    /// Sends the members of up to 16 delayed lanes the events that are due. Call it again while
-    /// [`next_release`](Self::next_release) has passed.
+    /// Sends the members of up to 16 delayed lanes what is due. Call it again while [`next_release`](Self::next_release) has passed.
     pub fn handle_releases(&mut self, now: Now, transport: &mut impl Transport) {
         delivery::release_due(&mut self.state.hub, &mut self.effects, TIMERS, now);
         self.finish(now, transport);
@@ -318,8 +317,7 @@ impl Core {
     /// Performs the actions for single clients, and writes to up to `budget` members of lanes. Returns whether frames are
     /// left. The caller lets other tasks run, and reads the clock, before it calls again.
     pub fn flush(&mut self, budget: usize, transport: &mut impl Transport) -> bool {
-        let (hub, effects) = (&mut self.state.hub, &mut self.effects);
-        flush::flush(hub, effects, budget, transport)
+        flush::flush(&mut self.state.hub, &mut self.effects, budget, transport)
     }
 
     /// Whether [`flush`](Self::flush) has actions or frames to send.
@@ -382,6 +380,11 @@ impl Core {
     /// The numbers of known rooms and of open connections.
     pub fn sizes(&self) -> (usize, usize) {
         (self.state.hub.rooms.len(), self.state.hub.clients.len())
+    }
+
+    /// The lists of clients and rooms, for operators.
+    pub fn lists(&self) -> Lists<'_> {
+        Lists::new(&self.state.hub, &self.state.edge)
     }
 
     /// Ends an event: tells owners about its changes, then performs its actions.

@@ -2,7 +2,7 @@
 
 use grandstand_common::auth::Verifier;
 use grandstand_common::clock::Now;
-use grandstand_common::id::EdgeId;
+use grandstand_common::id::{EdgeId, RoomId};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -12,6 +12,7 @@ use super::config::CoreConfig;
 use super::health::BusHealth;
 use super::owners::Owners;
 use super::rooms::Rooms;
+use crate::conn::key::ConnKey;
 
 /// All machines of a core, and the configuration and random numbers that its handlers share.
 #[derive(Debug)]
@@ -32,6 +33,22 @@ pub(super) struct Hub {
     pub(super) clients: Clients,
     pub(super) rooms: Rooms,
     pub(super) announcements: Announcements,
+}
+
+impl Hub {
+    /// Whether a client's token is revoked.
+    pub(super) fn is_revoked(&self, conn: ConnKey, unix_ms: u64) -> bool {
+        let revocations = self.clients.revocations().zip(self.clients.get(conn));
+        revocations.is_some_and(|(revocations, client)| revocations.has(client.grants(), unix_ms))
+    }
+
+    /// Whether a client's token is revoked for a room.
+    pub(super) fn is_room_revoked(&self, conn: ConnKey, room: &RoomId, unix_ms: u64) -> bool {
+        let revocations = self.clients.revocations().zip(self.clients.get(conn));
+        revocations.is_some_and(|(revocations, client)| {
+            revocations.has_room(room, client.grants(), unix_ms)
+        })
+    }
 }
 
 impl State {

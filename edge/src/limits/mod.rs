@@ -15,6 +15,8 @@ mod table;
 
 mod refusal;
 
+mod most_limited;
+
 mod pressure;
 
 mod shared;
@@ -24,6 +26,7 @@ mod presence;
 #[cfg(test)]
 mod tests;
 
+pub use most_limited::Limited;
 pub use networks::{NetworkError, Networks};
 pub use presence::{Arrived, Presence};
 pub use pressure::Pressure;

@@ -1,5 +1,6 @@
 //! The limits of a process.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use crate::limits::address;
+use crate::limits::most_limited::{Limited, MostLimited};
 use crate::limits::pressure::Pressure;
 use crate::limits::refusal::{Limit, Refused};
 use crate::limits::settings::LimitSettings;
@@ -26,6 +28,7 @@ struct Shared {
     connections: AtomicU32,
     pressure: AtomicU8,
     refused: [AtomicU64; Limit::ALL.len()],
+    most_limited: MostLimited,
     addresses: Table,
     players: Table,
 }
@@ -47,6 +50,7 @@ impl SharedLimits {
             connections: AtomicU32::new(0),
             pressure: AtomicU8::new(0),
             refused: Default::default(),
+            most_limited: MostLimited::default(),
             addresses: Table::new(),
             players: Table::new(),
         }))
@@ -81,6 +85,11 @@ impl SharedLimits {
     /// How often a limit has refused something.
     pub fn refused(&self, limit: Limit) -> u64 {
         self.0.refused[limit as usize].load(Ordering::Relaxed)
+    }
+
+    /// The addresses and players that were refused most.
+    pub fn most_limited(&self) -> Vec<Limited> {
+        self.0.most_limited.list()
     }
 
     /// Removes entries that are not needed any more, of a part of the tables. Each call takes the next part; after
@@ -143,7 +152,7 @@ impl SharedLimits {
                 entry.handshakes += 1;
                 Ok(key)
             })
-            .map_err(|refused| self.refuse(refused))
+            .map_err(|refused| self.refuse_one(refused, &address))
     }
 
     /// Uncounts a handshake of an address.
@@ -183,7 +192,7 @@ impl SharedLimits {
                 entry.connections += 1;
                 Ok(())
             })
-            .map_err(|refused| self.refuse(refused))
+            .map_err(|refused| self.refuse_one(refused, &player))
     }
 
     /// Uncounts a connection of a player.
@@ -219,7 +228,13 @@ impl SharedLimits {
                     }),
                 }
             })
-            .map_err(|refused| self.refuse(refused))
+            .map_err(|refused| self.refuse_one(refused, &player))
+    }
+
+    /// Counts the refusal of an address or a player.
+    fn refuse_one(&self, refused: Refused, who: &impl Display) -> Refused {
+        self.0.most_limited.note(refused.limit, who);
+        self.refuse(refused)
     }
 
     fn refuse(&self, refused: Refused) -> Refused {

@@ -6,9 +6,15 @@ mod options;
 
 pub mod config;
 
+pub mod api;
+
 mod sockets;
 
 mod certificates;
+
+mod revocations;
+
+mod tokens;
 
 pub mod leases;
 
@@ -43,6 +49,8 @@ use crate::server::proxy::SharedProxy;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
 use crate::shard::metrics::EdgeMetrics;
+use crate::shard::questions::QUESTIONS;
+use api::RevokeParts;
 use config::{EdgeConfig, LimitsSection};
 use reload::Replaceable;
 use sockets::{copies, listen, listen_quic};
@@ -190,12 +198,8 @@ pub async fn start(
         BusSource::Shared(bus) => bus.clone(),
     };
     metrics.bus.add(&bus);
-    if let Some(key_set) = &options.admission.key_set {
-        component.set(Phase::Starting("reading the key set of tokens".into()));
-        let driven = key_set.clone().drive(metrics.key_set.clone());
-        supervisor.keep("key set", driven);
-        key_set.ready().await;
-    }
+    let following = (component, &supervisor);
+    tokens::follow(&options.admission, &bus, following, metrics).await;
     let listeners = listen(config, tls.as_ref(), sockets)?;
     let (mut address, mut tls_address) = (None, None);
     for listener in listeners.first().into_iter().flatten() {
@@ -246,9 +250,13 @@ pub async fn start(
         tls: tls.clone(),
         proxy: SharedProxy::new(config.proxy.options()),
     };
+    let mut askers = Vec::with_capacity(listeners.len());
     for (index, (listeners, edge)) in listeners.into_iter().zip(edges).enumerate() {
         let name = format!("edge-{index}");
+        let (asker, questions) = mpsc::channel(QUESTIONS);
+        askers.push(asker);
         let thread = ShardThread {
+            questions,
             pulse: component.pulse(&name),
             supervisor: options.supervisor.scope(&name),
             config: config.clone(),
@@ -276,6 +284,13 @@ pub async fn start(
     drop((ready, running));
     for _ in 0..config.shards() {
         started.recv().await.unwrap_or(Err(EdgeError::Ended))?;
+    }
+    if let Some(api) = &options.api {
+        let revoke = RevokeParts {
+            bus: bus.clone(),
+            revocations: options.admission.verifier.revocations().clone(),
+        };
+        api.show(askers, revoke, limits.clone());
     }
     component.set(Phase::Ready);
     let watched = readiness::Watched {

@@ -1,11 +1,14 @@
 //! Start options beside the configuration file, and the errors of a start.
 
+use std::sync::Arc;
+
 use grandstand_common::auth::{AuthConfigError, KeySet};
 use grandstand_common::bus::{Bus, BusError};
 use grandstand_common::cluster::StartError;
 use grandstand_common::exit::Exit;
 use grandstand_common::supervisor::Supervisor;
 
+use crate::process::api::EdgeApi;
 use crate::process::config::EdgeConfig;
 use crate::server::listen::ListenError;
 use crate::server::routes::Pages;
@@ -74,6 +77,8 @@ pub struct EdgeOptions {
     pub pages: Pages,
     /// Whether to serve `/v1/echo`.
     pub echo: bool,
+    /// What operators see and do; `None` for nothing.
+    pub api: Option<Arc<EdgeApi>>,
     /// Starts the parts of the edge.
     pub supervisor: Supervisor,
 }

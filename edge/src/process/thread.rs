@@ -34,6 +34,8 @@ use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::{Shard, now};
 use crate::shard::handler::CoreHandler;
 use crate::shard::metrics::ShardMetrics;
+use crate::shard::questions::{Question, drive_questions};
+use crate::shard::revocations::drive_revocations;
 use crate::shard::shedding::drive_shedding;
 use crate::shard::{self, FlushOptions, LogRefusals};
 
@@ -57,6 +59,8 @@ pub(super) struct ShardThread {
     pub(super) config: EdgeConfig,
     pub(super) options: EdgeOptions,
     pub(super) edge: EdgeId,
+    /// The questions of operators.
+    pub(super) questions: mpsc::Receiver<Question>,
     pub(super) listeners: Vec<Listener>,
     pub(super) quic: Option<QuicListener>,
     pub(super) proxy: SharedProxy,
@@ -121,6 +125,7 @@ impl ShardThread {
         };
         let connections = Connections::new(core.heartbeat)?;
         let verifier = self.options.admission.verifier.clone();
+        let revocations = verifier.revocations().clone();
         let (supervisor, pulse) = (self.supervisor.clone(), Rc::new(self.pulse));
         let shard = Shard::new(
             {
@@ -155,6 +160,10 @@ impl ShardThread {
         let (new, short) = (Rc::clone(&shard), Rc::clone(&shard));
         supervisor.keep_local("new limits", drive_new_limits(new, self.settings));
         supervisor.keep_local("shedding", drive_shedding(short, self.limits));
+        let ending = drive_revocations(Rc::clone(&shard), revocations);
+        supervisor.keep_local("revocations", ending);
+        let answering = drive_questions(Rc::clone(&shard), self.questions);
+        supervisor.keep_local("questions", answering);
         pulse.begin();
         let driving = server.start(&supervisor, pulse);
         let (end, ended) = watch::channel(None);

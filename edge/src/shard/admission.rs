@@ -68,7 +68,13 @@ impl AdmissionPolicy {
         match (&info.token, &info.user) {
             (Some(token), _) => Ok(self.verifier.verify(token, unix_ms)?),
             (None, Some(user)) if self.trust_user => match player_name(user) {
-                Ok(player) => Ok(Grants::trusted(player)),
+                Ok(player) => {
+                    let grants = Grants::trusted(player);
+                    match self.verifier.revocations().has(&grants, unix_ms) {
+                        true => Err(AuthError::Revoked.into()),
+                        false => Ok(grants),
+                    }
+                }
                 Err(error) => {
                     let text = format!("the user {error}");
                     Err(Refusal::new(ErrorKind::Unauthenticated, text))

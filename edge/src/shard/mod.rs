@@ -21,6 +21,10 @@ pub mod origins;
 
 pub mod admission;
 
+pub(crate) mod revocations;
+
+pub(crate) mod questions;
+
 pub mod metrics;
 
 #[cfg(test)]

@@ -76,6 +76,41 @@ pub(crate) async fn pipelined_puts_keep_their_order(rig: Rig) {
     assert!(soon("an answer", after).await.unwrap() > last);
 }
 
+pub(crate) async fn a_value_with_a_time_to_live_is_removed(rig: Rig) {
+    let bucket = Bucket::Revocations;
+    let minute = Duration::from_secs(60);
+    let put = |key: &'static str, value: &'static str, ttl, expected| {
+        rig.bus
+            .put_expiring(bucket, key, (text(value), ttl), expected)
+    };
+    let short = put("a", "short", Duration::from_millis(1), 0)
+        .await
+        .unwrap();
+    let long = put("b", "long", minute, 0).await.unwrap();
+    assert_eq!(
+        put("b", "other", minute, 0).await,
+        Err(PutError::WrongRevision)
+    );
+    let got = rig.other.get(bucket, "b").await.unwrap().unwrap();
+    assert_eq!((got.value, got.revision), (Some(text("long")), long));
+    soon("the end of the value", async {
+        while let Some(found) = rig.bus.get(bucket, "a").await.unwrap() {
+            assert_eq!((found.value, found.revision), (Some(text("short")), short));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    // The key is free, and a value that replaces another one has its own time.
+    put("a", "again", minute, 0).await.unwrap();
+    let mut watch = rig.other.watch(bucket, "").await.unwrap();
+    let first = key(&mut watch).await.0;
+    let second = key(&mut watch).await.0;
+    assert_eq!(
+        (first.value, second.value),
+        (Some(text("long")), Some(text("again")))
+    );
+}
+
 pub(crate) async fn a_marker_has_a_revision_and_expires(rig: Rig) {
     let bucket = Bucket::Rooms(P0);
     let put = rig

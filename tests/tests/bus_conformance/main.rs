@@ -48,6 +48,7 @@ conformance! {
     kv::compare_and_swap_lets_one_win,
     kv::pipelined_puts_keep_their_order,
     kv::a_marker_has_a_revision_and_expires,
+    kv::a_value_with_a_time_to_live_is_removed,
     kv::a_prefix_is_read_up_to_ones_own_write,
     kv::several_prefixes_are_read_by_one_reader,
     kv::a_watch_goes_on_live,

@@ -29,6 +29,8 @@ mod sessions;
 
 mod admission;
 
+mod admin_api;
+
 mod upkeep;
 
 mod processes;

@@ -51,11 +51,14 @@ pub(crate) const LAYERS: &[Layers] = &[
         complete: Some("core"),
         stacked: true,
         rows: &[
+            (&["core::timers"], &[]),
             (
                 &["core::egress", "core::ingress", "core::flush"],
                 &["codec", "limits", "conn", "time"],
             ),
+            (&["core::listing"], &["conn"]),
             (&["core::delivery"], &["conn"]),
+            (&["core::revoked"], &["conn"]),
             (&["core::crowd"], &["conn"]),
             (&["core::join"], &["codec", "conn"]),
             (&["core::answer"], &["codec", "conn"]),
@@ -64,7 +67,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["core::unanswered"], &["conn"]),
             (&["core::reply"], &["codec", "conn"]),
             (&["core::interest"], &[]),
-            (&["core::state"], &[]),
+            (&["core::state"], &["conn"]),
             (&["core::config", "core::limits"], &["codec", "limits"]),
             (
                 &[

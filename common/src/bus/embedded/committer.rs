@@ -12,7 +12,7 @@ use crate::bus::embedded::record::Record;
 use crate::bus::embedded::state::{Change, PendingWrite, State};
 use crate::bus::embedded::store::Shared;
 
-/// The interval at which expired markers and old entries are removed.
+/// The interval at which expired markers, values and old entries are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 /// The marks of the folder, and their second place.
@@ -120,7 +120,7 @@ fn publish(state: &mut State, ops: &[PendingWrite], persisted: &Persisted) {
     }
 }
 
-/// Removes expired markers and old entries, and brings the record to the disk.
+/// Removes expired markers, values and old entries, and brings the record to the disk.
 fn tidy(shared: &Shared, disk: &Disk, ledger: &mut Ledger) -> Result<(), DiskError> {
     let now_ms = {
         let mut state = shared.state.lock();

@@ -303,8 +303,10 @@ fn read_key(
     else {
         return Err(damaged("is not three numbers"));
     };
-    let value = match until {
-        0 => match disk.values().get(key) {
+    // Markers have no checksum, and those of older folders have no fourth number.
+    let value = match until > 0 && number(found, 3).unwrap_or(0) == 0 {
+        true => Value::Marker,
+        false => match disk.values().get(key) {
             Ok(None) => return Err(damaged("has no value")),
             Err(_) => return Err(damaged("has a value that cannot be read")),
             Ok(Some(value)) if number(found, 3).is_some_and(|sum| sum != xxh3_64(&value)) => {
@@ -312,12 +314,12 @@ fn read_key(
             }
             Ok(Some(_)) => Value::OnDisk,
         },
-        until => Value::Marker(until),
     };
     let record = KeyRecord {
         revision,
         time_ms,
         value,
+        expires_ms: until,
         checksum: checksum(key, found),
     };
     Ok((name.into(), record))

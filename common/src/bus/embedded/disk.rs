@@ -3,7 +3,7 @@
 //! | keyspace | key | value |
 //! | --- | --- | --- |
 //! | `log` | partition (2), sequence (8) | time (8), subject's length (2), subject, payload |
-//! | `index` | bucket, 0, key | revision (8), time (8), when a marker expires or 0 (8), the value's checksum (8) |
+//! | `index` | bucket, 0, key | revision (8), time (8), when it expires or 0 (8), the value's checksum or 0 for a marker (8) |
 //! | `value` | bucket, 0, key | the value |
 //! | `meta` | `layout` | streams (8), partitions (8) |
 //! | `meta` | `commit` | the number of the last commit (8) |
@@ -264,7 +264,7 @@ impl Disk {
         batch.insert(&self.index, key.clone(), index);
         match value {
             Value::InMemory(value) => batch.insert(&self.value, key, &value[..]),
-            Value::Marker(_) | Value::OnDisk => batch.remove(&self.value, key),
+            Value::Marker | Value::OnDisk => batch.remove(&self.value, key),
         }
     }
 

@@ -12,12 +12,11 @@ use crate::bus::embedded::state::KeyChange;
 
 /// Encodes the record of a key in `index`. The value must be in memory.
 pub(super) fn index_record(record: &KeyRecord) -> Vec<u8> {
-    let (until, of_value) = match &record.value {
-        Value::Marker(until) => (*until, 0),
-        Value::InMemory(value) => (0, xxh3_64(value)),
-        Value::OnDisk => (0, 0),
+    let of_value = match &record.value {
+        Value::InMemory(value) => xxh3_64(value),
+        Value::Marker | Value::OnDisk => 0,
     };
-    numbers([record.revision, record.time_ms, until, of_value])
+    numbers([record.revision, record.time_ms, record.expires_ms, of_value])
 }
 
 /// Returns the checksum of the record that a change replaces. If it is not stored yet, its value is still in memory.
@@ -87,6 +86,7 @@ mod tests {
             revision,
             time_ms: 5,
             value: Value::InMemory(Bytes::from_static(b"v")),
+            expires_ms: 0,
             checksum,
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct Kv {
     pub(super) visible: u64,
     records: HashMap<Arc<str>, KeyRecord>,
     by_revision: BTreeMap<u64, Arc<str>>,
-    /// When markers expire: (Unix ms, revision).
+    /// When markers and values expire: (Unix ms, revision).
     expiries: BTreeSet<(u64, u64)>,
     /// Invisible revisions, with the key and the revision that each replaces.
     replacing: BTreeMap<u64, (Arc<str>, u64)>,
@@ -35,6 +35,8 @@ pub(super) struct KeyRecord {
     pub(super) revision: u64,
     pub(super) time_ms: u64,
     pub(super) value: Value,
+    /// When it expires (Unix ms); 0 for never.
+    pub(super) expires_ms: u64,
     /// The checksum of its record in the folder; 0 before it is there.
     pub(super) checksum: u64,
 }
@@ -46,8 +48,8 @@ pub(super) enum Value {
     InMemory(Bytes),
     /// The folder has the value.
     OnDisk,
-    /// The marker of a deletion, and when it expires (Unix ms).
-    Marker(u64),
+    /// The marker of a deletion.
+    Marker,
 }
 
 impl Default for Kv {
@@ -70,8 +72,8 @@ impl Kv {
         self.records.get(key).map_or(0, |record| record.revision)
     }
 
-    /// Writes a key and returns its revision.
-    pub(super) fn write(&mut self, key: &str, time_ms: u64, value: Value) -> u64 {
+    /// Writes a key and returns its revision. `times` are that of the write and that of the expiry, or 0.
+    pub(super) fn write(&mut self, key: &str, times: (u64, u64), value: Value) -> u64 {
         self.last += 1;
         let revision = self.last;
         let key: Arc<str> = key.into();
@@ -81,8 +83,9 @@ impl Kv {
         }
         let record = KeyRecord {
             revision,
-            time_ms,
+            time_ms: times.0,
             value,
+            expires_ms: times.1,
             checksum: 0,
         };
         self.insert(key, record);
@@ -92,8 +95,8 @@ impl Kv {
     /// Replaces a key's record.
     pub(super) fn insert(&mut self, key: Arc<str>, record: KeyRecord) {
         self.forget(&key);
-        if let Value::Marker(until) = record.value {
-            self.expiries.insert((until, record.revision));
+        if record.expires_ms > 0 {
+            self.expiries.insert((record.expires_ms, record.revision));
         }
         self.by_revision.insert(record.revision, key.clone());
         self.records.insert(key, record);
@@ -102,13 +105,11 @@ impl Kv {
     fn forget(&mut self, key: &str) -> Option<KeyRecord> {
         let record = self.records.remove(key)?;
         self.by_revision.remove(&record.revision);
-        if let Value::Marker(until) = record.value {
-            self.expiries.remove(&(until, record.revision));
-        }
+        self.expiries.remove(&(record.expires_ms, record.revision));
         Some(record)
     }
 
-    /// Drops expired markers and returns them with their keys.
+    /// Drops expired markers and values and returns them with their keys.
     pub(super) fn expire(&mut self, now_ms: u64) -> Vec<(Arc<str>, KeyRecord)> {
         let mut gone = Vec::new();
         while let Some(&(until, revision)) = self.expiries.first()
@@ -193,7 +194,7 @@ impl KeyRecord {
             value: match &self.value {
                 Value::InMemory(value) => Some(value.clone()),
                 Value::OnDisk => on_disk,
-                Value::Marker(_) => None,
+                Value::Marker => None,
             },
             revision: self.revision,
             time_ms: self.time_ms,
@@ -210,7 +211,7 @@ mod tests {
     }
 
     fn put(kv: &mut Kv, key: &str) -> u64 {
-        kv.write(key, 0, Value::InMemory(Bytes::new()))
+        kv.write(key, (0, 0), Value::InMemory(Bytes::new()))
     }
 
     #[test]

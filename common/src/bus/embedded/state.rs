@@ -88,6 +88,7 @@ pub(super) fn bucket_index(options: &BusOptions, bucket: Bucket) -> usize {
         Bucket::Leases => after_rooms(1),
         Bucket::Quarantine => after_rooms(2),
         Bucket::Cluster => after_rooms(3),
+        Bucket::Revocations => after_rooms(4),
     }
 }
 
@@ -159,12 +160,12 @@ impl State {
         (seq, None)
     }
 
-    /// Writes a key if its revision is `expected`.
+    /// Writes a key if its revision is `expected`. Its record expires after `ttl_ms`.
     pub(super) fn put(
         &mut self,
         bucket: usize,
         key: &str,
-        value: Value,
+        (value, ttl_ms): (Value, Option<u64>),
         expected: u64,
     ) -> Result<(u64, Option<Change>), PutError> {
         self.expire(bucket);
@@ -174,7 +175,8 @@ impl State {
             return Err(PutError::WrongRevision);
         }
         let before = kv.get(key).filter(|_| self.durable).cloned();
-        let revision = kv.write(key, time_ms, value);
+        let expires_ms = ttl_ms.map_or(0, |ttl_ms| time_ms + ttl_ms);
+        let revision = kv.write(key, (time_ms, expires_ms), value);
         if self.durable {
             let record = kv.get(key).cloned();
             let change = KeyChange {
@@ -189,7 +191,7 @@ impl State {
         Ok((revision, None))
     }
 
-    /// Drops a bucket's expired markers.
+    /// Drops a bucket's expired markers and values.
     pub(super) fn expire(&mut self, bucket: usize) {
         let now_ms = self.clock.now_ms();
         let gone = self.buckets[bucket].expire(now_ms);

@@ -69,8 +69,19 @@ impl Embedded {
         value: Bytes,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, |_| Value::InMemory(value), expected)
+        self.put(bucket, key, (Value::InMemory(value), None), expected)
             .await
+    }
+
+    pub(crate) async fn start_put_expiring(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        (value, ttl_s): (Bytes, u64),
+        expected: u64,
+    ) -> Result<PutReceipt, PublishError> {
+        let value = (Value::InMemory(value), Some(ttl_s * 1000));
+        self.put(bucket, key, value, expected).await
     }
 
     pub(crate) async fn start_delete_if(
@@ -80,7 +91,7 @@ impl Embedded {
         expected: u64,
         ttl_s: u64,
     ) -> Result<PutReceipt, PublishError> {
-        let marker = |now_ms| Value::Marker(now_ms + ttl_s * 1000);
+        let marker = (Value::Marker, Some(ttl_s * 1000));
         self.put(bucket, key, marker, expected).await
     }
 
@@ -88,17 +99,16 @@ impl Embedded {
         &self,
         bucket: Bucket,
         key: &str,
-        value: impl FnOnce(u64) -> Value,
+        value: (Value, Option<u64>),
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
         let bucket = self.shared().bucket(bucket);
         let permit = self.permit().await;
         let mut guard = self.shared().state.lock();
         let state = &mut *guard;
-        let value = value(state.clock.now_ms());
-        let size = match &value {
+        let size = match &value.0 {
             Value::InMemory(value) => value.len(),
-            Value::OnDisk | Value::Marker(_) => 0,
+            Value::OnDisk | Value::Marker => 0,
         };
         if !self.before_send(state, size)? {
             let lost = Err(Unanswered::Disconnected.into());

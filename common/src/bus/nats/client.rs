@@ -262,6 +262,18 @@ impl Nats {
             .await
     }
 
+    pub(crate) async fn start_put_expiring(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        (value, ttl_s): (Bytes, u64),
+        expected: u64,
+    ) -> Result<PutReceipt, PublishError> {
+        let mut headers = names::expecting(expected);
+        headers.insert(header::NATS_MESSAGE_TTL, ttl_s.to_string());
+        self.put(bucket, key, value, headers).await
+    }
+
     pub(crate) async fn start_delete_if(
         &self,
         bucket: Bucket,

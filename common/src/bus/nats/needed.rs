@@ -74,6 +74,7 @@ fn general(names: &Names, role: Role) -> Vec<Need> {
             needs.subscribe(pattern::HOT, "batches for hot rooms");
             needs.read_one(&leases, "the leases");
             needs.read_one(&record, "the record of the cluster");
+            needs.revoke();
         }
         Role::Worker => {
             needs.answers(Role::Edge, "answers to edges");
@@ -245,6 +246,15 @@ impl<'a> Needs<'a> {
         self.consume(&stream, [&all, &one, &all], why);
     }
 
+    /// The revocations, which the admin API of an edge writes.
+    fn revoke(&mut self) {
+        let bucket = self.bucket(Bucket::Revocations);
+        self.read_one(&bucket, "the revocations");
+        let (permission, subject) = (bucket.subject(">"), bucket.subject(TRIAL));
+        let why = "revocations, by the admin API";
+        self.add(Verb::Publish, permission, subject, why);
+    }
+
     /// Consumers of a stream: their creation, their end, and their flow control.
     fn consume(&mut self, stream: &str, of: [&str; 3], why: &'static str) {
         let consumer = format!("{stream}.{TRIAL}");
@@ -345,6 +355,8 @@ mod tests {
 
     #[test]
     fn an_edge_neither_reads_nor_writes_rooms() {
+        let revocation = "$KV.revocations.player.x";
+        assert!(permits(Role::Edge, Verb::Publish, revocation));
         for subject in [
             "$KV.rooms_0.7.memory-42",
             "$KV.leases.7",

@@ -1,4 +1,4 @@
-//! The admin port: health, readiness and metrics over HTTP. It has its own thread, so that it answers however busy the
+//! The admin port: health, readiness and metrics over HTTP, and an API of the process. It has its own thread, so that it answers however busy the
 //! shards are, and its own reserve of descriptors, so that it answers when clients have taken all others.
 //!
 //! | path | answer |
@@ -7,12 +7,15 @@
 //! | `/startup` | 200 once every component has been ready, else 503 |
 //! | `/ready` | 200 while every component is ready, else 503; the phase of each component |
 //! | `/metrics` | OpenMetrics |
+//! | all others | the API of the process, for operators with its token; 404 if it has none |
 
 mod pulse;
 
 mod status;
 
 mod reserve;
+
+mod api;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +47,7 @@ use crate::process::metrics;
 use crate::supervisor::Supervisor;
 use reserve::Reserve;
 
+pub use api::{Api, ApiAccess, ApiAnswer, ApiRequest, MIN_TOKEN_BYTES};
 pub use pulse::{ASK_EVERY, Pulse, Question};
 pub use status::{Component, Phase, Status};
 
@@ -68,19 +72,19 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Starts to answer on `address`, configured under `key`. Port 0 means any port.
+    /// Starts to answer on `address`, configured under `key`. Port 0 means any port. Operators may use `api`.
     ///
     /// # Errors
     /// If the address cannot be listened on.
     pub fn start(
-        key: &'static str,
-        address: SocketAddr,
+        (key, address): (&'static str, SocketAddr),
         status: Status,
         registry: Registry,
+        api: Option<ApiAccess>,
         supervisor: &Supervisor,
     ) -> Result<Self, BindError> {
         let listener = Self::bind(key, address)?;
-        let started = Self::start_at(listener, status, registry, supervisor);
+        let started = Self::start_at(listener, status, registry, api, supervisor);
         started.map_err(|source| BindError {
             key,
             address,
@@ -103,7 +107,7 @@ impl Admin {
         })
     }
 
-    /// Starts to answer at a listening socket.
+    /// Starts to answer at a listening socket. Operators may use `api`.
     ///
     /// # Errors
     /// If the system has no thread or descriptor left.
@@ -111,9 +115,11 @@ impl Admin {
         listener: std::net::TcpListener,
         status: Status,
         registry: Registry,
+        api: Option<ApiAccess>,
         supervisor: &Supervisor,
     ) -> io::Result<Self> {
         let pages = Pages {
+            api,
             status,
             registry,
             supervisor: supervisor.scope("admin"),
@@ -164,6 +170,7 @@ impl Drop for Admin {
 }
 
 struct Pages {
+    api: Option<ApiAccess>,
     status: Status,
     registry: Registry,
     supervisor: Supervisor,
@@ -208,7 +215,7 @@ async fn serve_connection(
     _slot: OwnedSemaphorePermit,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
-        std::future::ready(Ok::<_, Infallible>(answer(&request, &pages)))
+        Box::pin(async { Ok::<_, Infallible>(answer(request, &pages).await) })
     });
     let timeout = match reserve {
         None => HEAD_TIMEOUT,
@@ -228,14 +235,28 @@ async fn serve_connection(
     }
 }
 
-fn answer<B>(request: &Request<B>, pages: &Pages) -> Response<Full<Bytes>> {
-    const TEXT: &str = "text/plain; charset=utf-8";
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
 
-    if !has_valid_host(request) {
+/// The paths that need no token, because probes and Prometheus have none.
+const OPEN: [&str; 4] = ["/health", "/startup", "/ready", "/metrics"];
+
+async fn answer(request: Request<Incoming>, pages: &Pages) -> Response<Full<Bytes>> {
+    if !has_valid_host(&request) {
         let text = "a request needs exactly one Host\n".to_owned();
         return respond(StatusCode::BAD_REQUEST, TEXT, text);
     }
+    let path = request.uri().path();
+    match &pages.api {
+        Some(api) if !OPEN.contains(&path) && !path.starts_with("/fault/") => {
+            api.answer(request).await
+        }
+        _ => answer_probe(&request, pages),
+    }
+}
+
+fn answer_probe<B>(request: &Request<B>, pages: &Pages) -> Response<Full<Bytes>> {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
     // hyper omits the body of a response to HEAD.
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = respond(

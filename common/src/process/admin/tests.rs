@@ -14,10 +14,10 @@ fn start(status: &Status) -> (Admin, Counter) {
     registry.register("things", "Things", counter.clone());
     let any = ([127, 0, 0, 1], 0).into();
     let admin = Admin::start(
-        "admin.listen",
-        any,
+        ("admin.listen", any),
         status.clone(),
         registry,
+        None,
         &Supervisor::default(),
     )
     .unwrap();
@@ -122,10 +122,10 @@ fn a_port_in_use_is_reported_with_its_address_and_key() {
     let address = first.address();
     let registry = Registry::default();
     let error = Admin::start(
-        "admin.listen",
-        address,
+        ("admin.listen", address),
         Status::new(),
         registry,
+        None,
         &Supervisor::default(),
     )
     .unwrap_err();
@@ -142,10 +142,10 @@ fn the_port_is_free_again_once_it_is_dropped() {
     drop(first);
     let registry = Registry::default();
     let again = Admin::start(
-        "admin.listen",
-        address,
+        ("admin.listen", address),
         Status::new(),
         registry,
+        None,
         &Supervisor::default(),
     )
     .unwrap();

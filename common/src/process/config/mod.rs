@@ -10,6 +10,8 @@ mod layer;
 
 mod problem;
 
+mod secret;
+
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +29,7 @@ use layer::{Entry, Key, Keys};
 
 pub use changes::Change;
 pub use problem::{ConfigError, Origin, Problem};
+pub use secret::Secret;
 
 /// A process' configuration. Derive `Serialize` and `Deserialize` with `#[serde(default, deny_unknown_fields)]` on it
 /// and its sections.

@@ -144,6 +144,16 @@ impl Rooms {
         (room.address().key == key).then_some((room, &mut self.encoder))
     }
 
+    /// The number of slots of rooms, also of those that are gone.
+    pub(crate) fn slots(&self) -> usize {
+        self.rooms.capacity()
+    }
+
+    /// The room in a slot.
+    pub(crate) fn at(&self, slot: usize) -> Option<&Room> {
+        self.rooms.get(slot)
+    }
+
     /// All rooms.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Room> {
         self.rooms.iter().map(|(_, room)| room)

@@ -1,5 +1,6 @@
 //! Notices about tokens.
 
+use grandstand_common::auth::{Revocation, Revocations, Target};
 use grandstand_common::envelope::Role;
 use serde_json::json;
 
@@ -114,4 +115,77 @@ fn a_renewed_token_with_fewer_rights_takes_them_away_at_once() {
     );
     assert_eq!(codes(&mut bench, conn), ["forbidden"]);
     assert!(bench.clients.closed.is_empty());
+}
+
+/// Revokes, and lets the core look at all clients in slices of one slot.
+fn revoke(bench: &mut Bench, revocations: &Revocations, target: Target) {
+    let revocation = Revocation {
+        target,
+        at_ms: bench.now.unix_ms,
+        until_ms: bench.now.unix_ms + 60_000,
+    };
+    revocations.set(&revocation.target.key(), Some(revocation));
+    let mut next = Some(0);
+    while let Some(slot) = next {
+        let (core, clients) = (&mut bench.core, &mut bench.clients);
+        next = core.handle_revocations((slot, 1), bench.now, clients);
+    }
+}
+
+#[test]
+fn a_revoked_player_is_disconnected_and_a_revoked_room_is_left() {
+    let verifier = verifier();
+    let revocations = verifier.revocations().clone();
+    let mut bench = Bench::with(CoreConfig::default(), Some(verifier));
+    let [alice, bob, carol] =
+        [(1, "alice"), (2, "bob"), (3, "carol")].map(|(n, name)| bench.open(n, name));
+    let join = |room: &str| json!({"type": "join", "room": room});
+    for (conn, room) in [
+        (alice, "relay-1"),
+        (bob, "relay-1"),
+        (bob, "relay-2"),
+        (carol, "relay-1"),
+    ] {
+        bench.send(conn, join(room));
+    }
+    bench.entries();
+    for conn in [alice, bob, carol] {
+        bench.take_messages(conn);
+    }
+    revoke(
+        &mut bench,
+        &revocations,
+        Target::Player("alice".parse().unwrap()),
+    );
+    assert_eq!(codes(&mut bench, alice), ["revoked"]);
+    assert_eq!(bench.clients.closed[&alice], ErrorKind::Revoked);
+    assert_eq!(bench.clients.closed.len(), 1);
+
+    revoke(
+        &mut bench,
+        &revocations,
+        Target::Room("relay-1".parse().unwrap()),
+    );
+    let left = bench.take_messages(bob);
+    assert_eq!(
+        (&left[0]["type"], &left[0]["room"], &left[0]["code"]),
+        (&json!("left"), &json!("relay-1"), &json!("revoked"))
+    );
+    assert!(
+        !bench.clients.closed.contains_key(&bob),
+        "it is in another room"
+    );
+    assert_eq!(codes(&mut bench, carol), ["revoked", "revoked"]);
+    assert_eq!(bench.clients.closed[&carol], ErrorKind::Revoked);
+    let ends = bench.entries();
+    assert!(
+        ends.iter()
+            .all(|entry| matches!(entry.body, Some(Body::Lost(_)))),
+        "{ends:?}"
+    );
+    assert_eq!(ends.len(), 2);
+    bench.send(bob, join("relay-1"));
+    assert_eq!(codes(&mut bench, bob), ["revoked"]);
+    bench.send(bob, join("relay-3"));
+    assert_eq!(bench.entries().len(), 1, "other rooms are open");
 }

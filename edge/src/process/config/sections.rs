@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use grandstand_common::id::EdgeId;
-use grandstand_common::process::config::Checks;
+use grandstand_common::process::admin::ApiAccess;
+use grandstand_common::process::config::{Checks, Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::core::RoomConfig;
@@ -18,8 +19,10 @@ pub struct EdgeSection {
     pub name: String,
     /// Address for clients.
     pub listen: SocketAddr,
-    /// Address for health and metrics.
+    /// Address for health, metrics and the admin API.
     pub admin: SocketAddr,
+    /// The token of the admin API.
+    pub admin_token: Secret,
     /// Number of shards, each a thread with its own listener; 0 for one per core.
     pub shards: u16,
     /// Whether to refuse to start if another process listens on the address, even if that process shares it.
@@ -44,6 +47,7 @@ impl Default for EdgeSection {
             name: "edge".to_owned(),
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            admin_token: Secret::default(),
             shards: 0,
             exclusive: true,
             origins: Vec::new(),
@@ -88,6 +92,9 @@ impl EdgeSection {
             !overlap(self.listen, self.admin),
             || "must differ from `edge.listen`",
         );
+        if let Err(why) = ApiAccess::check_token(self.admin, &self.admin_token) {
+            checks.require("edge.admin_token", false, || why);
+        }
         checks.range("edge.shards", self.shards.into(), 0..=1024);
         if let Err(why) = self.origins() {
             checks.require("edge.origins", false, || why);

@@ -6,6 +6,7 @@ use super::Folder;
 use super::rig::{self, WALL_MS};
 use crate::bus::embedded::clock::Clock;
 use crate::bus::embedded::open::open_folder;
+use crate::bus::types::Bucket;
 
 const YEAR_MS: u64 = 365 * 86_400_000;
 const MINUTE_MS: u64 = 60_000;
@@ -65,4 +66,26 @@ fn d24_time_that_passed_without_entries_counts_after_a_restart() {
     drop(bus);
     let bus = rig::open(&folder.0).unwrap();
     assert!(bus.log_clock().now().log_ms >= WALL_MS + 20);
+}
+
+#[test]
+fn a_value_with_a_time_to_live_survives_a_restart_and_ends() {
+    let folder = Folder::new("expiring");
+    let bucket = Bucket::Revocations;
+    let (short, long) = (Duration::from_millis(1), Duration::from_secs(600));
+    let bus = rig::open(&folder.0).unwrap();
+    rig::runtime().block_on(async {
+        let put = |key, value, ttl| bus.put_expiring(bucket, key, (value, ttl), 0);
+        put("long", "kept".into(), long).await.unwrap();
+        put("short", "gone".into(), short).await.unwrap();
+    });
+    drop(bus);
+    let bus = rig::open(&folder.0).unwrap();
+    rig::runtime().block_on(async {
+        let kept = bus.get(bucket, "long").await.unwrap().unwrap();
+        assert_eq!(kept.value, Some("kept".into()));
+        while bus.get(bucket, "short").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
 }

@@ -1,0 +1,283 @@
+//! The API of a process on its admin port: what a process lets its operators see and do, and who may use it.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Body;
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    ORIGIN, WWW_AUTHENTICATE,
+};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+use subtle::ConstantTimeEq as _;
+
+/// The least bytes of a token of the API.
+pub const MIN_TOKEN_BYTES: usize = 32;
+
+/// The most bytes of a request's body.
+const MAX_BODY_BYTES: usize = 64 << 10;
+
+/// The most time for a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A request of an operator who may use the API.
+#[derive(Debug)]
+pub struct ApiRequest {
+    /// The method.
+    pub method: Method,
+    /// The path, still percent-encoded.
+    pub path: String,
+    /// The query, still percent-encoded; empty if there is none.
+    pub query: String,
+    /// The body, which says that it is JSON; empty if there is none.
+    pub body: Bytes,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub struct ApiAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body, in JSON; empty for none.
+    pub body: Bytes,
+    /// The methods of the path, if the request has another one.
+    pub allow: Option<String>,
+}
+
+/// An error in JSON.
+#[derive(Serialize)]
+struct ApiProblem<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+impl ApiAnswer {
+    /// An answer with a body.
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(body) => Self {
+                status,
+                body: body.into(),
+                allow: None,
+            },
+            Err(error) => Self::problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                &format!("the answer is not JSON: {error}"),
+            ),
+        }
+    }
+
+    /// An answer without a body (204).
+    pub fn empty() -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            body: Bytes::new(),
+            allow: None,
+        }
+    }
+
+    /// An error, with a code for programs and a message for people.
+    pub fn problem(status: StatusCode, code: &str, message: &str) -> Self {
+        Self::json(status, &ApiProblem { code, message })
+    }
+}
+
+/// What a process lets its operators see and do.
+pub trait Api: Send + Sync + 'static {
+    /// Answers a request. It may wait for other threads, but not block this one.
+    fn answer(
+        self: Arc<Self>,
+        request: ApiRequest,
+    ) -> Pin<Box<dyn Future<Output = ApiAnswer> + Send>>;
+}
+
+/// The API of a process, and who may use it.
+#[derive(Clone)]
+pub struct ApiAccess {
+    api: Arc<dyn Api>,
+    token: Option<Arc<str>>,
+}
+
+impl std::fmt::Debug for ApiAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let has_token = self.token.is_some();
+        f.debug_struct("ApiAccess")
+            .field("has_token", &has_token)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ApiAccess {
+    /// Lets operators with this token use the API. Without a token (an empty one) everybody on this machine may.
+    pub fn new(api: Arc<impl Api>, token: &str) -> Self {
+        Self {
+            api,
+            token: (!token.is_empty()).then(|| token.into()),
+        }
+    }
+
+    /// Checks a token of a configuration for an admin port at `address`.
+    ///
+    /// # Errors
+    /// The problem and how to fix it, as the end of a sentence.
+    pub fn check_token(address: SocketAddr, token: &str) -> Result<(), String> {
+        let bytes = token.len();
+        match bytes {
+            0 if address.ip().is_loopback() => Ok(()),
+            0 => Err(format!(
+                "is needed, because the admin port is not on loopback ({address}); make one with: head -c 32 /dev/urandom | \
+                 base64"
+            )),
+            1..MIN_TOKEN_BYTES => Err(format!(
+                "must have at least {MIN_TOKEN_BYTES} bytes, has {bytes}; make one with: head -c 32 /dev/urandom | base64"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Answers a request for the API.
+    pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+    {
+        let refused = match self.check(request.headers()) {
+            Ok(()) => match read(request).await {
+                Ok(request) => return respond(Arc::clone(&self.api).answer(request).await),
+                Err(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        let is_unauthorized = refused.status == StatusCode::UNAUTHORIZED;
+        let mut response = respond(refused);
+        if is_unauthorized {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+
+    /// Lets in those who know the token. Without one, pages in a browser on this machine must be kept out.
+    fn check(&self, headers: &HeaderMap) -> Result<(), ApiAnswer> {
+        if let Some(token) = &self.token {
+            let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+            let given = given.and_then(bearer).unwrap_or_default();
+            return match bool::from(given.ct_eq(token.as_bytes())) {
+                true => Ok(()),
+                false => Err(ApiAnswer::problem(
+                    StatusCode::UNAUTHORIZED,
+                    "unauthorized",
+                    "the token is missing or wrong; send `Authorization: Bearer TOKEN` with the configured admin token",
+                )),
+            };
+        }
+        let fetch = HeaderName::from_static("sec-fetch-site");
+        let is_page =
+            headers.contains_key(ORIGIN) || headers.get(fetch).is_some_and(|site| site != "none");
+        if is_page || !is_of_this_machine(headers) {
+            return Err(ApiAnswer::problem(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "without a configured admin token the API answers no web pages, and only requests to localhost or a loopback \
+                 address",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The token of an `Authorization` header; the scheme's name has no case.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then_some(token.trim_ascii())
+}
+
+/// Whether `Host` is a name of this machine. A page whose own name leads to loopback has another one.
+fn is_of_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).map(HeaderValue::as_bytes);
+    let Some(Ok(host)) = host.map(Authority::try_from) else {
+        return false;
+    };
+    let name = host.host().trim_matches(['[', ']']);
+    let address = name.parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Reads the body of a request.
+async fn read<B>(request: Request<B>) -> Result<ApiRequest, ApiAnswer>
+where
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+{
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, MAX_BODY_BYTES).collect();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let text = format!("a body may have at most {MAX_BODY_BYTES} bytes");
+            return Err(ApiAnswer::problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_big",
+                &text,
+            ));
+        }
+        Ok(Err(error)) => {
+            let text = format!("the body cannot be read: {error}");
+            return Err(ApiAnswer::problem(
+                StatusCode::BAD_REQUEST,
+                "bad_body",
+                &text,
+            ));
+        }
+        Err(_) => {
+            let text = "the body took too long";
+            return Err(ApiAnswer::problem(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                text,
+            ));
+        }
+    };
+    let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = kind.unwrap_or_default().split(|byte| *byte == b';').next();
+    let is_json =
+        kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"application/json"));
+    if !body.is_empty() && !is_json {
+        return Err(ApiAnswer::problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "bad_body",
+            "a body must be JSON, and say so with `Content-Type: application/json`",
+        ));
+    }
+    Ok(ApiRequest {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        body,
+    })
+}
+
+fn respond(answer: ApiAnswer) -> Response<Full<Bytes>> {
+    let has_body = !answer.body.is_empty();
+    let mut response = Response::new(Full::new(answer.body));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    if has_body {
+        headers.insert(CONTENT_TYPE, JSON);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(Ok(allow)) = answer.allow.map(HeaderValue::try_from) {
+        headers.insert(ALLOW, allow);
+    }
+    response
+}
