@@ -10,11 +10,15 @@ use crate::auth::rules::Rules;
 use crate::auth::token_hash::token_hash;
 use crate::envelope::Role;
 
+/// An expiry that never comes.
+const NEVER: u64 = u64::MAX;
+
 /// Permissions of a verified token, or of a client without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
     player: Option<PlayerId>,
-    expires_ms: Option<u64>,
+    /// [`NEVER`] without an expiry. Each connection has grants, so an `Option` would cost 8 bytes.
+    expires_ms: u64,
     /// The token's `iat`; 0 if it has none.
     issued_s: u64,
     /// A hash of the token's `jti`; 0 if it has none.
@@ -26,7 +30,7 @@ impl Grants {
     pub(super) fn new(player: PlayerId, expires_ms: u64, rooms: Rules) -> Self {
         Self {
             player: Some(player),
-            expires_ms: Some(expires_ms),
+            expires_ms,
             issued_s: 0,
             token: 0,
             rooms,
@@ -44,7 +48,7 @@ impl Grants {
     pub fn trusted(player: PlayerId) -> Self {
         Self {
             player: Some(player),
-            expires_ms: None,
+            expires_ms: NEVER,
             issued_s: 0,
             token: 0,
             rooms: Rules::everything(Role::Player),
@@ -55,7 +59,7 @@ impl Grants {
     pub fn anonymous() -> Self {
         Self {
             player: None,
-            expires_ms: None,
+            expires_ms: NEVER,
             issued_s: 0,
             token: 0,
             rooms: Rules::everything(Role::Spectator),
@@ -69,7 +73,7 @@ impl Grants {
 
     /// When the grants expire, in Unix milliseconds, before any leeway; `None` for never.
     pub fn expires_ms(&self) -> Option<u64> {
-        self.expires_ms
+        (self.expires_ms != NEVER).then_some(self.expires_ms)
     }
 
     /// When the token was issued (`iat`, Unix seconds), if it says so.

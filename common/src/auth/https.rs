@@ -115,9 +115,9 @@ impl Fetch {
         })
     }
 
-    /// The address.
+    /// The address, without a query, which may be secret.
     pub(super) fn url(&self) -> &str {
-        self.url.as_str()
+        &self.url[..Position::AfterPath]
     }
 
     /// Fetches the document.
@@ -170,7 +170,7 @@ impl Fetch {
 
 impl std::fmt::Debug for Fetch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Fetch").field(&self.url.as_str()).finish()
+        f.debug_tuple("Fetch").field(&self.url()).finish()
     }
 }
 

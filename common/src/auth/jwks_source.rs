@@ -1,6 +1,7 @@
 //! Where a key set comes from.
 
 use std::io;
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 
 use crate::auth::https::{AddressError, Fetch, FetchError};
@@ -53,6 +54,19 @@ enum ReadFailure {
     Fetch(#[from] FetchError),
     #[error("{0}")]
     Content(#[from] JwksError),
+}
+
+impl ReadError {
+    /// Whether both have the same kind of cause: a connection that fails does so with changing words.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        use ReadFailure::{Content, Fetch, File};
+        match (&self.why, &other.why) {
+            (File(a), File(b)) => a.kind() == b.kind(),
+            (Fetch(a), Fetch(b)) => discriminant(a) == discriminant(b),
+            (Content(a), Content(b)) => a == b,
+            _ => false,
+        }
+    }
 }
 
 impl JwksSource {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::auth::jwks::Jwks;
-use crate::auth::jwks_source::JwksSource;
+use crate::auth::jwks_source::{JwksSource, ReadError};
 use crate::auth::verifier::Verifier;
 
 /// The most time from a failed read to the next.
@@ -98,7 +98,7 @@ impl KeySet {
         let shared = &*self.0;
         let verifier = &shared.verifier;
         let (interval, least) = shared.intervals;
-        let mut said = String::new();
+        let (mut said, mut failing) = (String::new(), None::<ReadError>);
         loop {
             let begun = Instant::now();
             let read = shared.source.read().await;
@@ -109,20 +109,22 @@ impl KeySet {
             match read {
                 Ok(set) => {
                     metrics.count("ok");
-                    said = say(&set, said);
+                    said = match failing.take() {
+                        Some(_) => say(&set, String::new()),
+                        None => say(&set, said),
+                    };
                     verifier.replace_set(set.keys);
                 }
                 Err(error) => {
                     metrics.count("failed");
-                    let error = error.to_string();
-                    if said != error {
+                    if !failing.as_ref().is_some_and(|last| last.is_like(&error)) {
                         let keys = verifier.keys();
                         tracing::error!(
                             keys,
                             "auth.jwks: the key set of tokens cannot be used, so the keys stay as they are: {error}"
                         );
                     }
-                    said = error;
+                    failing = Some(error);
                 }
             }
             metrics.keys.set(verifier.keys() as i64);

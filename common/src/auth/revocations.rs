@@ -168,11 +168,16 @@ impl Revocations {
     /// At most `limit` revocations whose keys follow `after`, in the order of their keys.
     pub fn page(&self, after: &str, limit: usize) -> Vec<(String, Revocation)> {
         let tables = self.0.tables.read();
-        let mut keys: Vec<_> = tables.by_key.keys().filter(|key| &***key > after).collect();
-        keys.sort_unstable();
-        keys.truncate(limit);
-        let of = |key: &&Box<str>| (key.to_string(), tables.by_key[&***key].clone());
-        keys.iter().map(of).collect()
+        let mut page: Vec<_> = tables
+            .by_key
+            .iter()
+            .filter(|(key, _)| &***key > after)
+            .collect();
+        page.sort_unstable_by_key(|(key, _)| *key);
+        page.truncate(limit);
+        page.into_iter()
+            .map(|(key, revocation)| (key.to_string(), revocation.clone()))
+            .collect()
     }
 
     /// Tells of changes; their number.

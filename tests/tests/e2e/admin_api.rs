@@ -294,8 +294,14 @@ async fn operators_see_and_change_an_edge(site: Site) {
     assert_eq!(call(admin, "GET", "/v1/log", None).await.1, filter);
     let mut late = site.client(0, "late").await;
     late.settle().await;
-    let log = site.edges[0].log_text();
-    assert!(log.contains("client connected"), "{log}");
+    // The log is written by a thread of its own.
+    for _ in 0..500 {
+        if site.edges[0].log_text().contains("client connected") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("no line in the log: {}", site.edges[0].log_text());
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ mod sessions;
 
 mod admission;
 
+mod key_sets;
+
 mod admin_api;
 
 mod upkeep;

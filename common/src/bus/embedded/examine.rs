@@ -261,7 +261,7 @@ impl Examined {
                 ));
             }
             (Some(copy), Some(stored))
-                if copy.marks.commit == stored.commit && copy.marks != *stored =>
+                if copy.marks.commit == stored.commit && !copy.marks.agrees(stored) =>
             {
                 report.fault("the store's last commit is another than the record's");
             }

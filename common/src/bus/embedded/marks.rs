@@ -69,4 +69,31 @@ impl Marks {
             buckets: vec![BucketMark::default(); buckets],
         }
     }
+
+    /// Whether both are the marks of one commit. A program that knew fewer buckets has stored no marks for the others, which
+    /// are the last ones and were empty.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        let known = self.buckets.len().min(other.buckets.len());
+        let mut unknown = self.buckets[known..].iter().chain(&other.buckets[known..]);
+        self.commit == other.commit
+            && self.streams == other.streams
+            && self.buckets[..known] == other.buckets[..known]
+            && unknown.all(|mark| *mark == BucketMark::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_a_program_that_knew_fewer_buckets_agree() {
+        let [older, mut newer] = [4, 5].map(|buckets| Marks::empty(2, buckets, 7));
+        assert!(older.agrees(&newer) && newer.agrees(&older));
+        newer.buckets[4].last = 1;
+        assert!(!older.agrees(&newer) && !newer.agrees(&older));
+        newer.buckets[4].last = 0;
+        newer.buckets[0].last = 1;
+        assert!(!older.agrees(&newer));
+    }
 }
