@@ -228,6 +228,8 @@ fn activated(nats: &str, socket: impl Into<OwnedFd>, listen: SocketAddr) -> Comm
 #[tokio::test]
 async fn a_service_manager_hands_sockets_over() {
     let nats = NatsServer::start().await;
+    // It creates the cluster.
+    let _worker = Process::start(Start::worker().flag("--nats", nats.url()), false).await;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = listener.local_addr().unwrap();
     let folder = TempDir::new("notified");
