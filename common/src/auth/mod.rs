@@ -31,6 +31,9 @@ mod claims;
 
 mod config;
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 #[cfg(test)]
 mod tests;
 

@@ -24,6 +24,9 @@ pub mod quic;
 
 pub mod proxy;
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 pub mod echo;
 
 pub mod metrics;

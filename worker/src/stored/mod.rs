@@ -6,6 +6,9 @@ pub(crate) mod error;
 
 mod room;
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 pub(crate) mod head;
 
 pub(crate) mod snapshot;

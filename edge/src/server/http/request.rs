@@ -53,7 +53,10 @@ fn selected<B>(request: &Request<B>) -> Option<Encoding> {
 }
 
 /// Checks a request to open a WebSocket (RFC 6455 section 4.2.1). `deflate`: whether offers of compression are accepted.
-pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade, HttpError> {
+pub(in crate::server) fn upgrade<B>(
+    request: &Request<B>,
+    deflate: bool,
+) -> Result<Upgrade, HttpError> {
     if request.method() != Method::GET {
         return Err(HttpError::Method);
     }
@@ -88,7 +91,7 @@ pub(super) fn upgrade<B>(request: &Request<B>, deflate: bool) -> Result<Upgrade,
 }
 
 /// Checks the `Host` header (RFC 9112 section 3.2).
-pub(super) fn check_host<B>(request: &Request<B>) -> Result<(), HttpError> {
+pub(in crate::server) fn check_host<B>(request: &Request<B>) -> Result<(), HttpError> {
     let valid = has_valid_host(request);
     valid.then_some(()).ok_or(HttpError::BadHost)
 }

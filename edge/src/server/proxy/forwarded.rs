@@ -32,7 +32,7 @@ impl ForwardedHeader {
     }
 
     /// The hops that the headers name, in order; `None` for one whose address is hidden or cannot be read.
-    pub(super) fn hops(self, headers: &HeaderMap) -> Vec<Option<SocketAddr>> {
+    pub(in crate::server) fn hops(self, headers: &HeaderMap) -> Vec<Option<SocketAddr>> {
         let lines = headers.get_all(self.name()).into_iter();
         // A line that is not text hides its hops, and those before it.
         lines

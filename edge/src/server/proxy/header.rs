@@ -15,7 +15,7 @@ const MOST_V2: usize = 4096;
 
 /// The source of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(in crate::server) enum Source {
     Client(SocketAddr),
     /// The proxy itself, for example to check that the edge lives; or a client whose address it does not know.
     Proxy,
@@ -46,7 +46,7 @@ impl HeaderError {
 ///
 /// # Errors
 /// If they do not begin with a header.
-pub(super) fn end(bytes: &[u8]) -> Result<Option<usize>, HeaderError> {
+pub(in crate::server) fn end(bytes: &[u8]) -> Result<Option<usize>, HeaderError> {
     let begins = |prefix: &[u8]| {
         bytes
             .iter()
@@ -78,7 +78,7 @@ pub(super) fn end(bytes: &[u8]) -> Result<Option<usize>, HeaderError> {
 ///
 /// # Errors
 /// If it is malformed.
-pub(super) fn parse(header: &[u8]) -> Result<Source, HeaderError> {
+pub(in crate::server) fn parse(header: &[u8]) -> Result<Source, HeaderError> {
     let client = match HeaderResult::parse(header) {
         HeaderResult::V1(Ok(header)) => match header.addresses {
             v1::Addresses::Tcp4(tcp) => Some(address(tcp.source_address, tcp.source_port)),

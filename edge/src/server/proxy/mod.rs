@@ -2,7 +2,7 @@
 //!
 //! Only what comes from a trusted network counts, because otherwise a client could choose its address.
 
-mod header;
+pub(in crate::server) mod header;
 
 mod client;
 

@@ -14,11 +14,11 @@ const BINARY: u8 = 0x82;
 
 /// A client's first message, `auth`, with its encoding and the bytes after it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Hello {
+pub(in crate::server) struct Hello {
     encoding: Encoding,
     /// `None` if the message is another one.
     token: Option<String>,
-    pub(super) rest: Vec<u8>,
+    pub(in crate::server) rest: Vec<u8>,
 }
 
 /// The message in a datagram that is one whole frame.
@@ -51,11 +51,11 @@ fn parts(frame: &[u8]) -> Option<(Encoding, &[u8])> {
 
 /// The client does not speak the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadHello;
+pub(in crate::server) struct BadHello;
 
 impl Hello {
     /// Reads the first message; `None` if it is incomplete. `limit`: the most bytes of the message.
-    pub(super) fn read(bytes: &[u8], limit: usize) -> Result<Option<Self>, BadHello> {
+    pub(in crate::server) fn read(bytes: &[u8], limit: usize) -> Result<Option<Self>, BadHello> {
         match bytes.first() {
             None => return Ok(None),
             Some(&TEXT | &BINARY) => {}

@@ -18,7 +18,7 @@ mod settings;
 
 pub(crate) mod link;
 
-mod hello;
+pub(in crate::server) mod hello;
 
 mod webtransport;
 
