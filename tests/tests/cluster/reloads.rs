@@ -1,14 +1,16 @@
 //! Processes read their configuration again at HUP.
 
 use std::path::Path;
+use std::time::Duration;
 
 use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
 use grandstand_harness::client::{Client, Door};
 use grandstand_harness::nats::{NatsServer, TempDir};
-use grandstand_harness::process::{Process, Start};
+use grandstand_harness::process::{PATIENCE, Process, Start};
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
 const ROOM: &str = "relay-1";
 const SECRETS: [&str; 2] = [
@@ -47,11 +49,22 @@ async fn plays(door: Door) {
     client.until_answered(ROOM).await;
 }
 
-/// Whether some line of the log has all of these words.
-fn says(process: &Process, words: &[&str]) -> bool {
-    let log = process.log_text();
-    log.lines()
-        .any(|line| words.iter().all(|word| line.contains(word)))
+/// Waits until some line of the log has all of these words.
+async fn until_said(process: &Process, words: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    let is_said = || {
+        let log = process.log_text();
+        log.lines()
+            .any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    while !is_said() {
+        assert!(
+            Instant::now() < deadline,
+            "{words:?}: {}",
+            process.log_text()
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
@@ -70,23 +83,16 @@ async fn an_edge_takes_on_what_can_change_while_it_runs() {
     let wrong = "origins = [\"https://a.example\"]\n[limits]\nrooms = 0\n";
     write(&file, &edge_config(SECRETS[1], wrong));
     reload(&edge, 1.0).await;
-    assert!(
-        says(&edge, &["ERROR", "limits.rooms", "edge.toml:8"]),
-        "{}",
-        edge.log_text()
-    );
+    until_said(&edge, &["ERROR", "limits.rooms", "edge.toml:8"]).await;
     plays(door(&edge, SECRETS[0])).await;
 
     let right = "origins = [\"https://a.example\"]\nshards = 3\n[limits]\nrooms = 1\n[log]\nfilter = \"debug\"\n";
     write(&file, &edge_config(SECRETS[1], right));
     reload(&edge, 2.0).await;
+    until_said(&edge, &["limits.rooms", "from=\"64\"", "to=\"1\""]).await;
+    until_said(&edge, &["WARN", "edge.shards", "next start"]).await;
+    until_said(&edge, &["auth.secret"]).await;
     let log = edge.log_text();
-    assert!(
-        says(&edge, &["limits.rooms", "from=\"64\"", "to=\"1\""]),
-        "{log}"
-    );
-    assert!(says(&edge, &["WARN", "edge.shards", "next start"]), "{log}");
-    assert!(says(&edge, &["auth.secret"]), "{log}");
     assert!(!SECRETS.iter().any(|secret| log.contains(secret)), "{log}");
     let mut refused = Client::connect(door(&edge, SECRETS[0])).await;
     refused
@@ -100,11 +106,7 @@ async fn an_edge_takes_on_what_can_change_while_it_runs() {
     client.join(ROOM, json!({})).await;
     client.start_join("relay-2", json!({})).await;
     client.expect("error", json!({"room": "relay-2"})).await;
-    assert!(
-        says(&edge, &["DEBUG", "client connected"]),
-        "{}",
-        edge.log_text()
-    );
+    until_said(&edge, &["DEBUG", "client connected"]).await;
     drop(worker);
 }
 
@@ -122,17 +124,9 @@ async fn a_worker_takes_on_the_filter_of_its_log() {
         "[log]\nfilter = \"info,grandstand=debug\"\n[rooms]\nidle_ms = 1000\n",
     );
     reload(&worker, 1.0).await;
-    let log = worker.log_text();
-    assert!(
-        says(&worker, &["log.filter", "info,grandstand=debug"]),
-        "{log}"
-    );
-    assert!(says(&worker, &["WARN", "rooms.idle_ms"]), "{log}");
+    until_said(&worker, &["log.filter", "info,grandstand=debug"]).await;
+    until_said(&worker, &["WARN", "rooms.idle_ms"]).await;
     write(&file, "[log]\nfilter = \"grandstand=loud\"\n");
     reload(&worker, 2.0).await;
-    assert!(
-        says(&worker, &["ERROR", "log.filter", "loud"]),
-        "{}",
-        worker.log_text()
-    );
+    until_said(&worker, &["ERROR", "log.filter", "loud"]).await;
 }

@@ -175,7 +175,6 @@ async fn missing_replicas_are_reported() {
     };
     let words = ["cluster.replicas is 3", "not a cluster", "set it to 1"];
     refuses(&three(tried.worker()).output().await, &words);
-    refuses(&three(tried.edge()).output().await, &words);
     let options = BusOptions::default();
     let _bus = Bus::connect_nats(&tried.nats.url(), &options)
         .await
@@ -187,6 +186,7 @@ async fn missing_replicas_are_reported() {
         "set cluster.replicas to 1",
     ];
     refuses(&three(tried.worker()).output().await, &words);
+    refuses(&three(tried.edge()).output().await, &words);
 }
 
 #[tokio::test]

@@ -98,7 +98,6 @@ async fn games_end_while_hostile_clients_get_what_they_should() {
     assert!(games > 0);
     drop(attacks);
     for series in [
-        r#"grandstand_edge_limited_total{limit="address_connections"}"#,
         r#"grandstand_edge_limited_total{limit="address_handshakes"}"#,
         r#"grandstand_edge_limited_total{limit="address_handshakes_per_s"}"#,
         r#"grandstand_edge_limited_total{limit="player_connections"}"#,

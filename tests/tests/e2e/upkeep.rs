@@ -58,7 +58,8 @@ async fn an_edge_accepts_clients_until_the_balancer_has_taken_it_out(mut site: S
     // The second signal does not wait for anything.
     site.edges[0].term();
     assert!(site.edges[0].ended().await.success());
-    assert_eq!(alice.until_closed().await, 1006);
+    // Whether a close frame still goes out is left open.
+    assert!(matches!(alice.until_closed().await, 1006 | 1012));
 }
 
 async fn a_worker_that_is_told_twice_ends_at_once(mut site: Site) {
