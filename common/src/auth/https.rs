@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, HOST, HeaderValue, LOCATION, USER_AGENT};
+use hyper::http::uri::InvalidUri;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
@@ -38,6 +39,9 @@ pub enum AddressError {
     /// It has a login, which would be in logs.
     #[error("the address must have no user and no password")]
     Login,
+    /// The path cannot be asked for.
+    #[error("the path of {0:?} cannot be requested: {1}")]
+    Path(String, InvalidUri),
     /// The host is not a name.
     #[error("the host cannot be a server's name: {0}")]
     Name(#[from] InvalidDnsNameError),
@@ -81,6 +85,10 @@ pub(super) enum FetchError {
 #[derive(Clone)]
 pub(super) struct Fetch {
     url: Url,
+    /// The path and the query.
+    path: Uri,
+    /// The host without the brackets of IPv6.
+    host: String,
     name: ServerName<'static>,
     connector: TlsConnector,
 }
@@ -98,7 +106,10 @@ impl Fetch {
         let (true, Some(host)) = (parsed.scheme() == "https", parsed.host_str()) else {
             return Err(AddressError::NotHttps(url.to_owned()));
         };
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let name = ServerName::try_from(host.clone())?;
+        let path = parsed[Position::BeforePath..Position::AfterQuery].parse();
+        let path = path.map_err(|why| AddressError::Path(url.to_owned(), why))?;
         let roots = match authorities {
             Some(path) => read_roots(path)?,
             None => system_roots(),
@@ -110,6 +121,8 @@ impl Fetch {
             .with_no_client_auth();
         Ok(Self {
             url: parsed,
+            path,
+            host,
             name,
             connector: TlsConnector::from(Arc::new(config)),
         })
@@ -131,9 +144,8 @@ impl Fetch {
     }
 
     async fn run(&self) -> Result<Bytes, FetchError> {
-        let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or(443);
-        let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
+        let stream = TcpStream::connect((self.host.as_str(), port)).await;
         let stream = stream.map_err(FetchError::Connect)?;
         let stream = self.connector.connect(self.name.clone(), stream).await;
         let stream = TokioIo::new(stream.map_err(FetchError::Connect)?);
@@ -155,8 +167,7 @@ impl Fetch {
 
     fn request(&self) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
-        let path = &self.url[Position::BeforePath..Position::AfterQuery];
-        *request.uri_mut() = path.parse::<Uri>().unwrap_or_default();
+        *request.uri_mut() = self.path.clone();
         let host = &self.url[Position::BeforeHost..Position::AfterPort];
         let headers = request.headers_mut();
         if let Ok(host) = HeaderValue::from_str(host) {
