@@ -238,6 +238,7 @@ impl Nats {
         let spec = reader::ReadSpec {
             stream: names.log(self.layout.stream_of(partition)),
             filters: vec![names.subject(subject)],
+            prefix: names.subject(String::new()).len(),
             from: from.max(1),
             every_entry: true,
         };
@@ -317,6 +318,7 @@ impl Nats {
             filters: prefixes
                 .map(|prefix| bucket.subject(&format!("{prefix}>")))
                 .collect(),
+            prefix: bucket.subject("").len(),
             from: 1,
             every_entry: false,
         };

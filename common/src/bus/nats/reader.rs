@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use crate::bus::error::BusError;
 use crate::bus::nats::consumer::{Consumer, ConsumerEvent};
 use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
-use crate::bus::nats::names::Names;
 use crate::bus::nats::shared::Inner;
 use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::stats::BusStats;
@@ -32,6 +31,8 @@ pub(super) struct ReadSpec {
     pub(super) stream: String,
     /// The subjects. An entry that matches any of them counts.
     pub(super) filters: Vec<String>,
+    /// The bytes of a subject before that of the bus, or before the key.
+    pub(super) prefix: usize,
     pub(super) from: u64,
     /// Whether every entry counts (the log): if some were removed unread, the position is lost. Otherwise only the last
     /// entry of each subject counts (a bucket).
@@ -83,7 +84,7 @@ impl Position {
     }
 }
 
-type Decode<T> = fn(&Names, &ReadSpec, Delivery, &Message) -> Option<T>;
+type Decode<T> = fn(&ReadSpec, Delivery, &Message) -> Option<T>;
 
 /// Starts to read. A task does the rest, and ends when the receiver is dropped.
 pub(super) async fn open<T: Send + 'static>(
@@ -200,12 +201,7 @@ impl<T> Reader<T> {
                         self.clock.note(at, delivery.time_ms, behind);
                     }
                     if is_new
-                        && let Some(entry) = (self.decode)(
-                            &self.inner.connection.names,
-                            &self.spec,
-                            delivery,
-                            &message,
-                        )
+                        && let Some(entry) = (self.decode)(&self.spec, delivery, &message)
                         && self.sender.send(Read::Item(entry, behind)).await.is_err()
                     {
                         return ConsumerEnd::ReaderGone;
@@ -299,27 +295,20 @@ fn detached(payload: &Bytes) -> Bytes {
 }
 
 pub(super) fn log_entry(
-    names: &Names,
-    _: &ReadSpec,
+    spec: &ReadSpec,
     delivery: Delivery,
     message: &Message,
 ) -> Option<LogEntry> {
     Some(LogEntry {
         seq: delivery.stream_seq,
         time_ms: delivery.time_ms,
-        subject: names.plain(message.subject.to_string()),
+        subject: message.subject.get(spec.prefix..)?.to_owned(),
         payload: detached(&message.payload),
     })
 }
 
-pub(super) fn kv_entry(
-    _: &Names,
-    spec: &ReadSpec,
-    delivery: Delivery,
-    message: &Message,
-) -> Option<KvEntry> {
-    // `$KV.{bucket}.` is two bytes longer than the stream's name, `KV_{bucket}`.
-    let key = message.subject.get(spec.stream.len() + 2..)?;
+pub(super) fn kv_entry(spec: &ReadSpec, delivery: Delivery, message: &Message) -> Option<KvEntry> {
+    let key = message.subject.get(spec.prefix..)?;
     let marker = message.headers.as_ref().is_some_and(|headers| {
         headers.iter().any(|(name, values)| {
             let is = |value: &async_nats::HeaderValue| is_marker(name.as_ref(), value.as_str());
@@ -337,7 +326,6 @@ pub(super) fn kv_entry(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::options::BusOptions;
 
     fn info(created: &str, first: u64, last: u64) -> StreamInfo {
         let state = format!(
@@ -382,6 +370,7 @@ mod tests {
         let spec = ReadSpec {
             stream: "KV_rooms_0".to_owned(),
             filters: Vec::new(),
+            prefix: "$KV.rooms_0.".len(),
             from: 1,
             every_entry: false,
         };
@@ -395,8 +384,7 @@ mod tests {
             description: None,
             length: 0,
         };
-        let names = Names::new(&BusOptions::default());
-        let entry = kv_entry(&names, &spec, delivery, &message).unwrap();
+        let entry = kv_entry(&spec, delivery, &message).unwrap();
         assert_eq!(
             (entry.key.as_str(), entry.revision, entry.time_ms),
             ("7.memory-1", 3, 5)
