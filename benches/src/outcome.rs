@@ -14,7 +14,7 @@ pub struct RunOptions {
     /// Draw a plot into this file, as SVG
     #[arg(long, global = true, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
-    /// How long to measure, in each phase
+    /// Duration of each phase that is measured
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20.0)]
     pub seconds: f64,
 }

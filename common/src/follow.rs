@@ -1,4 +1,4 @@
-//! How the processes of a cluster follow its layout, which `grandstand cluster repartition` changes (D33).
+//! Follows the layout of a cluster, which `grandstand cluster repartition` changes (D33).
 
 use std::time::Duration;
 

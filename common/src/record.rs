@@ -41,7 +41,7 @@ pub struct StuckEntry {
     pub seq: u64,
     /// The time of the entry, Unix milliseconds. With the sequence it names the entry, even if the log was created again.
     pub time_ms: u64,
-    /// How often a loop got stuck there.
+    /// The number of times that a loop got stuck there.
     pub times: u32,
 }
 
@@ -71,19 +71,19 @@ pub enum WorkerState {
     Dead,
 }
 
-/// How far snapshots cover a partition's log: beside its rooms, key `{p}.=checkpoint` (D9).
+/// The part of a partition's log that snapshots cover, stored beside its rooms under `{p}.=checkpoint` (D9).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The owner that wrote it.
     pub epoch: Epoch,
-    /// How many times the log was cut or created again (D11).
+    /// The number of times that the log was cut or created again (D11).
     pub generation: u64,
     /// The first sequence that acked snapshots do not cover.
     pub seq: u64,
-    /// When the log's stream was created, in Unix milliseconds. Another time means another stream.
+    /// The time at which the log's stream was created, in Unix milliseconds. Another time means another stream.
     #[serde(default)]
     pub created_ms: u64,
-    /// Where the log was cut, oldest first.
+    /// The places at which the log was cut, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cuts: Vec<Cut>,
     /// The end of the log when it was measured at a takeover whose owner has not looked at all stored rooms yet. A room

@@ -69,9 +69,9 @@ pub fn run(args: &Args) -> ExitCode {
 struct Running {
     edge: Edge,
     admin: Admin,
-    /// For the next process.
+    /// The socket at which the next process takes over.
     offer: Option<Offer>,
-    /// What the next process gets.
+    /// The sockets that the next process gets.
     sockets: Sockets,
 }
 

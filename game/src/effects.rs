@@ -14,7 +14,7 @@ pub enum Effect {
     Update {
         /// The lane, or both.
         lane: Option<Lane>,
-        /// Of updates with the same key only the latest matters.
+        /// The key of the update, if it has one: of updates with the same key only the latest matters.
         key: Option<String>,
         /// The change.
         data: Data,

@@ -9,7 +9,7 @@ pub struct Spectating {
     /// [key](crate::effects::Effects::update_keyed) only the latest is sent, and a snapshot instead of all of them
     /// where that is smaller.
     pub max_rate_hz: u32,
-    /// How many milliseconds later than players spectators receive updates, so that no player gains from watching a
+    /// The milliseconds by which spectators receive updates later than players, so that no player gains from watching a
     /// spectator's screen.
     pub delay_ms: u32,
 }

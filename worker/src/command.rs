@@ -37,11 +37,11 @@ impl KvSource {
 pub enum Command {
     /// Append to the log. Outcome: `Appended` or `Failed`.
     Append {
-        /// Where.
+        /// The subject to publish to.
         subject: String,
         /// An encoded [`Entry`](grandstand_common::wire::Entry).
         payload: Bytes,
-        /// For the outcome.
+        /// The token of the outcome.
         token: Token,
     },
     /// Write a key if its revision is the expected one. Outcome: `Stored`, `Conflict` or `Failed`.
@@ -54,7 +54,7 @@ pub enum Command {
         value: Bytes,
         /// The revision of the stored value or marker; 0 if there is neither.
         expected: u64,
-        /// For the outcome.
+        /// The token of the outcome.
         token: Token,
     },
     /// Delete a key if its revision is the expected one. Outcome: `Stored` (the marker's revision), `Conflict` or
@@ -66,7 +66,7 @@ pub enum Command {
         key: String,
         /// The revision of the value.
         expected: u64,
-        /// For the outcome.
+        /// The token of the outcome.
         token: Token,
     },
     /// Read a key from the bucket's leader. Outcome: `Value` or `Failed`.
@@ -75,14 +75,14 @@ pub enum Command {
         bucket: Bucket,
         /// The key.
         key: String,
-        /// For the outcome.
+        /// The token of the outcome.
         token: Token,
     },
     /// Look up where the partition's log begins and ends. Outcome: `Log` or `Failed`.
     LogState {
         /// The partition.
         partition: Partition,
-        /// For the outcome.
+        /// The token of the outcome.
         token: Token,
     },
     /// Read the partition's log from this sequence on, or from the first stored one if that is later. Pass the entries to
@@ -103,19 +103,19 @@ pub enum Command {
     OpenKv {
         /// The partition.
         partition: Partition,
-        /// Which keys.
+        /// The keys to read.
         source: KvSource,
     },
     /// Stop streaming keys.
     CloseKv {
         /// The partition.
         partition: Partition,
-        /// Which keys.
+        /// The keys to read.
         source: KvSource,
     },
     /// Send to an edge, at most once.
     Publish {
-        /// Where.
+        /// The subject to publish to.
         subject: String,
         /// An encoded [`Batch`](grandstand_common::wire::Batch).
         payload: Bytes,
@@ -173,7 +173,7 @@ pub enum Outcome {
     Failed,
     /// The key's value or marker; `None` if there is neither.
     Value(Option<KvEntry>),
-    /// Where the log begins and ends.
+    /// The first and last sequence of the log.
     Log(LogState),
 }
 
@@ -222,7 +222,7 @@ pub struct EngineConfig {
     pub hot_edges: usize,
     /// A hot room with fewer edges than this stops being hot after `cold_after`.
     pub cold_edges: usize,
-    /// How long a hot room must have fewer edges than `cold_edges`.
+    /// The time that a hot room must have fewer edges than `cold_edges` before it becomes cold.
     pub cold_after: Duration,
     /// The limit per partition of watched rooms that do not exist. Further ones are answered with `Absent` and
     /// forgotten.

@@ -52,7 +52,7 @@ impl<K: Clone + Ord, T: Copy + Ord> Deadlines<K, T> {
         due.map(|(key, _)| key).collect()
     }
 
-    /// As [`take_due`](Self::take_due), with the deadlines.
+    /// Takes what is due like [`take_due`](Self::take_due), with the deadlines.
     pub(crate) fn take_due_at(&mut self, now: T) -> Vec<(K, T)> {
         let mut due = Vec::new();
         while let Some((at, _)) = self.by_time.first() {

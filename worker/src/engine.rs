@@ -348,7 +348,7 @@ impl Engine {
         self.context.commands.pop_front()
     }
 
-    /// When to call [`flush`](Self::flush) if nothing arrives. Ask again after every `flush`.
+    /// The time of the next call of [`flush`](Self::flush) if nothing arrives. Ask again after every `flush`.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let all = self.partitions.all();
         let partitions = all.filter_map(|owned| owned.poll_timeout(self.context.now));

@@ -17,7 +17,7 @@ const MAX_LOADS: usize = 64;
 /// The same, while none of the further ones has entries or viewers waiting.
 const MAX_LATER_LOADS: usize = 32;
 
-/// How urgently a room is needed in memory.
+/// The urgency of the load of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
     /// Entries or viewers wait.

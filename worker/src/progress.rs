@@ -1,4 +1,4 @@
-//! Where a loop is: the call of a game that it has not returned from. Another thread reads it when the loop is stuck.
+//! The call of a game from which a loop has not returned. Another thread reads it when the loop is stuck.
 
 use std::sync::Arc;
 

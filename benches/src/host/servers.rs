@@ -39,7 +39,7 @@ impl Servers {
         Self::start_with(wanted, &[]).await
     }
 
-    /// As [`Self::start`] with further variables of the edges, such as `GRANDSTAND_EDGE_ROOMS_FLUSH_INTERVAL_US`.
+    /// Starts like [`Self::start`], with further variables of the edges, such as `GRANDSTAND_EDGE_ROOMS_FLUSH_INTERVAL_US`.
     ///
     /// # Errors
     /// If a program is missing or does not become ready.

@@ -38,7 +38,7 @@ pub struct Job {
     pub waits: bool,
     /// The size of an input's data in bytes.
     pub size: u32,
-    /// How established connections read.
+    /// The way in which established connections read.
     pub reading: Reading,
     /// The kernel's receive buffer per connection in bytes; 0 is the kernel's default.
     pub receive_buffer: u32,
@@ -56,7 +56,7 @@ pub enum LoadRole {
     Player,
     /// Watches.
     Spectator,
-    /// Only connects. Its inputs are pings.
+    /// Connects and joins no room. Its inputs are pings.
     Idle,
 }
 
@@ -79,7 +79,7 @@ impl Rooms {
     }
 }
 
-/// How connections read.
+/// The way in which connections read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
@@ -147,6 +147,6 @@ pub struct Pause {
     pub gap_us: u64,
     /// The longest time from an input's due time to its ack.
     pub wait_us: u64,
-    /// When the snapshot of the new owner came, after the start of watching; 0 if none did.
+    /// The time from the start of watching to the snapshot of the new owner; 0 if none came.
     pub back_us: u64,
 }

@@ -13,7 +13,7 @@ pub(super) struct Wire {
     pub(super) stream: TcpStream,
     unsent: Vec<u8>,
     pub(super) connected: bool,
-    /// When the connect began.
+    /// The time at which the connect began.
     pub(super) since_ns: u64,
 }
 

@@ -26,7 +26,7 @@ const CONNECTS_PER_TURN: usize = 64;
 const READ_BYTES: usize = 256 * 1024;
 /// Interval of slow readers' reads and of progress replies.
 const TICK_NS: u64 = 50_000_000;
-/// How long a client may take to connect before it retries.
+/// The time after which a client that is not connected retries.
 const CONNECT_TIMEOUT_NS: u64 = 20_000_000_000;
 
 /// Runs until stdin ends.

@@ -42,9 +42,9 @@ pub struct Options {
 /// The activity of idle connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Activity {
-    /// They are connected and authenticated.
+    /// Connections are authenticated and join no room.
     Nothing,
-    /// They are also spectators of one room.
+    /// Connections are spectators of one room.
     Watching,
 }
 

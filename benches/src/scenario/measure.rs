@@ -62,7 +62,7 @@ pub async fn measure(
     measure_until(usage, loads, seconds, progress, |_| false).await
 }
 
-/// As [`measure`], but ends early once `enough` returns true.
+/// Measures like [`measure`], but ends early once `enough` returns true.
 ///
 /// # Errors
 /// If a process has ended.

@@ -40,7 +40,7 @@ pub struct Options {
     pub repeat: Repeat,
 }
 
-/// How long slow readers may take to become current once they read again.
+/// The most time until slow readers are current, once they read again.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Small, so that unread data queue in the server and not in the clients' kernel.
 const RECEIVE_BUFFER: u32 = 8192;

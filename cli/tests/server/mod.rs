@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// How long a client waits for a message.
+/// The time that a client waits for a message.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `PROGRAM dev`.

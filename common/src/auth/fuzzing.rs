@@ -1,4 +1,4 @@
-//! What fuzz targets call: the parser of key sets.
+//! The parser of key sets, as the fuzz targets call it.
 
 use super::jwks::Jwks;
 use super::verifier::{Expected, Verifier};

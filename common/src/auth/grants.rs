@@ -71,12 +71,12 @@ impl Grants {
         self.player.as_ref()
     }
 
-    /// When the grants expire, in Unix milliseconds, before any leeway; `None` for never.
+    /// The time at which the grants expire, in Unix milliseconds, before any leeway; `None` for never.
     pub fn expires_ms(&self) -> Option<u64> {
         (self.expires_ms != NEVER).then_some(self.expires_ms)
     }
 
-    /// When the token was issued (`iat`, Unix seconds), if it says so.
+    /// The time at which the token was issued (`iat`, Unix seconds), if the token has it.
     pub(super) fn issued_s(&self) -> Option<u64> {
         (self.issued_s > 0).then_some(self.issued_s)
     }

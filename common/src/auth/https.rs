@@ -28,15 +28,15 @@ const MAX_BYTES: usize = 1 << 20;
 /// The address cannot be fetched from.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    /// It is no address.
+    /// The text is not a URL.
     #[error("{0:?} is not an address: {1}")]
     Url(String, url::ParseError),
-    /// It is not https.
+    /// The scheme is not https.
     #[error(
         "{0:?} must begin with https://, because keys that came over an open connection could be anybody's"
     )]
     NotHttps(String),
-    /// It has a login, which would be in logs.
+    /// The URL has a login, which logs would show.
     #[error("the address must have no user and no password")]
     Login,
     /// The path cannot be asked for.
@@ -64,7 +64,7 @@ pub(super) enum FetchError {
     /// The server cannot be reached, or its certificate is not trusted.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// It took too long.
+    /// The answer took too long.
     #[error("no answer within {} s", TIMEOUT.as_secs())]
     Timeout,
     /// The server did not keep to HTTP.

@@ -1,4 +1,4 @@
-//! Where a key set comes from.
+//! The source of a key set: a file or an https address.
 
 use std::io;
 use std::mem::discriminant;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::auth::https::{AddressError, Fetch, FetchError};
 use crate::auth::jwks::{Jwks, JwksError};
 
-/// Where a key set is read from.
+/// The source of a key set: a file or an https address.
 #[derive(Debug, Clone)]
 pub struct JwksSource(Place);
 

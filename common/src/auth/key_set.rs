@@ -42,7 +42,7 @@ impl KeySetMetrics {
     }
 }
 
-/// How often a key set was read.
+/// The state of the reads of a key set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reads {
     /// The reads that have ended.

@@ -24,7 +24,7 @@ pub const MAX_REVOCATIONS: usize = 100_000;
 /// The most bytes of a token's id (`jti`) that can be revoked.
 pub const MAX_TOKEN_ID_BYTES: usize = 256;
 
-/// What is revoked.
+/// The tokens that a revocation concerns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
@@ -72,11 +72,11 @@ impl fmt::Display for Target {
 /// A revocation, as the bus keeps it in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
-    /// What is revoked.
+    /// The tokens that are revoked.
     pub target: Target,
-    /// When it was revoked, Unix milliseconds: later tokens are valid.
+    /// The time of the revocation, Unix milliseconds. Later tokens are valid.
     pub at_ms: u64,
-    /// When the last of the tokens has expired, Unix milliseconds.
+    /// The time at which the last of the tokens has expired, Unix milliseconds.
     pub until_ms: u64,
 }
 

@@ -62,11 +62,11 @@ pub enum AppendError {
 /// The meaning of a failed append for its entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendFailure {
-    /// It may be appended again soon: an outage, or an unknown result.
+    /// The entry may be appended again soon: an outage, or an unknown result.
     Retry,
     /// The log takes no entries, because it is full or NATS denies them. It may be appended again once that has changed.
     Full,
-    /// It exceeds a size limit. Appending it again fails again.
+    /// The entry exceeds a size limit. Appending it again fails again.
     TooBig,
 }
 

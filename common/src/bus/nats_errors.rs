@@ -188,7 +188,7 @@ impl NatsErrors {
         }
     }
 
-    /// Has all connections made again if a limit is exceeded for long, because it may have cost subscriptions.
+    /// Reconnects everything if a limit has been exceeded for long, because subscriptions may be lost.
     pub(crate) fn retry_limits(&self, now: Instant) {
         let state = self.0.state.lock();
         let is_due = state.lasting.iter().any(|((kind, _), (_, since))| {

@@ -11,7 +11,7 @@ use crate::bus::nats_errors::NatsErrors;
 use crate::bus::types::{Bucket, Role};
 use crate::supervisor::Supervisor;
 
-/// How long a receipt of an append or a put waits for its answer.
+/// The time that a receipt of an append or a put waits for its answer.
 pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The times for which the log may keep an entry, in seconds.
@@ -26,7 +26,7 @@ pub enum LogLimit {
     /// At most 8 GiB, and all streams together at most half of the storage that NATS has left, so that buckets always
     /// have space.
     Share,
-    /// As many bytes.
+    /// A number of bytes.
     Bytes(u64),
     /// No limit but the server's.
     Unlimited,
@@ -39,7 +39,7 @@ pub struct BusOptions {
     pub streams: u16,
     /// The number of partitions that rooms are hashed to, of a cluster or folder that is created.
     pub partitions: u16,
-    /// How long the log keeps an entry.
+    /// The time that the log keeps an entry.
     pub log_max_age: Duration,
     /// NATS only: the limit of each stream of the log, when it is created. Entries over the limit are refused, and
     /// appended again until there is room.
@@ -92,7 +92,7 @@ impl TlsFiles {
     }
 }
 
-/// Where NATS stores streams.
+/// The storage of streams in NATS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// In files, which survive a restart.

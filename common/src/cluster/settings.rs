@@ -32,7 +32,7 @@ pub struct ClusterSettings {
     pub certificate_file: String,
     /// A PEM file with the key of that certificate.
     pub key_file: String,
-    /// How long a start waits for NATS, in seconds; 0 for forever.
+    /// The time that a start waits for NATS, in seconds; 0 for forever.
     pub connect_timeout_s: u64,
     /// The number of partitions that rooms are hashed to. Counts only when the cluster is created.
     pub partitions: u16,
@@ -40,7 +40,7 @@ pub struct ClusterSettings {
     pub streams: u16,
     /// The number of servers that keep each stream: 1, 3 or 5.
     pub replicas: u16,
-    /// How long the log keeps an entry, in seconds.
+    /// The time that the log keeps an entry, in seconds.
     pub log_max_age_s: u64,
     /// The most bytes that each stream of the log may hold; 0 for a share of the storage that NATS has left, -1 for no
     /// limit but the server's. Used when a stream is created.

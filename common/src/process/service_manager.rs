@@ -1,4 +1,4 @@
-//! What the service manager is told: `Type=notify` of systemd. Without one (no `NOTIFY_SOCKET`) nothing is sent.
+//! Notifies the service manager (`Type=notify` of systemd). Without one (no `NOTIFY_SOCKET`) nothing is sent.
 
 use sd_notify::NotifyState;
 

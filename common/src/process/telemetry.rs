@@ -86,7 +86,7 @@ pub enum TelemetryError {
     Thread(#[from] io::Error),
 }
 
-/// How long the process waits at its end for the reader of its log.
+/// The time that the process waits at its end for the reader of its log.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The log of the process. Clones are handles to the same log.

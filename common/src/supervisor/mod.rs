@@ -92,7 +92,7 @@ impl Supervisor {
         tokio::spawn(self.clone().kept(part, future)).abort_handle()
     }
 
-    /// As [`keep`](Self::keep), on the running `LocalSet`.
+    /// Starts a part like [`keep`](Self::keep), on the running `LocalSet`.
     pub fn keep_local<F>(&self, part: &'static str, future: F) -> AbortHandle
     where
         F: Future<Output: Outcome> + 'static,
@@ -108,7 +108,7 @@ impl Supervisor {
         tokio::spawn(self.clone().ran(part, future)).abort_handle()
     }
 
-    /// As [`run`](Self::run), on the running `LocalSet`.
+    /// Starts a task like [`run`](Self::run), on the running `LocalSet`.
     pub fn run_local<F>(&self, part: &'static str, future: F) -> AbortHandle
     where
         F: Future<Output = ()> + 'static,

@@ -99,7 +99,7 @@ pub enum ItemKind {
     /// edge has not received (D4).
     #[prost(message, tag = "14")]
     Synced(Synced),
-    /// How this edge gets room-wide items from here on (D22).
+    /// The subjects of this edge's room-wide items from here on (D22).
     #[prost(message, tag = "15")]
     Hot(Hot),
 }
@@ -112,7 +112,7 @@ pub struct Synced {
     pub number: u64,
 }
 
-/// How an edge gets a room's room-wide items from here on.
+/// The subjects on which an edge gets a room's room-wide items from here on.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Hot {
     /// The room's stream on `hot.{room}`; 0 if the room is not hot.

@@ -31,7 +31,7 @@ pub struct Update {
     /// The new version of the spectators' lane; 0 if the update is not for that lane.
     #[prost(uint64, tag = "4")]
     pub spectators: u64,
-    /// Only the latest update with the same key is needed; empty if each is needed.
+    /// The key of the update: only the latest with the same key is needed. Empty if each is needed.
     #[prost(string, tag = "5")]
     pub key: String,
     /// The change.
@@ -117,7 +117,7 @@ pub struct Gone {
     /// have it repeated in a new round (D3).
     #[prost(uint64, tag = "5")]
     pub n: u64,
-    /// That entry's round.
+    /// The round of that entry.
     #[prost(uint32, tag = "6")]
     pub round: u32,
 }
@@ -125,10 +125,10 @@ pub struct Gone {
 /// A lossy message to a lane, both, or one session.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LiveOut {
-    /// For the players' lane.
+    /// Whether the data is for the players' lane.
     #[prost(bool, tag = "3")]
     pub players: bool,
-    /// For the spectators' lane.
+    /// Whether the data is for the spectators' lane.
     #[prost(bool, tag = "4")]
     pub spectators: bool,
     /// The only session to get it; 0 for all.

@@ -1,4 +1,4 @@
-//! How rooms are spread over partitions, and partitions over streams.
+//! The distribution of rooms over partitions, and of partitions over streams.
 
 use std::ops::Range;
 

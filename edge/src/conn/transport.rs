@@ -10,7 +10,7 @@ use crate::conn::key::ConnKey;
 pub enum SendStatus {
     /// The kernel took all of them.
     Written,
-    /// They wait in the connection's outbox for a slow socket.
+    /// The bytes wait in the connection's outbox for a slow socket.
     Queued,
     /// All of them were refused because the outbox is at its cap.
     Full,

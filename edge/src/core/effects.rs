@@ -189,7 +189,7 @@ impl Effects {
         self.timers.poll_expired(now)
     }
 
-    /// When to call [`poll_expired`](Self::poll_expired) again.
+    /// The time of the next call of [`poll_expired`](Self::poll_expired).
     pub(crate) fn next_timer(&self) -> Option<Instant> {
         self.timers.next_deadline()
     }

@@ -34,7 +34,7 @@ struct Failing {
 /// The health of the bus.
 #[derive(Debug, Default)]
 pub(crate) struct BusHealth {
-    /// When the connection was lost, if it has not come back.
+    /// The time at which the connection was lost, if it has not come back.
     down: Option<Instant>,
     /// No partition has an owner, because rooms are being moved to another layout (D33).
     moving: bool,
@@ -140,7 +140,7 @@ impl BusHealth {
         self.timer = None;
     }
 
-    /// When to call [`poll_notice`](Self::poll_notice) again if no append ends before.
+    /// The time of the next call of [`poll_notice`](Self::poll_notice) if no append ends before.
     fn poll_timeout(&self) -> Option<Instant> {
         let forgotten = self
             .failing

@@ -17,7 +17,7 @@ pub struct ListedClient {
     pub player: Option<String>,
     /// The encoding of messages: `json` or `proto`.
     pub encoding: &'static str,
-    /// When the token expires, Unix milliseconds.
+    /// The time at which the token expires, Unix milliseconds.
     pub token_expires_ms: Option<u64>,
     /// The rooms, and the role in each.
     pub rooms: Vec<ListedMembership>,

@@ -287,12 +287,12 @@ impl Core {
         self.finish(now, transport);
     }
 
-    /// When to call [`handle_releases`](Self::handle_releases).
+    /// The time of the next call of [`handle_releases`](Self::handle_releases).
     pub fn next_release(&self) -> Option<Instant> {
         self.state.hub.rooms.next_release()
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
+    /// The time of the next call of [`handle_timeout`](Self::handle_timeout), if nothing else happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let timers = self.effects.next_timer();
         timers.into_iter().chain(self.next_release()).min()

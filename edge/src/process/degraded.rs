@@ -41,16 +41,16 @@ pub(super) struct Seen {
     pub(super) without_owner: usize,
     /// The server's words, if the log refuses entries.
     pub(super) refused: Option<String>,
-    /// What is shed for lack of memory.
+    /// The clients that are shed for lack of memory.
     pub(super) shed: Option<&'static str>,
 }
 
 /// A fault that has begun or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It has begun; the text says what it means.
+    /// A fault has begun; the text says what it means.
     Begun(Why, String),
-    /// It has ended after this time.
+    /// A fault has ended after this time.
     Ended(Why, Duration),
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the memory is measured.
+/// The source of the measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Memory {
     /// The process alone, against a limit of the configuration.

@@ -138,13 +138,13 @@ impl Edge {
         self.stop(within, ListenerEnd::Close).await;
     }
 
-    /// As [`end`](Self::end), while another process accepts at the same sockets.
+    /// Ends like [`end`](Self::end), while another process accepts at the same sockets.
     pub async fn hand_over(self) {
         let within = self.drain;
         self.stop(within, ListenerEnd::HandOver).await;
     }
 
-    /// As [`end`](Self::end), because a part of the process has failed: clients of a shard that has failed are disconnected
+    /// Ends because a part of the process has failed: clients of a shard that has failed are disconnected
     /// at once, all others are told to reconnect within 3 s.
     pub async fn give_up(self) {
         let within = self.drain.min(FAILED_DRAIN);

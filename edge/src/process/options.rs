@@ -19,16 +19,16 @@ use crate::shard::origins::Origins;
 /// An error of an edge, at its start or later.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
-    /// It cannot listen on its address.
+    /// The edge cannot listen on an address.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// It cannot use its UDP address.
+    /// The edge cannot use its UDP address.
     #[error("UDP {0}")]
     Quic(ListenError),
     /// Its certificates cannot be used.
     #[error("tls: {0}")]
     Tls(#[from] TlsError),
-    /// It cannot connect to the bus, or not join the cluster.
+    /// The edge cannot connect to the bus, or not join the cluster.
     #[error(transparent)]
     Bus(#[from] StartError),
     /// The bus refused a subscription.
@@ -77,7 +77,7 @@ pub struct EdgeOptions {
     pub pages: Pages,
     /// Whether to serve `/v1/echo`.
     pub echo: bool,
-    /// What operators see and do; `None` for nothing.
+    /// The admin API; `None` without one.
     pub api: Option<Arc<EdgeApi>>,
     /// Starts the parts of the edge.
     pub supervisor: Supervisor,

@@ -1,4 +1,4 @@
-//! What a running edge takes on from a configuration that was read again.
+//! Applies a configuration that was read again to a running edge.
 
 use super::config::{EdgeConfig, now_s};
 use super::options::{AdmissionError, EdgeError};

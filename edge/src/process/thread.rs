@@ -45,7 +45,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// The most time for the packets that close the connections over QUIC.
 const SETTLING: Duration = Duration::from_millis(500);
 
-/// How a shard ends.
+/// The way in which a shard ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stop {
     /// The time over which clients are told to reconnect.

@@ -1,4 +1,4 @@
-//! What tokens are verified with: the key set of the issuer, and the revocations.
+//! Starts the tasks behind the verification of tokens: the key set of the issuer, and the revocations.
 
 use grandstand_common::bus::Bus;
 use grandstand_common::process::admin::{Component, Phase};

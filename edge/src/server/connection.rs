@@ -81,7 +81,7 @@ struct Turn<'a> {
     pongs: &'a mut Vec<u8>,
     /// The time of the last read.
     now: Instant,
-    /// When other connections are due.
+    /// The time at which other connections are due.
     ends: Instant,
 }
 

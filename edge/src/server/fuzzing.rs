@@ -1,4 +1,4 @@
-//! What fuzz targets call: parsers of bytes from strangers, with what must hold for any bytes.
+//! The parsers of bytes from strangers, as the fuzz targets call them, with checks that must hold for any bytes.
 
 use std::net::SocketAddr;
 

@@ -48,9 +48,9 @@ pub(crate) enum Told {
 #[derive(Default)]
 struct Recorder {
     told: RefCell<VecDeque<Told>>,
-    /// If set, every message pauses its connection.
+    /// The connections that every message pauses, if set.
     pausing: RefCell<Option<Connections>>,
-    /// If set, a connection is closed after `frames_left` frames that are not messages.
+    /// The connections of which one is closed after `frames_left` frames that are not messages, if set.
     closing: RefCell<Option<Connections>>,
     frames_left: Cell<u32>,
 }

@@ -87,7 +87,7 @@ impl AdmissionPolicy {
         }
     }
 
-    /// As [`admit`](Self::admit), for a client that was refused because the key of its token is unknown: waits until the
+    /// Admits a client that was refused because the key of its token is unknown: waits until the
     /// key set has been read again, if that may be soon.
     ///
     /// # Errors

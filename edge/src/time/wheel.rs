@@ -72,7 +72,7 @@ impl<K> TimerWheel<K> {
         Some(key)
     }
 
-    /// When to poll again: at the tick of the first deadline or earlier. `None` if the wheel is empty.
+    /// The time of the next poll: the tick of the first deadline or earlier. `None` if the wheel is empty.
     pub fn next_deadline(&self) -> Option<Instant> {
         if !self.due.is_empty() {
             return Some(self.time_of(self.tick - 1));

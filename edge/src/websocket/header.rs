@@ -6,7 +6,7 @@ use crate::websocket::frame::{DEFLATED, MAX_CONTROL_PAYLOAD, Opcode};
 /// The most bytes of a client frame's header.
 const MAX_HEADER: usize = 14;
 
-/// What a client's frames may be, and must be.
+/// The rules for the headers of a peer's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameFormat {
     /// Whether messages may be compressed.

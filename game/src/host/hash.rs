@@ -156,7 +156,7 @@ pub fn of_json(text: &[u8]) -> u64 {
     hash
 }
 
-/// How many bytes come before the quote that ends a string.
+/// The number of bytes before the quote that ends a string.
 fn string_len(text: &[u8]) -> usize {
     let mut at = 0;
     while let Some(&byte) = text.get(at) {

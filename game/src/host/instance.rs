@@ -59,7 +59,7 @@ pub enum Output {
     Update {
         /// The new version of each lane by [`Lane::index`]; 0 for a lane that does not change.
         versions: [u64; 2],
-        /// Of updates with the same key only the latest matters.
+        /// The key of the update, if it has one: of updates with the same key only the latest matters.
         key: Option<String>,
         /// The change.
         data: Data,

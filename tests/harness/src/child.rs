@@ -46,7 +46,7 @@ impl Child {
         Self::spawn_with(command, name, log, own_group, Streams::default())
     }
 
-    /// As [`spawn`](Self::spawn), with other streams in place of the log.
+    /// Starts a process like [`spawn`](Self::spawn), with other streams in place of the log.
     pub(crate) fn spawn_with(
         command: Command,
         name: impl Into<String>,
@@ -129,7 +129,7 @@ impl Child {
         self.try_hang_up().unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// As [`Self::hang_up`].
+    /// Sends SIGHUP.
     ///
     /// # Errors
     /// If the signal cannot be sent.
@@ -168,7 +168,7 @@ impl Child {
         self.signal(Signal::CONT)
     }
 
-    /// As [`Self::try_term`].
+    /// Sends SIGTERM.
     ///
     /// # Panics
     /// If the signal cannot be sent.
@@ -176,7 +176,7 @@ impl Child {
         self.try_term().unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// As [`Self::try_pause`].
+    /// Pauses the process.
     ///
     /// # Panics
     /// If the signal cannot be sent.
@@ -184,7 +184,7 @@ impl Child {
         self.try_pause().unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// As [`Self::try_resume`].
+    /// Resumes the process.
     ///
     /// # Panics
     /// If the signal cannot be sent.

@@ -18,7 +18,7 @@ use crate::programs;
 const NAME: &str = "nats-server";
 /// The configuration file in the server's folder.
 const CONFIG: &str = "nats.conf";
-/// How long a server may take to start.
+/// The most time for a server to start.
 const START: Duration = Duration::from_secs(20);
 
 /// A `nats-server` with JetStream, a port and a folder of its own, running or ended. Killed when dropped.

@@ -15,7 +15,7 @@ use crate::ports::Port;
 use crate::process::get;
 use crate::programs;
 
-/// How long servers may take to connect to each other and to elect a leader.
+/// The most time for servers to connect to each other and to elect a leader.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SERVERS: usize = 3;
 

@@ -18,7 +18,7 @@ use crate::log::Log;
 use crate::ports::Port;
 use crate::programs;
 
-/// How long a process may take to become ready or to end.
+/// The most time for a process to become ready or to end.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program, arguments and environment of a process.

@@ -33,7 +33,7 @@ pub struct Plan {
     pub own_group: bool,
     /// The folder for logs; `None` is the usual one.
     pub logs: Option<PathBuf>,
-    /// How far the wall clock of each worker is ahead, seconds. Workers without one have the machine's clock.
+    /// The seconds by which the wall clock of each worker is ahead. Workers without a number have the machine's clock.
     pub worker_clocks: Vec<i64>,
     /// The text of a configuration file for NATS.
     pub nats_config: Option<String>,
@@ -150,7 +150,7 @@ impl Rig {
         Ok(rig)
     }
 
-    /// As [`Self::start`] with [`Plan::default`].
+    /// Starts the processes of [`Plan::default`].
     ///
     /// # Panics
     /// If a program is missing, cannot be started, or does not become ready.

@@ -64,7 +64,7 @@ impl Site {
         Self::on_nats_with(&[]).await
     }
 
-    /// As [`Self::on_nats`], with edges that drain for one second, after they have accepted clients for 0.3 s more.
+    /// Starts a site like [`Self::on_nats`], whose edges accept clients for 0.3 s more, then drain for one second.
     pub async fn quickly_drained() -> Self {
         Self::on_nats_with(&[
             ("GRANDSTAND_EDGE_EDGE_DRAIN_WAIT_MS", "300"),
@@ -73,7 +73,7 @@ impl Site {
         .await
     }
 
-    /// As [`Self::on_nats`], with processes that end only when they are asked twice.
+    /// Starts a site like [`Self::on_nats`], whose processes end only when they are asked twice.
     pub async fn never_drained() -> Self {
         Self::on_nats_with(&[
             ("GRANDSTAND_EDGE_EDGE_DRAIN_WAIT_MS", "3600000"),

@@ -1,4 +1,4 @@
-//! What a cluster on NATS keeps, whatever a later process is configured with.
+//! The settings that a cluster on NATS keeps, whatever a later process is configured with.
 
 use std::time::Duration;
 

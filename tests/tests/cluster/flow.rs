@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 const MAX_UNANSWERED: usize = 4;
 /// Pause between two inputs of a player.
 const PAUSE: Duration = Duration::from_millis(15);
-/// How long a step may take, including the election of new leaders.
+/// The most time for a step, including the election of new leaders.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Rooms with a player and a spectator each, on different edges. Their connections must stay open.

@@ -9,7 +9,7 @@ use grandstand_common::record::{Checkpoint, Lease};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-/// How long ownership may take to settle.
+/// The most time until ownership has settled.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The owners of all partitions by worker name; `None` while a partition has no ready owner or the bus cannot be read.

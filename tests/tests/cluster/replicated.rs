@@ -15,7 +15,7 @@ use crate::owners::{self, watch_checkpoints};
 
 const PARTITIONS: u16 = 8;
 const STREAMS: u16 = 2;
-/// How long servers and processes may take to connect to each other.
+/// The most time for servers and processes to connect to each other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn plan() -> Plan {

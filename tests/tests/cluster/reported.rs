@@ -1,4 +1,4 @@
-//! What a real server reports outside of answers: it is about to end, or a limit is exceeded.
+//! Reports of a real server outside of answers: it is about to end, or a limit is exceeded.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn ready(process: &Process, status: u16, part: &str) {
     .await;
 }
 
-/// How often a process has said this in its log.
+/// The number of times that these words are in the log of a process.
 fn said(process: &Process, words: &str) -> usize {
     process.log_text().matches(words).count()
 }

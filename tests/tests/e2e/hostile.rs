@@ -11,7 +11,7 @@ use grandstand_tests::play::play;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-/// How long it may take until each hostile client has got what it should.
+/// The most time until each hostile client has ended as it should.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Limits that are reached soon. Players come from another address and are exempt.
@@ -27,7 +27,7 @@ const LIMITS: [(&str, &str); 9] = [
     ("TCP_SEND_BUFFER_BYTES", "8192"),
 ];
 
-/// What each kind gets, whatever else happens to it.
+/// The ends that each kind must get; it may get others too.
 fn expected(attack: Attack) -> &'static [End] {
     match attack {
         Attack::Slowloris => &[End::Status(408), End::Status(429)],

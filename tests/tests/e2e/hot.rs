@@ -51,7 +51,7 @@ fn updates(from: &mut Subscription) -> (usize, usize) {
     (updates, messages)
 }
 
-/// As [`updates`], once there are `count` of them, because the observer may lag behind the edges.
+/// Counts updates like [`updates`], once there are `count` of them, because the observer may lag behind the edges.
 async fn updates_of(from: &mut Subscription, count: usize) -> usize {
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut got = 0;

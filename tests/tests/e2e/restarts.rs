@@ -173,7 +173,7 @@ async fn inputs_survive(mut site: Site, how: How) {
     }
 }
 
-/// When an edge dies, its player continues at another edge and sends unacked inputs again.
+/// Kills an edge. Its player continues at another edge and sends unacked inputs again.
 async fn an_edge_dies_and_its_players_move(mut site: Site) {
     let mut alice = site.client(0, "alice").await;
     let mut bob = site.client(1, "bob").await;

@@ -41,7 +41,7 @@ pub(crate) struct Unnamed {
     pub(crate) folder: &'static str,
     /// The modules that the rule is about.
     pub(crate) within: &'static [&'static str],
-    /// Those of them that may name the words.
+    /// The modules among them that may name the words.
     pub(crate) except: &'static [&'static str],
     /// The words (without `::`), or the beginnings of paths into other crates.
     pub(crate) never: &'static [&'static str],

@@ -33,7 +33,7 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// As written.
+    /// The path as it is written.
     pub(crate) fn text(&self) -> String {
         self.segments.join("::")
     }

@@ -3,7 +3,7 @@
 /// A word (a name or a keyword) or a sign (`::`, or one character).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
-    /// As written; a raw name without `r#`.
+    /// The text as it is written; a raw name without `r#`.
     pub(crate) text: String,
     /// The line, from 1.
     pub(crate) line: usize,

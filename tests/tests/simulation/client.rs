@@ -14,7 +14,7 @@ pub(crate) struct Client {
     pub(crate) name: String,
     pub(crate) room: String,
     pub(crate) player: bool,
-    /// How the room's spectators are served.
+    /// The delay and the rate of the room's spectators.
     pub(crate) service: Spectating,
     /// The connection: the edge and the index among that edge's connections.
     pub(crate) at: Option<(usize, u32)>,
@@ -32,7 +32,7 @@ pub(crate) struct Client {
     pub(crate) errors: Vec<String>,
     /// The players and their states, from the last `presence`.
     pub(crate) presence: Vec<(String, String)>,
-    /// It has left for good.
+    /// Whether the client has left for good.
     pub(crate) quit: bool,
 }
 

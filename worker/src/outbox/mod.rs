@@ -171,7 +171,7 @@ impl Outbox {
         self.seal_hot(beats);
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout).
+    /// The time of the next call of [`handle_timeout`](Self::handle_timeout).
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.beats
             .next()

@@ -51,7 +51,7 @@ pub(super) struct Audience {
 /// The part of a room that an edge watches.
 #[derive(Debug, Default)]
 struct Watch {
-    /// By [`Lane::index`].
+    /// Indexed by [`Lane::index`].
     lanes: [bool; 2],
     viewers: u32,
     /// Whether the edge has confirmed that it receives the hot room's own subject.

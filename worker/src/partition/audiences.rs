@@ -31,7 +31,7 @@ pub(super) struct Audiences {
     /// The number of watched rooms that do not exist.
     absent: usize,
     presences: Deadlines<RoomId>,
-    /// When hot rooms with few edges become cold.
+    /// The times at which hot rooms with few edges become cold.
     cooling: Deadlines<RoomId>,
 }
 

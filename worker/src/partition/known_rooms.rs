@@ -22,7 +22,7 @@ pub(super) struct KnownRooms {
     markers: BTreeMap<RoomId, u64>,
     /// The last whole states of quarantined rooms that are not stored yet.
     whole: BTreeMap<RoomId, Bytes>,
-    /// When the next timers of stored rooms are due, in Unix milliseconds, until they are taken.
+    /// The due times of the next timers of stored rooms, in Unix milliseconds, until they are taken.
     due: BTreeSet<(u64, Slot)>,
     /// Whether a takeover has read all stored rooms.
     is_complete: bool,

@@ -14,7 +14,7 @@ pub(super) struct LogReading {
     waiting: usize,
     /// Whether the reader is closed because too many entries wait.
     paused: bool,
-    /// When the log is measured again after that failed.
+    /// The time at which the log is measured again after a failure.
     retry_at: Option<Instant>,
 }
 

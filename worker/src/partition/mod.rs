@@ -308,7 +308,7 @@ impl OwnedPartition {
         idle_loading::begin_reads(&mut self.state, cx);
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), as far as is known at `now`.
+    /// The time of the next call of [`handle_timeout`](Self::handle_timeout), as far as is known at `now`.
     pub(crate) fn poll_timeout(&self, now: Now) -> Option<Instant> {
         let state = &self.state;
         let takeover = &state.takeover;

@@ -42,7 +42,7 @@ struct Record {
     revision: u64,
     /// Whether this record is stored.
     is_stored: bool,
-    /// When the record is written again after a failed write.
+    /// The time at which the record is written again after a failed write.
     retry_at: Option<Instant>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a room is, and what is kept of it there.
+//! The residence of a room (in memory, stored, deleted or in quarantine) and the data that is kept of it there.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{self, SnapshotLimits};
 
-/// Where a room is.
+/// The residence of a room.
 #[derive(Debug)]
 pub(super) enum Residence {
     /// The room is in memory.
@@ -53,7 +53,7 @@ pub(super) struct Loaded {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
     pub(super) instance: Instance,
-    /// When the next timer is due, in Unix milliseconds; `u64::MAX` without timers.
+    /// The due time of the next timer, in Unix milliseconds; `u64::MAX` without timers.
     due_ms: u64,
 }
 

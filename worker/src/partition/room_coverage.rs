@@ -38,7 +38,7 @@ pub(super) struct RoomCoverage {
     /// The time of the first entry since the last write began. `None` also while all uncovered entries wait for the
     /// room to be loaded.
     since: Option<Instant>,
-    /// When the room is to be written at the latest, because a predecessor has left entries uncovered for long.
+    /// The latest time at which the room is written, because a predecessor has left entries uncovered for long.
     latest: Option<Instant>,
     /// Whether a write, a deletion of the key, or the read after a failed write is in flight.
     in_flight: bool,
@@ -124,7 +124,7 @@ impl RoomCoverage {
         }
     }
 
-    /// Has the room written at this time at the latest.
+    /// Sets the latest time at which the room is written.
     pub(super) fn set_latest(&mut self, latest: Instant) {
         self.latest = Some(self.latest.map_or(latest, |before| before.min(latest)));
     }
@@ -137,7 +137,7 @@ impl RoomCoverage {
         std::mem::replace(&mut self.is_urgent, urgent) != urgent
     }
 
-    /// Has the room wait for long, because the bus does not take it.
+    /// Postpones the write of the room for long, because the bus does not take it.
     pub(super) fn hold(&mut self, now: Instant) {
         self.since.get_or_insert(now);
         self.not_before = Some(now + HELD_RETRY);

@@ -49,7 +49,7 @@ pub(super) struct RoomReads {
     /// The rooms whose reads are to begin. A room may be in both, and is read once.
     urgent: VecDeque<RoomId>,
     later: VecDeque<RoomId>,
-    /// When failed reads are repeated.
+    /// The times at which failed reads are repeated.
     retries: Deadlines<RoomId>,
 }
 

@@ -34,7 +34,7 @@ const FAR: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
     known: KnownRooms,
-    /// When idle rooms leave memory.
+    /// The times at which idle rooms leave memory.
     idle: Deadlines<RoomId>,
 }
 

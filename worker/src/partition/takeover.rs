@@ -71,9 +71,9 @@ pub(super) struct Takeover {
     /// edges, even if their rooms are loaded later.
     replayed_to: u64,
     retry_at: Option<Instant>,
-    /// When the takeover begins again unless the reader of rooms has delivered the own claim.
+    /// The time at which the takeover begins again unless the reader of rooms has delivered the own claim.
     barrier_until: Option<Instant>,
-    /// When the handover ends at the latest.
+    /// The latest time at which the handover ends.
     release_until: Option<Instant>,
 }
 

@@ -21,9 +21,9 @@ const FAR: Duration = Duration::from_secs(3_600);
 pub(super) struct Timers {
     /// The time at which each timer, by its arming, was last appended.
     appended: BTreeMap<RoomId, BTreeMap<u64, Instant>>,
-    /// When a room's next timer is due by the clock of the log, Unix milliseconds.
+    /// The due times of rooms' next timers by the clock of the log, Unix milliseconds.
     due: Deadlines<RoomId, u64>,
-    /// When to append a room's timers again.
+    /// The times at which rooms' timers are appended again.
     again: Deadlines<RoomId>,
 }
 
@@ -81,7 +81,7 @@ impl Timers {
         due
     }
 
-    /// When a room's timer is due, as far as is known at `now`.
+    /// The time at which the next timer is due, as far as is known at `now`.
     pub(super) fn poll_timeout(&self, now: Now) -> Option<Instant> {
         let due = self.due.next().map(|due_ms| {
             let left = Duration::from_millis(due_ms.saturating_sub(now.log_ms));

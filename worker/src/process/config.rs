@@ -40,7 +40,7 @@ pub struct WorkerSection {
     pub loops: u16,
     /// The time limit for releasing all partitions at the end, milliseconds.
     pub drain_ms: u64,
-    /// How long the worker's loop may stand still before `/health` fails, milliseconds.
+    /// The milliseconds that the worker's loop may stand still before `/health` fails.
     pub liveness_ms: u64,
 }
 
@@ -152,7 +152,7 @@ impl Config for WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// How long the worker's loop may stand still.
+    /// The time that the worker's loop may stand still before `/health` fails.
     pub fn answer_within(&self) -> Duration {
         Duration::from_millis(self.worker.liveness_ms)
     }

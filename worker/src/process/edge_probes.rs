@@ -121,7 +121,7 @@ impl EdgeProbes {
         probed.misses >= probed.max_misses
     }
 
-    /// When to call [`poll`](Self::poll) again.
+    /// The time of the next call of [`poll`](Self::poll).
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.next
     }

@@ -41,7 +41,7 @@ pub(super) struct KeyScans {
     bus: Bus,
     work: WorkSender,
     supervisor: Supervisor,
-    /// For the keys of each source and stream, its task and the way to open partitions there.
+    /// The task of each source and stream, and the channel that opens partitions there.
     tasks: BTreeMap<(KvSource, u16), (mpsc::UnboundedSender<Member>, AbortHandle)>,
 }
 

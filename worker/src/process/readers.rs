@@ -30,7 +30,7 @@ pub(super) enum ReaderKey {
     Listen(Partition),
 }
 
-/// What reads for a key, until it is dropped.
+/// The task or reader for a key, until it is dropped.
 #[derive(Debug)]
 enum Reading {
     /// A task of its own.

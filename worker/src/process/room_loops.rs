@@ -205,7 +205,7 @@ impl<'a> RoomLoops<'a> {
         room_loop.fence.set(None);
     }
 
-    /// When to call [`poll_stuck`](Self::poll_stuck).
+    /// The time of the next call of [`poll_stuck`](Self::poll_stuck).
     pub(super) fn poll_timeout(&self) -> Instant {
         self.next_question
     }

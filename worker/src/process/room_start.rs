@@ -15,12 +15,12 @@ use super::settings::WorkerSettings;
 use crate::engine::Engine;
 use crate::progress::Progress;
 
-/// Where the room loops run.
+/// The threads that room loops run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Host {
-    /// Each on a thread of its own.
+    /// A thread for each loop.
     Threads,
-    /// As tasks of the lease loop's thread, so that tests can pause the time.
+    /// Tasks of the lease loop's thread, so that tests can pause the time.
     #[cfg(test)]
     Tasks,
 }

@@ -19,9 +19,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// An item of a watch for the lease machine.
 #[derive(Debug)]
 pub(super) enum Watched {
-    /// Of the bucket `workers`.
+    /// A record of the bucket `workers`.
     Worker(Read<KvEntry>),
-    /// Of the bucket `leases`.
+    /// A lease of the bucket `leases`.
     Lease(Read<KvEntry>),
 }
 

@@ -13,7 +13,7 @@ use super::error::RepartitionError;
 const ATTEMPTS: u32 = 20;
 /// The pause between them.
 const RETRY: Duration = Duration::from_millis(500);
-/// How long the marker of a deleted key is kept.
+/// The time that the marker of a deleted key is kept.
 const MARKER: Duration = Duration::from_secs(60);
 
 /// The keys of a bucket that have a value.

@@ -31,7 +31,7 @@ pub enum Comparison {
         /// The differences: stored, replayed.
         differences: Differences,
     },
-    /// Only one of them has a room.
+    /// The room is deleted in storage or in the replay, but not in both.
     Fate {
         /// Whether the room is deleted in storage rather than in the replay.
         stored_deleted: bool,
@@ -49,7 +49,7 @@ pub enum Comparison {
     NotStored,
     /// The stored snapshot is of a later entry.
     NotReached {
-        /// That entry.
+        /// The sequence of the later entry.
         seq: u64,
     },
     /// The stored snapshot is of another room of the same name.

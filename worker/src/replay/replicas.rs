@@ -31,9 +31,9 @@ pub struct Divergence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Twin {
-    /// Runs as the first replica does.
+    /// A replica that runs like the first one.
     Again,
-    /// Is stored and loaded after every entry, as after the death of a worker.
+    /// A replica that is stored and loaded after every entry, as after the death of a worker.
     Reloaded,
 }
 
@@ -45,9 +45,9 @@ pub enum Diverged {
     State(Differences),
     /// The messages to clients differ, although the states are equal.
     Emitted,
-    /// Only one of them panicked.
+    /// One of the two replicas panicked.
     Panicked,
-    /// Only one of them has a room.
+    /// One of the two replicas has no room.
     Existence,
     /// The other replica cannot be stored or loaded, for this reason.
     NotStored(String),

@@ -1,4 +1,4 @@
-//! What fuzz targets call: the parsers of stored rooms.
+//! The parsers of stored rooms, as the fuzz targets call them.
 
 use grandstand_common::id::RoomId;
 use grandstand_game::Games;

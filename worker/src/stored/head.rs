@@ -20,12 +20,12 @@ pub(crate) struct SnapshotHead {
     pub(crate) last: u64,
 }
 
-/// What a partition must know of a stored room.
+/// The facts about a stored room that a partition keeps in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredHead {
     /// The room's instance.
     pub(crate) instance: Instance,
-    /// When the room's next timer is due, in Unix milliseconds.
+    /// The due time of the room's next timer, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) due_ms: Option<u64>,
     /// The edges that hold sessions of connected players.

@@ -73,7 +73,7 @@ pub(super) struct Track {
     last_ns: u64,
     gap_ns: u64,
     wait_ns: u64,
-    /// When the snapshot of a new owner came.
+    /// The time at which the snapshot of a new owner came.
     back_ns: Option<u64>,
 }
 

@@ -47,9 +47,9 @@ pub(crate) struct Crowd {
     /// `None` for other servers than Grandstand.
     pub(super) reader: Option<Reader>,
     pub(super) members: Vec<Member>,
-    /// By client, then by room of the client.
+    /// The position of each client in each of its rooms, by client, then by room of the client.
     pub(super) slots: Vec<Slot>,
-    /// By room.
+    /// The rooms as their first clients see them, by room.
     pub(super) tracks: Vec<Track>,
     pub(super) watched_ns: u64,
     pub(super) live: u32,

@@ -51,7 +51,7 @@ impl Load {
         })
     }
 
-    /// As [`Self::start`], and waits until all clients are connected.
+    /// Starts the clients and waits until all of them are connected.
     ///
     /// # Errors
     /// If they cannot be started or do not connect.

@@ -8,7 +8,7 @@ use crate::load::tally::Latencies;
 pub(super) struct Phase {
     pub(super) name: &'static str,
     pub(super) pings: Latencies,
-    /// How long the phase took, if its end is an event.
+    /// The duration of the phase, if its end is an event.
     pub(super) seconds: Option<f64>,
     /// The most CPU time of one step, if it is known.
     pub(super) step: Option<Duration>,

@@ -22,7 +22,7 @@ use crate::scenario::jobs::{job, publisher};
 use crate::scenario::measure::settle;
 use crate::scenario::variant::Variant;
 
-/// How long the crowd may take to be told something.
+/// The most time until the whole crowd has received a message.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// The time after which the room ends, once its player has left, milliseconds.
 const IDLE_MS: u32 = 200;

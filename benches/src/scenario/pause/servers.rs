@@ -13,7 +13,7 @@ use crate::load::remote::Load;
 
 /// Interval of the checks for recovery.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// How long recovery may take.
+/// The most time for a recovery.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn start(workers: usize) -> Result<Servers, BenchError> {

@@ -26,7 +26,7 @@ const VALID_S: u64 = 3600;
 /// The bytes with which a live message of a small room begins, after its header.
 const LIVE: &[u8] = br#"{"type":"live""#;
 
-/// How a viewer is connected.
+/// The transport of a viewer, and of its live messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
     WebSocket,

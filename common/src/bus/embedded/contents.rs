@@ -27,7 +27,7 @@ pub(super) struct Contents {
 /// The entries of a stream.
 #[derive(Debug, Default)]
 pub(super) struct StreamContents {
-    /// When the stream was created, if that is stored.
+    /// The time at which the stream was created, if it is stored.
     pub(super) created_ms: Option<u64>,
     /// The last sequence that was stored or is marked as stored.
     pub(super) last: u64,

@@ -45,7 +45,7 @@ pub(super) struct Look<'a> {
     /// The data folder.
     pub(super) dir: &'a Path,
     pub(super) options: &'a BusOptions,
-    /// Where to make the working copy.
+    /// The path of the working copy.
     pub(super) copy_at: &'a Path,
 }
 

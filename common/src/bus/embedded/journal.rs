@@ -37,7 +37,7 @@ pub(super) struct Journal {
     pub(super) fault: Option<Fault>,
 }
 
-/// Where a journal cannot be read, and why.
+/// The place in a journal that cannot be read, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) at: u64,

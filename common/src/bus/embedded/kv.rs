@@ -21,7 +21,7 @@ pub(super) struct Kv {
     pub(super) visible: u64,
     records: HashMap<Arc<str>, KeyRecord>,
     by_revision: BTreeMap<u64, Arc<str>>,
-    /// When markers and values expire: (Unix ms, revision).
+    /// The expiry times of markers and values: (Unix ms, revision).
     expiries: BTreeSet<(u64, u64)>,
     /// Invisible revisions, with the key and the revision that each replaces.
     replacing: BTreeMap<u64, (Arc<str>, u64)>,
@@ -35,7 +35,7 @@ pub(super) struct KeyRecord {
     pub(super) revision: u64,
     pub(super) time_ms: u64,
     pub(super) value: Value,
-    /// When it expires (Unix ms); 0 for never.
+    /// The expiry time (Unix ms); 0 for never.
     pub(super) expires_ms: u64,
     /// The checksum of its record in the folder; 0 before it is there.
     pub(super) checksum: u64,

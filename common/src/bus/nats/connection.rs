@@ -21,14 +21,14 @@ use crate::bus::nats_errors::NatsErrors;
 use crate::bus::types::ConnectionState;
 use crate::log_clock::LogClock;
 
-/// How long the server may take for requests that change something.
+/// The time that the server has to answer requests that change something.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long JetStream may take for other requests. In a cluster nobody answers for a stream without a leader, so it is
+/// The time that JetStream has to answer other requests. In a cluster nobody answers for a stream without a leader, so it is
 /// better to repeat a request soon.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a request waits for a permission that NATS has denied before. The process tries it about as often.
+/// The time that a request waits for a permission that NATS has denied. The process tries the permission about as often.
 const DENIED_PAUSE: Duration = Duration::from_secs(2);
 
 /// A connection and its replies.

@@ -11,7 +11,7 @@ use crate::bus::nats::dial;
 use crate::bus::nats::jetstream::{ConsumerConfig, Delivery, nanos};
 use crate::bus::options::IDLE_HEARTBEAT;
 
-/// How long the server keeps a consumer without a listener.
+/// The time that the server keeps a consumer without a listener.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(5);
 const LAST_CONSUMER: &str = "Nats-Last-Consumer";
 const LAST_STREAM: &str = "Nats-Last-Stream";

@@ -13,7 +13,7 @@ pub(super) struct Need {
     trial: Trial,
     /// Whether it is tried at the start. One that is needed only to create the cluster is not.
     is_tried: bool,
-    /// What it is for.
+    /// The purpose of the permission.
     pub(super) why: &'static str,
 }
 

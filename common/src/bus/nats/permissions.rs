@@ -70,7 +70,7 @@ pub(super) async fn check(
     })
 }
 
-/// Those of the denied permissions that NATS grants by now.
+/// Returns the denied permissions that NATS grants by now.
 pub(super) async fn granted(
     servers: &Servers,
     options: &BusOptions,

@@ -92,7 +92,7 @@ impl ApiAnswer {
     }
 }
 
-/// What a process lets its operators see and do.
+/// The part of the admin API that a kind of process implements.
 pub trait Api: Send + Sync + 'static {
     /// Answers a request. It may wait for other threads, but not block this one.
     fn answer(

@@ -57,7 +57,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// The most time for a request's head, also for the first or next one on an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// As [`HEAD_TIMEOUT`], for a connection that uses the reserve of descriptors.
+/// The [`HEAD_TIMEOUT`] of a connection that uses the reserve of descriptors.
 const SHORT_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pause after a failed accept, because its cause (too many open files) lasts a while.

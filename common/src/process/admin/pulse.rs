@@ -106,7 +106,7 @@ impl Question {
         self.beat.question.notify_one();
     }
 
-    /// How long the loop has been silent.
+    /// The time since the loop last answered.
     pub fn silence(&self) -> Duration {
         ASK_EVERY * self.missed
     }

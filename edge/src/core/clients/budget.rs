@@ -1,4 +1,4 @@
-//! What a client may send per second.
+//! The budget of messages and bytes that a client may send per second.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const BYTES_BURST_S: f32 = 4.0;
 /// second verifies a signature.
 const COSTLY: u32 = 10;
 
-/// What something costs that a client sends.
+/// The cost of something that a client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
     messages: u32,
@@ -39,7 +39,7 @@ impl Cost {
         }
     }
 
-    /// What a message costs beyond that, once it is decoded.
+    /// The cost of a message beyond that, once it is decoded.
     pub(crate) fn further(kind: &ClientKind) -> Option<Self> {
         let is_costly = matches!(kind, ClientKind::Join(_) | ClientKind::Auth { .. });
         is_costly.then_some(Self {

@@ -5,7 +5,7 @@ use grandstand_common::error::ErrorKind;
 
 use crate::limits::Refused;
 
-/// When a client may send a token with an unknown key again.
+/// The time after which a client may send a token with an unknown key again.
 const UNKNOWN_KEY_RETRY_MS: u64 = 2000;
 
 /// The result of a token's check.

@@ -125,7 +125,7 @@ pub(super) fn on_frames(
     limits::charge_frames(&mut state.hub.clients, effects, conn, count, now.at);
 }
 
-/// What a message is about, for an error that answers it.
+/// The subject of a message, for an error that answers it.
 fn context_of(message: &ClientMessage) -> MessageContext {
     MessageContext {
         id: message.id,

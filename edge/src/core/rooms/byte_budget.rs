@@ -10,7 +10,7 @@ const BURST_S: f64 = 4.0;
 pub(crate) struct ByteBudget {
     /// Below 0 after a message that exceeded the budget.
     left: f64,
-    /// When `left` was counted; `None` before the first message.
+    /// The time at which `left` was counted; `None` before the first message.
     at: Option<Instant>,
 }
 

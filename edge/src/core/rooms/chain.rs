@@ -247,7 +247,7 @@ impl Chain {
         self.arm(now);
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens.
+    /// The time of the next call of [`handle_timeout`](Self::handle_timeout), if nothing else happens.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         (!self.window.is_empty())
             .then(|| self.deadline.min(self.progress_at + self.progress_timeout))

@@ -128,7 +128,7 @@ impl DelayBuffer {
         self.policy.is_plain() && self.releases.is_empty() && !self.full
     }
 
-    /// When to call [`poll`](Self::poll).
+    /// The time of the next call of [`poll`](Self::poll).
     pub(crate) fn next(&self) -> Option<Instant> {
         self.releases.front().map(|release| release.due)
     }

@@ -28,7 +28,7 @@ pub(crate) enum LaneEvent {
     Update {
         /// The version that it leads to.
         version: u64,
-        /// Of the updates with the same key, only the latest is needed. Empty if all are needed.
+        /// The key of the update: only the latest with the same key is needed. Empty if all are needed.
         key: String,
         /// The update's data.
         data: Data,

@@ -17,16 +17,16 @@ pub(crate) struct Member {
     pub(crate) format: WireFormat,
     /// The position up to which it has been sent, or does not need, the lane's frames.
     pub(crate) offset: u64,
-    /// It is slow: it gets no frames until a snapshot is sent once its outbox is empty.
+    /// Whether the member is slow. It gets no frames until its outbox is empty; then it gets a snapshot.
     pub(crate) stale: bool,
-    /// It gets lossy messages as datagrams.
+    /// Whether the member gets lossy messages as datagrams.
     pub(crate) datagrams: bool,
 }
 
 /// A lossy message as one frame per encoding, for members that get datagrams.
 pub(crate) type Datagrams = [Bytes; Encoding::ALL.len()];
 
-/// What a flush writes to a member.
+/// The frames that a flush writes to a member.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing<'a> {
     /// Frames, in order.

@@ -188,7 +188,7 @@ impl Lane {
         self.delay.as_mut()?.poll(now)
     }
 
-    /// When to call [`pop_due`](Self::pop_due).
+    /// The time of the next call of [`pop_due`](Self::pop_due).
     pub(crate) fn next_release(&self) -> Option<Instant> {
         self.delay.as_ref()?.next()
     }

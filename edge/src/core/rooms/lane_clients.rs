@@ -75,7 +75,7 @@ impl LaneClients {
         }
     }
 
-    /// Those that wait for the first snapshot.
+    /// The clients that wait for the first snapshot.
     pub(crate) fn waiting(&self) -> &Waiting {
         &self.waiting
     }

@@ -190,7 +190,7 @@ impl Rooms {
         Some(key)
     }
 
-    /// When to call [`pop_due`](Self::pop_due).
+    /// The time of the next call of [`pop_due`](Self::pop_due).
     pub(crate) fn next_release(&self) -> Option<Instant> {
         self.releases.first().map(|(at, _)| *at)
     }

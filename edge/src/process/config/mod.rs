@@ -157,7 +157,7 @@ impl Config for EdgeConfig {
 }
 
 impl EdgeConfig {
-    /// How long a shard may stand still.
+    /// The time that a shard may stand still before `/health` fails.
     pub fn answer_within(&self) -> Duration {
         Duration::from_millis(self.edge.liveness_ms)
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The most bytes of the path: the kernel takes 107, of which a process id needs a part.
 const MAX_PATH: usize = 95;
 
-/// How a new process takes over from the one that runs.
+/// The takeover by a new process from the one that runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpgradeSection {

@@ -1,11 +1,11 @@
-//! What carries a connection's bytes.
+//! The transport below a connection: a socket, TLS, or a QUIC stream.
 
 use mio::net::TcpStream;
 
 use crate::server::quic::link::QuicLink;
 use crate::server::tls::session::TlsSession;
 
-/// What carries a connection's bytes, in both directions and in order.
+/// The transport that carries a connection's bytes, in both directions and in order.
 #[derive(Debug)]
 pub(crate) enum Link {
     /// A socket without TLS.

@@ -40,7 +40,7 @@ pub struct Outbox {
 #[derive(Debug)]
 struct Item {
     frames: Bytes,
-    /// Must not be dropped while the connection lives.
+    /// Whether the frame must stay queued while the connection lives.
     control: bool,
 }
 

@@ -40,9 +40,9 @@ pub struct Listener {
 /// The end of a listener: what becomes of the connections in its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenerEnd {
-    /// They are accepted, then the socket is closed.
+    /// Connections in the queue are accepted, then the socket is closed.
     Close,
-    /// They stay in the queue, because another process has the socket as well.
+    /// Connections stay in the queue, because another process has the socket as well.
     HandOver,
 }
 

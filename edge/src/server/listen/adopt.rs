@@ -32,7 +32,7 @@ impl SocketKind {
     }
 }
 
-/// What was handed over is of the wrong kind.
+/// A descriptor that was handed over is of the wrong kind.
 #[derive(Debug, thiserror::Error)]
 #[error("`{name}`: {wanted} was to be handed over, not {what}; hand over such a socket, or none")]
 pub struct WrongKind {

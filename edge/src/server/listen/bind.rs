@@ -71,7 +71,7 @@ pub enum ListenError {
         /// The address.
         addr: SocketAddr,
     },
-    /// What another process has handed over is no listener.
+    /// A descriptor that another process has handed over is not a listener.
     #[error(transparent)]
     HandedOver(#[from] WrongKind),
     /// Any other error.

@@ -38,7 +38,7 @@ pub(crate) enum ProxyError {
     Header(#[from] HeaderError),
     #[error("its PROXY protocol header was not complete in time (`proxy.header_ms`)")]
     Late,
-    /// It ended before its first byte, as probes of load balancers do.
+    /// The connection ended before its first byte, as probes of load balancers do.
     #[error("it ended before its PROXY protocol header")]
     Probe,
     #[error("it ended within its PROXY protocol header")]

@@ -34,7 +34,7 @@ const IDLE: &str = "idle";
 /// A room of `relay`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Relay {
-    /// By [`Lane::index`].
+    /// Indexed by [`Lane::index`].
     counts: [u64; 2],
     players_only: bool,
     /// The players in the order of their joins, and whether they are connected.
@@ -42,7 +42,7 @@ pub struct Relay {
     idle_ms: u64,
     #[serde(default)]
     spectating: Spectating,
-    /// By [`Lane::index`].
+    /// Indexed by [`Lane::index`].
     #[serde(default)]
     values: [Values; 2],
 }

@@ -18,7 +18,7 @@ pub(crate) struct Solo<G> {
     pub(crate) now_ms: u64,
     /// The due time of each armed timer.
     pub(crate) timers: BTreeMap<String, u64>,
-    /// By lane, the view of a client that joined before the first event and applied all updates since.
+    /// The view per lane of a client that joined before the first event and applied all updates since.
     pub(crate) views: [Value; 2],
     /// Whether the game ended the room.
     pub(crate) finished: bool,

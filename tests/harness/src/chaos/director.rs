@@ -14,13 +14,13 @@ use super::violation::Rule;
 use crate::error::RigError;
 use crate::rig::Rig;
 
-/// How long a graceful shutdown may take.
+/// The most time for a graceful shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a process may take to become ready at the end of a run.
+/// The most time until a process is ready at the end of a run.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Delay before a process that ended by itself is started again.
 const RESTART_DELAY: Duration = Duration::from_millis(250);
-/// For this long after an outage of NATS, a process may end because it cannot reach NATS.
+/// The time after an outage of NATS in which a process may end because it cannot reach NATS.
 const NATS_GRACE: Duration = Duration::from_secs(20);
 
 /// Runs the schedule on the rig.

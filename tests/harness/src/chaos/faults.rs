@@ -12,9 +12,9 @@ use super::schedule::{Kind, Subject};
 use crate::error::RigError;
 use crate::nats::{NatsServer, TempDir};
 
-/// How long NATS may take to change the limits of its streams.
+/// The most time for NATS to change the limits of its streams.
 const LIMITS_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long NATS may take for one answer.
+/// The most time for one answer of NATS.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before a request is repeated.
 const RETRY: Duration = Duration::from_millis(100);

@@ -19,7 +19,7 @@ const BURST: usize = 200;
 const INPUT: usize = 2_048;
 /// The rooms that the client joins at random.
 const ROOMS: u32 = 40;
-/// How long one burst may take. An edge that stops reading holds the client back.
+/// The most time for one burst. An edge that stops reading holds the client back.
 const BURST_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Floods the edge at `address` for `time`. Connects again whenever it is thrown out.

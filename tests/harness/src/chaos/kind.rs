@@ -66,7 +66,7 @@ impl Kind {
         self.texts().2
     }
 
-    /// How often the kind happens, relative to other kinds.
+    /// The frequency of the kind, relative to other kinds.
     pub(super) fn weight(self) -> u32 {
         match self {
             Self::WorkerKilled => 26,

@@ -20,7 +20,7 @@ use super::violation::{Rule, Violation, Violations};
 #[derive(Debug, Default)]
 pub struct Ledger {
     rooms: BTreeMap<String, RoomLog>,
-    /// When the store came back in an older state, Unix milliseconds.
+    /// The times at which the store came back in an older state, Unix milliseconds.
     rollbacks: Vec<u64>,
     /// The time since the start of the run, for violations.
     pub now: Duration,
@@ -155,7 +155,7 @@ impl Ledger {
         self.rollbacks.push(unix_ms());
     }
 
-    /// How often the store came back in an older state.
+    /// The number of times that the store came back in an older state.
     pub fn rollbacks(&self) -> usize {
         self.rollbacks.len()
     }
@@ -258,7 +258,7 @@ impl Ledger {
         }
     }
 
-    /// As [`Self::close`] for all rooms that are left.
+    /// Closes all rooms that are left, like [`Self::close`].
     pub fn close_all(&mut self) {
         while let Some(room) = self.rooms.keys().next().cloned() {
             self.close(&room);

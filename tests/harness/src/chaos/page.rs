@@ -22,7 +22,7 @@ use crate::site::{everywhere, token};
 
 /// Interval at which players decide whether to send an input.
 const TICK_INTERVAL: Duration = Duration::from_millis(50);
-/// How long connecting may take.
+/// The most time for a connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// After this long without a message the client sends a ping; after twice this long it gives the connection up.
 const PING_AFTER: Duration = Duration::from_secs(5);

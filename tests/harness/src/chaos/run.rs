@@ -24,13 +24,13 @@ use crate::rig::{Plan, Rig};
 const TICK_INTERVAL: Duration = Duration::from_millis(10);
 /// Interval of progress reports.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-/// How long all clients may take to join their rooms.
+/// The most time until all clients have joined their rooms.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long each step of the recovery may take.
+/// The most time for each step of the recovery.
 const STEP_TIMEOUT: Duration = Duration::from_secs(90);
-/// How long each later step may take once one has failed.
+/// The most time for each later step, once one has failed.
 const LATER_STEP_TIMEOUT: Duration = Duration::from_secs(10);
-/// For this long nothing may change at the end. It is longer than cards of `memory` stay open.
+/// The time at the end in which nothing may change. It is longer than cards of `memory` stay open.
 const SETTLED_AFTER: Duration = Duration::from_millis(1_500);
 
 /// The options of a run.
@@ -38,7 +38,7 @@ const SETTLED_AFTER: Duration = Duration::from_millis(1_500);
 pub struct Settings {
     /// The seed of the schedule and of players' decisions.
     pub seed: u64,
-    /// How long faults happen.
+    /// The duration of the faults.
     pub duration: Duration,
     /// The number of rooms that are played at a time.
     pub rooms: usize,
@@ -109,7 +109,7 @@ struct Run {
     tasks: JoinSet<()>,
     connections: usize,
     start: Instant,
-    /// How long a step of the recovery may take.
+    /// The most time for a step of the recovery.
     patience: Duration,
 }
 

@@ -12,7 +12,7 @@ pub use super::kind::Kind;
 const FIRST_AT: Duration = Duration::from_secs(2);
 /// Time between two events.
 const GAP_MS: std::ops::Range<u64> = 1_000..5_000;
-/// How long a process is spared after its recovery.
+/// The time that a process is spared after its recovery.
 const RECOVERY: Duration = Duration::from_millis(1_500);
 /// Estimate for a graceful shutdown and a start.
 const RESTART_ESTIMATE: Duration = Duration::from_secs(6);

@@ -21,7 +21,7 @@ pub struct Waits {
 /// The waits of one player in one room.
 #[derive(Debug, Default, Clone)]
 struct Wait {
-    /// When the oldest unanswered input was sent.
+    /// The time at which the oldest unanswered input was sent.
     oldest: Option<Duration>,
     /// The longest wait since the last event, measured from that event.
     longest: Duration,

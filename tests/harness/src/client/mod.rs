@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use room::Room;
 
-/// How long a client waits for a message.
+/// The time that a client waits for a message.
 pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Options of a connection.
@@ -238,7 +238,7 @@ impl Client {
             .unwrap_or_else(|| self.fail("no message came in time"))
     }
 
-    /// As [`Self::next`] with its own timeout. Cancellation loses no message.
+    /// Waits for a message like [`Self::next`], with its own timeout. Cancellation loses no message.
     ///
     /// # Panics
     /// As [`Self::next`].
@@ -248,7 +248,7 @@ impl Client {
             .unwrap_or_else(|| self.fail("no message came in time"))
     }
 
-    /// As [`Self::next`]; the outer `None` means that the deadline has passed.
+    /// Waits for a message like [`Self::next`]. The outer `None` means that the deadline has passed.
     async fn next_before(&mut self, deadline: Instant) -> Option<Option<Value>> {
         loop {
             let Some(socket) = &mut self.socket else {

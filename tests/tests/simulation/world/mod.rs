@@ -51,7 +51,7 @@ use sockets::{Sockets, messages};
 const PARTITIONS: u16 = 3;
 const EDGES: usize = 2;
 const ROOMS: usize = 3;
-/// How the spectators of each room are served.
+/// The delay and the rate of each room's spectators.
 const SERVED: [Spectating; ROOMS] = [
     Spectating {
         max_rate_hz: 0,

@@ -9,7 +9,7 @@ pub(crate) struct Plan {
     pub(crate) repeated: f64,
     /// Share of messages that are late and therefore overtaken.
     pub(crate) reordered: f64,
-    /// How often the worker dies and another takes over.
+    /// The number of times that the worker dies and another takes over.
     pub(crate) worker_restarts: usize,
     /// Share of a client's actions in which its connection drops.
     pub(crate) connection_drops: f64,
@@ -17,11 +17,11 @@ pub(crate) struct Plan {
     pub(crate) slow: f64,
     /// Share of rooms in which a player leaves for good without a message.
     pub(crate) quits: f64,
-    /// How often an edge dies and is replaced.
+    /// The number of times that an edge dies and is replaced.
     pub(crate) edge_restarts: usize,
     /// Whether rooms are hot as soon as all edges watch them.
     pub(crate) hot: bool,
-    /// How often an edge loses the bus for a while.
+    /// The number of times that an edge loses the bus for a while.
     pub(crate) outages: usize,
 }
 

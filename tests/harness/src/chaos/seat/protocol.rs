@@ -34,11 +34,11 @@ pub(in crate::chaos) struct Seat {
     pub(super) epochs: BTreeSet<String>,
     pub(super) next_at: Duration,
     pub(super) retry_at: Option<Duration>,
-    /// When to send all unanswered inputs again, because one was refused as `busy`.
+    /// The time at which all unanswered inputs are sent again, because one was refused as `busy`.
     pub(super) resend_at: Option<Duration>,
     /// The rollbacks of the store of which the client knows that they lost inputs of its player.
     rollbacks: usize,
-    /// When the client lost its current view.
+    /// The time at which the client lost its current view.
     pub(super) hidden_since: Option<Duration>,
     pub(super) probed: bool,
     pub(super) over: bool,
