@@ -209,7 +209,7 @@ impl NatsErrors {
         self.0.reconnects.subscribe()
     }
 
-    /// Handles a new connection. What is still refused will be said by NATS again.
+    /// Handles a new connection. NATS reports again what it still refuses.
     pub(crate) fn on_reconnected(&self) {
         if self.any() {
             self.0.state.lock().lasting.clear();

@@ -9,7 +9,7 @@ const MAX: usize = 32;
 /// the subject.
 ///
 /// # Errors
-/// What it must be.
+/// If it may not. The text says which names are allowed.
 pub fn check_cluster_name(name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let reserved = name.starts_with('_') || subject::FIRST_TOKENS.contains(&name);

@@ -24,8 +24,8 @@ use crate::process::config::Checks;
 use crate::process::lossy::LossyWriter;
 use crate::supervisor::{Supervisor, text_of};
 
-/// The default filter: `info` and above from Grandstand, `warn` and above from others. What the client library of NATS
-/// reports is said by the bus, once (D31).
+/// The default filter: `info` and above from Grandstand, `warn` and above from others. The bus logs once what the
+/// client library of NATS reports (D31).
 pub const DEFAULT_FILTER: &str = "warn,async_nats=off,grandstand=info";
 
 /// The format of log lines.

@@ -42,7 +42,7 @@ pub struct RoomBatch {
     #[prost(uint64, tag = "7")]
     pub stream: u64,
     /// On `hot.{room}`: the number of the first item. Without items (a heartbeat), the number of the next item. On
-    /// `edge.{edge}`: the number of the stream's next item. What these items belong to is before it.
+    /// `edge.{edge}`: the number of the stream's next item; these items belong before it.
     #[prost(uint64, tag = "8")]
     pub first: u64,
 }

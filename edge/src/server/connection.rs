@@ -24,8 +24,8 @@ use crate::websocket::inflate::Inflater;
 /// The most reads of one connection before other connections are driven.
 const READS_PER_TURN: usize = 4;
 
-/// The time for which one connection is driven before others, unless one message takes longer. What was read and not
-/// handled by then waits for the connection's next turn.
+/// The time for which one connection is driven before others, unless one message takes longer. Bytes that were read
+/// and not handled by then wait for the connection's next turn.
 const TURN: Duration = Duration::from_micros(100);
 
 /// The most bytes of pongs that one read is answered with. If a client sends more pings, only the last ones are answered

@@ -29,7 +29,7 @@ impl Origins {
         if rules.is_empty() {
             return true;
         }
-        // What browsers send is in its canonical form.
+        // Browsers send the canonical form.
         rules.iter().any(|rule| rule.is(sent))
             || canonical(sent).is_ok_and(|sent| rules.iter().any(|rule| rule.allows(&sent)))
     }

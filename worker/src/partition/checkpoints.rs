@@ -22,7 +22,7 @@ pub(super) struct Checkpoints {
     /// The checkpoint that is stored.
     stored: Checkpoint,
     revision: u64,
-    /// The end that the log had at the takeover. What an earlier owner stored beyond it was cut off.
+    /// The end that the log had at the takeover. Records of earlier owners beyond it were cut off.
     log_end: u64,
     /// The checkpoint whose write is in flight.
     writing: Option<Checkpoint>,

@@ -119,7 +119,7 @@ pub(super) fn on_read(
     let Some(waiting) = state.room_reads.take(id) else {
         return VecDeque::new();
     };
-    // What a takeover kept meanwhile is older than what follows.
+    // The value that a takeover kept meanwhile is older than the one that follows.
     cx.loads.take_kept(state.tenure.id, id);
     let is_entry = |what: &&Waiting| matches!(what, Waiting::Entry(_));
     let entries = waiting.iter().filter(is_entry).count();

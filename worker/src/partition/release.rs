@@ -1,5 +1,5 @@
-//! Hands a partition over: stops reading the log, writes all uncovered rooms, then the checkpoint. What cannot be
-//! written in time is left to the successor (D27).
+//! Hands a partition over: stops reading the log, writes all uncovered rooms, then the checkpoint. The
+//! successor reads from the log what cannot be written in time (D27).
 
 use super::state::PartitionState;
 use super::writing::{advance_checkpoint, delete_keys, write_room};

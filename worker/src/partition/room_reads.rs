@@ -36,7 +36,7 @@ struct Wanted {
     urgency: Urgency,
     /// Whether its read has begun and not failed.
     is_read: bool,
-    /// The revision of the room that was known when its read began. What is read is not older.
+    /// The revision of the room that was known when its read began. The read returns no older one.
     known: u64,
     /// The events to handle afterwards, in order.
     events: VecDeque<Waiting>,

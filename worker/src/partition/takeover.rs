@@ -17,7 +17,7 @@ use crate::stored::quarantine::QuarantineRecord;
 
 /// The delay before a failed takeover begins again.
 const RETRY: Duration = Duration::from_millis(250);
-/// The time limit of a handover. What is not stored by then is left to the successor, which reads it from the log (D27).
+/// The time limit of a handover. The successor reads from the log what is not stored by then (D27).
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The stage of a takeover, and later of the tenure.
@@ -50,7 +50,7 @@ pub(super) type Records = BTreeMap<RoomId, (QuarantineRecord, u64)>;
 pub(super) struct Takeover {
     stage: Stage,
     records: Records,
-    /// Whether the reader of rooms was opened. What an earlier attempt's reader delivers is void.
+    /// Whether the reader of rooms was opened. Items from the reader of an earlier attempt are void.
     reads_rooms: bool,
     /// The revision of the own claim of the checkpoint; 0 until it is stored.
     claimed: u64,
@@ -67,8 +67,8 @@ pub(super) struct Takeover {
     /// The first and the last entry in the log when it was measured.
     log_first: u64,
     log_last: u64,
-    /// The last entry that was read when the takeover was complete. What follows from it and earlier ones is not sent to
-    /// edges, even if their rooms are loaded later.
+    /// The last entry that was read when the takeover was complete. Its effects and those of earlier ones are not sent
+    /// to edges, even if their rooms are loaded later.
     replayed_to: u64,
     retry_at: Option<Instant>,
     /// The time at which the takeover begins again unless the reader of rooms has delivered the own claim.

@@ -54,7 +54,7 @@ struct Writing {
     value: Bytes,
 }
 
-/// Copies all rooms. Those that an interrupted run has copied are left as they are. Returns the number of rooms.
+/// Copies all rooms. Rooms that an interrupted run has copied stay as they are. Returns the number of rooms.
 pub(super) async fn copy(old: &Bus, new: &Bus, tell: Tell<'_>) -> Result<u64, RepartitionError> {
     let (from, mut rooms) = (old.layout(), 0);
     for index in 0..from.streams {
@@ -67,7 +67,7 @@ pub(super) async fn copy(old: &Bus, new: &Bus, tell: Tell<'_>) -> Result<u64, Re
                 of,
             });
         };
-        // A reader that was lost begins again. What is there already is left as it is.
+        // A reader that was lost begins again. Keys that exist already stay as they are.
         rooms += loop {
             if let Some(rooms) = copy_bucket(old, new, bucket, &mut show).await? {
                 break rooms;

@@ -40,7 +40,7 @@ pub(super) async fn copy(
     checkpoints: &Checkpoints,
     tell: Tell<'_>,
 ) -> Result<u64, RepartitionError> {
-    // What an interrupted run has copied is copied again from the beginning, because entries have no keys.
+    // Entries have no keys, so that those that an interrupted run has copied are copied again from the beginning.
     nats.with_layout(new.layout()).empty_log().await?;
     let records = records(old).await?;
     let mut copied = Copied::default();

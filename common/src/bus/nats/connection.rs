@@ -103,8 +103,8 @@ impl Connection {
         }
     }
 
-    /// Waits while NATS denies such a message, for a while. Whoever repeats a denied request repeats it no faster than
-    /// that, and NATS is not asked again before it grants the permission.
+    /// Waits while NATS denies such a message, for a while. A caller repeats a denied request no faster than that, and
+    /// NATS is not asked again before it grants the permission.
     pub(super) async fn until_permitted(&self, subject: &str) -> Result<(), BusError> {
         let Some(words) = self.errors.denies_publish(subject) else {
             return Ok(());

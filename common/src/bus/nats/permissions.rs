@@ -1,8 +1,8 @@
 //! Tries the permissions that a process needs, on a connection of its own (D27).
 //!
 //! NATS tells a client of a denied permission in an error of its own and not in an answer, so a trial publishes and
-//! subscribes, and waits until everything that NATS has to say about it has come. What a trial publishes is never stored,
-//! because it expects another stream.
+//! subscribes, and waits until everything that NATS has to say about it has come. The messages of a trial are never
+//! stored, because they expect another stream.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The NATS servers that a URL names: their addresses, the login for all of them, and whether TLS is required.
 //!
-//! async-nats drops the login, the path and the query of a URL, and takes `ws` for plain TCP. What is dropped there is
-//! used or refused here.
+//! async-nats drops the login, the path and the query of a URL, and takes `ws` for plain TCP. Here these parts are
+//! used or refused.
 
 use std::fmt;
 

@@ -121,8 +121,8 @@ impl ConnEntry {
         }
     }
 
-    /// Sends what TLS has left to be sent: an answer of its own, or the rest of a record. What the socket does not accept is
-    /// sent once it is writable.
+    /// Sends what TLS has left to be sent: an answer of its own, or the rest of a record. Bytes that the socket does not
+    /// accept are sent once it is writable.
     pub(super) fn send_encrypted(&mut self) {
         let Link::Tls(socket, tls) = &mut self.link else {
             return;

@@ -10,7 +10,7 @@ use ppp::{HeaderResult, v1, v2};
 const MOST_V1: usize = 107;
 /// The bytes at the beginning of a header of version 2, of which the last two are the length of the rest.
 const FIXED_V2: usize = 16;
-/// The most bytes of a header of version 2. What follows the addresses in it, such as certificates, is not read.
+/// The most bytes of a header of version 2. The values behind its addresses, such as certificates, are not read.
 const MOST_V2: usize = 4096;
 
 /// The source of a connection.

@@ -102,7 +102,7 @@ impl TlsSession {
     }
 
     /// Puts the bytes of an incomplete record at the start of `wire`, which has at least [`MIN_BUFFER`] bytes, and returns
-    /// their number. What is read from the socket belongs after them.
+    /// their number. Bytes from the socket are read behind them.
     pub(crate) fn take_partial(&mut self, wire: &mut [u8]) -> usize {
         let partial = std::mem::take(&mut self.partial);
         wire[..partial.len()].copy_from_slice(&partial);

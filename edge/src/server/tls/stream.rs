@@ -128,7 +128,7 @@ impl AsyncWrite for TlsStream {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_send(cx))?;
         let count = self.session.encrypt_record(&[io::IoSlice::new(bytes)])?;
-        // What the socket does not accept now is sent by the next write, or by the flush.
+        // The next write or the flush sends the bytes that the socket does not accept now.
         match self.poll_send(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             _ => Poll::Ready(Ok(count)),

@@ -74,7 +74,7 @@ fn d25_a_client_that_sends_and_never_reads_is_closed() {
         }
         let mut now = tokio::time::Instant::now().into_std();
         for _ in 0..2 {
-            // What it sends stays unread, because it does not read the answers.
+            // The client's pings stay unread, because it does not read the answers.
             client.0.try_write(&[0x89, 0x80, 0, 0, 0, 0]).unwrap();
             pass(&rig, &mut now);
         }
