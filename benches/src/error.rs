@@ -12,10 +12,10 @@ pub enum BenchError {
     #[error(transparent)]
     Rig(#[from] RigError),
     /// A generator cannot be started, or ended.
-    #[error("the load generator: {0}")]
+    #[error("the load generator failed: {0}")]
     Load(io::Error),
     /// A generator reports that it cannot continue.
-    #[error("the load generator: {0}")]
+    #[error("the load generator failed: {0}")]
     Failed(String),
     /// A generator gives an unexpected answer.
     #[error("the load generator sent an unexpected reply")]
@@ -50,13 +50,13 @@ pub enum BenchError {
         server: String,
     },
     /// `/proc` cannot be read.
-    #[error("/proc: {0}")]
+    #[error("/proc cannot be read: {0}")]
     Proc(io::Error),
     /// Threads cannot be pinned.
-    #[error("pinning to a core: {0}")]
+    #[error("a thread cannot be pinned to a core: {0}")]
     Pin(io::Error),
     /// The plot cannot be drawn or written.
-    #[error("the plot: {0}")]
+    #[error("the plot cannot be drawn: {0}")]
     Plot(String),
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
@@ -73,7 +73,7 @@ pub enum BenchError {
         why: String,
     },
     /// The runtime cannot be started.
-    #[error("the runtime: {0}")]
+    #[error("the runtime cannot be started: {0}")]
     Runtime(io::Error),
 }
 

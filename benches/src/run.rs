@@ -49,7 +49,7 @@ enum Scenario {
 pub fn run(args: &Args, games: &Games) -> Result<(), Failure> {
     if let Scenario::Load = args.scenario {
         return load::run()
-            .map_err(|e| Failure::new(Exit::Internal, format!("load generator: {e}")));
+            .map_err(|e| Failure::new(Exit::Internal, format!("the load generator failed: {e}")));
     }
     try_run(args, games).map_err(|e| Failure::new(e.exit(), e.to_string()))
 }

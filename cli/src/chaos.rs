@@ -149,7 +149,7 @@ async fn drive(
 
 fn print(args: &Args, report: &Report) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(report)
-        .map_err(|e| Failure::new(Exit::Internal, format!("the report: {e}")))?;
+        .map_err(|e| Failure::new(Exit::Internal, format!("the report cannot be encoded: {e}")))?;
     if let Some(file) = &args.report {
         write(file, &(json.clone() + "\n"))?;
     }

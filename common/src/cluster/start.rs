@@ -124,7 +124,7 @@ impl ClusterSettings {
             let error = match attempted {
                 Some(Ok(bus)) => {
                     if said {
-                        tracing::info!(seconds = begun.elapsed().as_secs(), "NATS is there");
+                        tracing::info!(seconds = begun.elapsed().as_secs(), "NATS is available");
                     }
                     return Ok(bus);
                 }

@@ -79,16 +79,16 @@ pub enum RigError {
     #[error("no port on the loopback is free")]
     NoPort,
     /// The observer cannot subscribe to NATS.
-    #[error("cannot listen on NATS: {why}")]
+    #[error("the observer cannot subscribe to NATS: {why}")]
     Listen {
         /// The NATS client's error.
         why: String,
     },
     /// The bus returned an error.
-    #[error("the bus: {0}")]
+    #[error("the bus failed: {0}")]
     Bus(#[from] grandstand_common::bus::BusError),
     /// The bus cannot be reached.
-    #[error("the bus: {0}")]
+    #[error("the bus cannot be reached: {0}")]
     Connect(#[from] grandstand_common::bus::ConnectError),
 }
 

@@ -62,7 +62,7 @@ async fn d31_a_start_waits_for_nats_and_says_so() {
         process.try_ready(PATIENCE).await.unwrap();
         assert!(lines(process) <= 2, "{}", process.log_text());
         let log = process.log_text();
-        assert!(log.contains("NATS is there"), "{log}");
+        assert!(log.contains("NATS is available"), "{log}");
     }
 }
 

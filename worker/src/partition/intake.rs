@@ -38,7 +38,7 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
     let entry = match Entry::decode(stored.payload.clone()) {
         Ok(entry) => entry,
         Err(error) => {
-            tracing::warn!(room = %id, seq = stored.seq, %error, "cannot decode an entry of the log");
+            tracing::warn!(room = %id, seq = stored.seq, %error, "cannot decode an entry of the log: it is skipped");
             return;
         }
     };

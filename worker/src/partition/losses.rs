@@ -87,7 +87,7 @@ pub(super) fn lose_unheld_sessions(
     if lost.is_empty() {
         return;
     }
-    tracing::info!(room = %id, %edge, count = lost.len(), "append the loss of players whose edge does not hold their sessions");
+    tracing::info!(room = %id, %edge, count = lost.len(), "players are lost, because their edge does not hold their sessions");
     append(state, cx, id, edge, |session| lost.contains(&session));
 }
 

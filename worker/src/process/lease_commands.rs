@@ -60,16 +60,16 @@ impl LeaseLoop<'_> {
                     epoch,
                     stuck,
                 } => {
-                    tracing::debug!(%partition, epoch = epoch.0, "taken");
+                    tracing::debug!(%partition, epoch = epoch.0, "a partition is taken");
                     self.settings.metrics.taken.inc();
                     self.rooms.order(partition, Order::Take(epoch, stuck));
                 }
                 LeaseCommand::Stop { partition, epoch } => {
-                    tracing::debug!(%partition, "handing the partition over");
+                    tracing::debug!(%partition, "a partition is handed over");
                     self.rooms.order(partition, Order::Release(epoch));
                 }
                 LeaseCommand::Lost { partition } => {
-                    tracing::warn!(%partition, "lost to another worker");
+                    tracing::warn!(%partition, "a partition was lost: another worker has its lease");
                     self.settings.metrics.lost.inc();
                     self.rooms.order(partition, Order::Drop);
                 }
@@ -164,7 +164,7 @@ impl LeaseLoop<'_> {
             match self.rooms.replace(index) {
                 Ok(sender) => self.machine.handle_sender(index, sender),
                 Err(error) => {
-                    tracing::error!(%error, "the worker ends");
+                    tracing::error!(%error, "the worker ends, because it cannot replace a room loop");
                     self.fail(error);
                 }
             }

@@ -162,7 +162,7 @@ impl<'a> LeaseLoop<'a> {
 
     /// Begins to give all partitions away, until the deadline at the latest.
     fn leave(&mut self, deadline: tokio::time::Instant) {
-        tracing::info!("leaving");
+        tracing::info!("the worker is leaving: it hands its partitions over");
         self.rooms.status().set(Phase::Draining);
         let earlier = self.leave_until.map(|until| until.min(deadline));
         self.leave_until = Some(earlier.unwrap_or(deadline));
@@ -251,7 +251,9 @@ impl<'a> LeaseLoop<'a> {
     fn on_layout(&mut self) {
         let followed = *self.layouts.borrow_and_update();
         if followed.moving || followed.layout != self.bus.layout() {
-            tracing::info!("giving all partitions away, because the layout of the cluster changes");
+            tracing::info!(
+                "all partitions are given away, because the layout of the cluster changes"
+            );
             self.is_moving = true;
             self.machine.handle_leave();
         }

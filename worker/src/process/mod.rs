@@ -114,7 +114,7 @@ async fn run_on(
                 };
                 let bus = bus.with_layout(layout);
                 let id = new_id(&settings.name);
-                tracing::info!(worker = %id, "starting");
+                tracing::info!(worker = %id, "the worker starts");
                 let shared = Shared {
                     bus: &bus,
                     games: &games,
@@ -137,7 +137,7 @@ async fn run_on(
                 earlier = known;
                 match end {
                     End::Left => return Ok(()),
-                    End::Moved => tracing::info!("waiting for the new layout of the cluster"),
+                    End::Moved => tracing::info!("the worker waits for the new layout of the cluster"),
                     End::RolledBack => {
                         settings.metrics.rolled_back.inc();
                         tracing::error!(

@@ -122,7 +122,7 @@ impl RoomLoop {
                 later,
             } => {
                 self.reports.push(Report::Seen(partition, later));
-                tracing::warn!(%partition, "another owner's epoch was seen");
+                tracing::warn!(%partition, "a partition was lost: another owner's epoch was seen");
                 self.readers.close_partition(partition);
                 self.settings().metrics.lost.inc();
                 self.reports.push(Report::Stopped(partition, epoch));
@@ -134,7 +134,7 @@ impl RoomLoop {
     /// Publishes a message that may be lost, because a gap in the numbers reveals the loss.
     async fn publish(&mut self, subject: String, payload: Bytes) -> Result<(), WorkerError> {
         if let Err(error) = check(self.bus.publish(subject, payload).await)? {
-            tracing::debug!(%error, "a message was not sent");
+            tracing::debug!(%error, "a message to the edges was not sent");
         }
         Ok(())
     }
@@ -208,7 +208,7 @@ impl RoomLoop {
             let (bus, payload) = (self.bus.clone(), reply.encode_to_vec().into());
             self.edge_answers.push(Box::pin(async move {
                 if let Err(error) = bus.publish(to, payload).await {
-                    tracing::debug!(%error, "an answer was not sent");
+                    tracing::debug!(%error, "an answer to an edge was not sent");
                 }
                 EdgeAnswer::Sent
             }));
@@ -222,7 +222,7 @@ impl RoomLoop {
         if let Some((_, epoch, _)) = ready
             && self.listening.contains(&partition)
         {
-            tracing::debug!(%partition, "ready");
+            tracing::debug!(%partition, "a partition is ready");
             self.reports.push(Report::Ready(partition, epoch));
         }
     }

@@ -39,7 +39,7 @@ pub enum ReplayError {
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
     /// A line of the history cannot be written.
-    #[error("cannot write: {0}")]
+    #[error("the output cannot be written: {0}")]
     Output(io::Error),
 }
 

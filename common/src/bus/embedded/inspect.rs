@@ -57,7 +57,7 @@ fn look(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
             let dir = dir.to_owned();
             return Err(ConnectError::Damaged { dir, what, lost });
         }
-        tracing::warn!(%what, %lost, "showing what can be read");
+        tracing::warn!(%what, %lost, "the folder is damaged; only its readable part is shown");
         rebuild(&mut found, &copy.path().join("rebuilt"))
             .map_err(|cause| ConnectError::store(copy.path(), cause))?;
     }

@@ -150,7 +150,7 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
         let kept = accept::accept(dir, &found, now_ms(&found));
         let kept = kept.map_err(|cause| ConnectError::store(dir, cause))?;
         let kept = kept.display();
-        tracing::warn!(%what, %lost, %kept, "going on without what is lost");
+        tracing::warn!(%what, %lost, %kept, "the folder was damaged; the process continues without the lost data");
     }
     Ok(None)
 }

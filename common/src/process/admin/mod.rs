@@ -143,7 +143,7 @@ impl Admin {
                 }
             });
         })?;
-        tracing::info!(%address, "admin port");
+        tracing::info!(%address, "the admin port is open");
         Ok(Self {
             address,
             stop: Some(stop),
@@ -187,7 +187,7 @@ async fn serve(listener: TcpListener, pages: Arc<Pages>) {
             let slot = Arc::clone(&slots).acquire_owned().await;
             let accepted = reserve.accept().await;
             if let Err(error) = &accepted {
-                tracing::warn!(%error, "admin port: accept failed");
+                tracing::warn!(%error, "the admin port cannot accept connections");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
             (slot, accepted)
@@ -228,7 +228,7 @@ async fn serve_connection(
         .serve_connection(TokioIo::new(stream), service);
     let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     if let Err(error) = ended {
-        tracing::debug!(%error, "admin port: connection ended");
+        tracing::debug!(%error, "a connection to the admin port has failed");
     }
     if let Some(reserve) = reserve {
         reserve.take_back(connection.into_parts().io.into_inner());

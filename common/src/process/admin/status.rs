@@ -168,7 +168,7 @@ impl Component {
     /// ready once, the service manager is told.
     pub fn set(&self, phase: Phase) {
         if let Some((name, phase)) = self.change(phase) {
-            tracing::info!(component = name, %phase, "phase");
+            tracing::info!(component = name, %phase, "a component has a new phase");
         }
     }
 

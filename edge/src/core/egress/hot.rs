@@ -85,7 +85,7 @@ pub(in crate::core) fn on_hot(hub: &mut Hub, effects: &mut Effects, payload: Byt
         }
         Err(error) => {
             effects.counts().unreadable += 1;
-            tracing::warn!(%error, "cannot decode a batch from a worker");
+            tracing::warn!(%error, "cannot decode a batch from a worker: it is dropped");
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn on_batch(state: &mut State, effects: &mut Effects, payload: Bytes,
         Ok(batch) => batch,
         Err(error) => {
             effects.counts().unreadable += 1;
-            tracing::warn!(%error, "cannot decode a batch from a worker");
+            tracing::warn!(%error, "cannot decode a batch from a worker: it is dropped");
             return;
         }
     };
