@@ -1,7 +1,7 @@
 //! Errors between a client and an edge. Each kind is the `code` of `error` messages, a close code and a metric label at
 //! once.
 
-/// Why a client's message or connection was refused.
+/// The reason why a client's message or connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorKind {
     /// The message is not JSON, or not protobuf.

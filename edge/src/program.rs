@@ -139,7 +139,7 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
     }
 }
 
-/// Why an edge ends.
+/// The reason why an edge ends.
 enum Event {
     /// A part of it has failed.
     Failed(PartEnded),

@@ -64,7 +64,7 @@ const TYPES: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GameName(String);
 
-/// Why a text cannot name a new game.
+/// The reason why a text cannot name a new game.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NameError {
     #[error("must begin with a small letter, and have only small letters, digits and _: dice_duel")]

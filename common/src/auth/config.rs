@@ -79,7 +79,7 @@ impl fmt::Debug for AuthConfig {
     }
 }
 
-/// Why an [`AuthConfig`] does not make a [`Verifier`].
+/// The reason why an [`AuthConfig`] does not make a [`Verifier`].
 #[derive(Debug, thiserror::Error)]
 pub enum AuthConfigError {
     /// No key is set.

@@ -1,4 +1,4 @@
-//! Why tokens and keys are refused.
+//! The reasons why tokens and keys are refused.
 
 use crate::envelope::MAX_JSON_DEPTH;
 use crate::error::ErrorKind;
@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 /// The least bytes of a secret for HS256 (RFC 7518 section 3.2).
 pub(super) const MIN_SECRET_BYTES: usize = 32;
 
-/// Why a token was refused.
+/// The reason why a token was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
@@ -75,7 +75,7 @@ impl AuthError {
     }
 }
 
-/// Why a key cannot be used.
+/// The reason why a key cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The secret is too short.
@@ -113,7 +113,7 @@ pub enum KeyError {
     Kind,
 }
 
-/// Why an entry of a token's `rooms` is invalid.
+/// The reason why an entry of a token's `rooms` is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// The name is neither a room nor a prefix.

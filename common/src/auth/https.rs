@@ -58,7 +58,7 @@ pub enum AddressError {
     Tls(#[from] rustls::Error),
 }
 
-/// Why a fetch failed.
+/// The reason why a fetch failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     /// The server cannot be reached, or its certificate is not trusted.

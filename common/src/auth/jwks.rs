@@ -12,7 +12,7 @@ const MAX_KEYS: usize = 64;
 /// The most characters of a text that is no key set, in an error.
 const SHOWN_CHARS: usize = 40;
 
-/// Why a text is not a key set that can be used.
+/// The reason why a text is not a key set that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum JwksError {
     /// The text is a page for people.

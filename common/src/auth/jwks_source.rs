@@ -38,7 +38,7 @@ impl SourceError {
     }
 }
 
-/// Why a key set was not read.
+/// The reason why a key set was not read.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {why}")]
 pub struct ReadError {

@@ -1,4 +1,4 @@
-//! Why the bus cannot be opened, or its store fails.
+//! The reasons why the bus cannot be opened, or its store fails.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::bus::error::BusError;
 use crate::bus::types::Role;
 use crate::exit::Exit;
 
-/// Why the bus cannot be opened. Each text is one line: what is wrong, where, and how to fix it.
+/// The reason why the bus cannot be opened. Each text is one line: what is wrong, where, and how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The options contradict each other.
@@ -254,7 +254,7 @@ pub enum ConnectError {
     },
 }
 
-/// Why the store of an embedded bus failed. It accepts nothing more; the process should end.
+/// The reason why the store of an embedded bus failed. It accepts nothing more; the process should end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFailure {
     /// No space is left.

@@ -1,6 +1,6 @@
 //! Errors of the bus, per operation.
 
-/// Why an answer is missing. The request may or may not have been carried out.
+/// The reason why an answer is missing. The request may or may not have been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
     /// The connection was lost before the answer came.
@@ -11,7 +11,7 @@ pub enum Unanswered {
     Deadline,
 }
 
-/// Why a message was not sent.
+/// The reason why a message was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// There is no connection at the moment.
@@ -39,7 +39,7 @@ pub enum PublishError {
     ReadOnly,
 }
 
-/// Why an append failed. The entry may be in the log, except after [`AppendError::Unavailable`] and
+/// The reason why an append failed. The entry may be in the log, except after [`AppendError::Unavailable`] and
 /// [`AppendError::Refused`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
@@ -105,7 +105,7 @@ impl AppendError {
     }
 }
 
-/// Why a put failed.
+/// The reason why a put failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PutError {
     /// The key has another revision than expected. Not written.
@@ -130,7 +130,7 @@ pub enum PutError {
     },
 }
 
-/// Why a request has no answer.
+/// The reason why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The subject has no subscriber. The error comes at once.
@@ -147,7 +147,7 @@ pub enum RequestError {
     NotSent(PublishError),
 }
 
-/// Why a read failed.
+/// The reason why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BusError {
     /// There is no connection, or it was lost.

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The looks between two checks whether NATS still refuses it.
 const LOOKS_PER_CHECK: u32 = 8;
 
-/// Why a process cannot start on NATS.
+/// The reason why a process cannot start on NATS.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// NATS cannot be used.

@@ -16,7 +16,7 @@ pub const MAX_JSON_DEPTH: usize = 64;
 /// The most bytes of `client` in a `join`. The text is logged with every session.
 pub const MAX_CLIENT_BYTES: usize = 64;
 
-/// Why a message is refused, before its id and room are known.
+/// The reason why a message is refused, before its id and room are known.
 #[derive(Debug)]
 pub(in crate::envelope) struct MessageError {
     kind: ErrorKind,
@@ -129,7 +129,7 @@ pub(in crate::envelope) fn object(name: &str, raw: &RawValue) -> Result<Bytes, M
     value(name, raw)
 }
 
-/// Why a JSON value cannot be passed on.
+/// The reason why a JSON value cannot be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::envelope) enum RelayError {
     Depth,

@@ -59,7 +59,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Why the log cannot be set up.
+/// The reason why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The format is unknown.

@@ -270,7 +270,7 @@ impl Clients {
         }
     }
 
-    /// Why a client may not join as a player at the moment: too many sessions that were left wait for their owners.
+    /// The reason why a client may not join as a player at the moment: too many sessions that it left wait for owners.
     pub(crate) fn refuses_player(&self, conn: ConnKey) -> Option<(ErrorKind, &'static str)> {
         let departing = self.clients.get(conn)?.departing;
         if departing >= self.config.departing {

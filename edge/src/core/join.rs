@@ -87,7 +87,7 @@ fn role_of(client: &Client, join: &Join) -> Result<(Role, Option<Bytes>), &'stat
     Ok((role, options))
 }
 
-/// Why a client may not join another room at the moment. `limit` is the most rooms of a connection.
+/// The reason why a client may not join another room at the moment. `limit` is the most rooms of a connection.
 fn refusal_of(
     clients: &Clients,
     conn: ConnKey,

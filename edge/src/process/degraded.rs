@@ -116,7 +116,7 @@ impl Degraded {
         changes
     }
 
-    /// Why the edge is not ready; `None` if it is.
+    /// The reason why the edge is not ready; `None` if it is.
     pub(super) fn unready(&self) -> Option<&str> {
         self.unready.as_deref()
     }

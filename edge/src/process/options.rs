@@ -83,7 +83,7 @@ pub struct EdgeOptions {
     pub supervisor: Supervisor,
 }
 
-/// Why a configuration makes no [`AdmissionPolicy`].
+/// The reason why a configuration makes no [`AdmissionPolicy`].
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
     /// There is no key for tokens, or one cannot be used.

@@ -22,7 +22,7 @@ pub struct AdmissionPolicy {
     pub trust_user: bool,
 }
 
-/// Why a client may not connect.
+/// The reason why a client may not connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The kind of error.

@@ -38,7 +38,7 @@ pub(super) struct Rooms {
     idle: Deadlines<RoomId>,
 }
 
-/// Why a room cannot be loaded.
+/// The reason why a room cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
     #[error(transparent)]

@@ -33,7 +33,7 @@ const LEAST_SLEEP: Duration = Duration::from_micros(200);
 /// The time for handing partitions over before the worker ends because of an error.
 const GIVE_UP_WITHIN: Duration = Duration::from_secs(2);
 
-/// Why a worker is not ready while the layout changes.
+/// The reason why a worker is not ready while the layout changes.
 pub(super) const MOVING: &str = "the rooms are being moved to other partitions";
 
 /// The lease loop under one id.

@@ -1,10 +1,10 @@
-//! Why rooms cannot be moved to other partitions.
+//! The reasons why rooms cannot be moved to other partitions.
 
 use grandstand_common::bus::{AppendError, BusError, ConnectError, PublishError, PutError};
 use grandstand_common::exit::Exit;
 use grandstand_common::layout::Layout;
 
-/// Why rooms cannot be moved to other partitions. Nothing is lost by any of these.
+/// The reason why rooms cannot be moved to other partitions. Nothing is lost by any of these.
 #[derive(Debug, thiserror::Error)]
 pub enum RepartitionError {
     /// The bus is not NATS.

@@ -23,7 +23,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// Interval of progress reports.
 const PROGRESS: Duration = Duration::from_secs(1);
 
-/// Why there is no replay.
+/// The reason why there is no replay.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The bus cannot be read.

@@ -5,7 +5,7 @@ use grandstand_types::id::Partition;
 
 use crate::bus::types::LogEntry;
 
-/// Why the folder cannot be read or written.
+/// The reason why the folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiskError {
     /// The store failed.

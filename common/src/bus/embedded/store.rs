@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     pub(super) options: BusOptions,
     /// The data folder, for messages.
     dir: PathBuf,
-    /// Why the disk failed, once it has.
+    /// The reason why the disk failed, once it has.
     failure: watch::Sender<Option<StoreFailure>>,
 }
 
@@ -78,7 +78,7 @@ impl Shared {
         self.failure.send_replace(Some(failure));
     }
 
-    /// Why the disk failed, once it has.
+    /// The reason why the disk failed, once it has.
     pub(super) fn failure(&self) -> watch::Receiver<Option<StoreFailure>> {
         self.failure.subscribe()
     }

@@ -121,7 +121,7 @@ struct Reader<T> {
     sender: mpsc::Sender<Read<T>>,
 }
 
-/// Why a consumer is abandoned.
+/// The reason why a consumer is abandoned.
 #[derive(Debug, PartialEq, Eq)]
 enum ConsumerEnd {
     /// The receiver was dropped.

@@ -21,7 +21,7 @@ pub(in crate::server) enum Source {
     Proxy,
 }
 
-/// Why a header cannot be used.
+/// The reason why a header cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeaderError {
     #[error("it does not begin with a PROXY protocol header; let the load balancer send one")]

@@ -28,7 +28,7 @@ pub use options::{ProxyOptions, SharedProxy};
 /// The bytes of a header that are looked at together.
 const CHUNK: usize = 256;
 
-/// Why a connection of a proxy is closed.
+/// The reason why a connection of a proxy is closed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProxyError {
     /// The connection comes from elsewhere.
