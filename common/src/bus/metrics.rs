@@ -16,9 +16,9 @@ use crate::bus::api::Bus;
 use crate::bus::nats_error::NatsErrorKind;
 use crate::bus::stats::BusStats;
 
-type Plain = (&'static str, &'static str, fn(&BusStats) -> u64);
+type CounterSpec = (&'static str, &'static str, fn(&BusStats) -> u64);
 
-const COUNTERS: [Plain; 6] = [
+const COUNTERS: [CounterSpec; 6] = [
     (
         "bus_dropped",
         "Messages dropped because a subscription was full",

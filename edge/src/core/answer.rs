@@ -5,7 +5,7 @@ use grandstand_common::envelope::{Role, ServerMessage};
 use grandstand_common::id::{Instance, Lane as LaneId};
 
 use super::clients::{JoinRequest, Membership};
-use super::effects::{Answer, ClientAction, Effects, Tell};
+use super::effects::{Answer, ClientAction, Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
 use super::rooms::event::presence_message;
 use super::rooms::sessions::PlayerSession;
@@ -75,7 +75,7 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     let goes_back = missed.is_none() && membership.slot.is_some() && lane_state.would_go_back(conn);
     if goes_back {
         if lane_state.clients_mut().wait_for_snapshot(conn) {
-            effects.tell_owner(at.room, Tell::Snapshot);
+            effects.tell_owner(at.room, OwnerNote::Snapshot);
         }
         return effects.act(conn, ClientAction::Answer(Box::new(answer)));
     }
@@ -84,7 +84,7 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         false => missed.or_else(|| lane_state.catch_up(id, format, encoder)),
     };
     if is_ahead && !answer.joined.is_empty() {
-        effects.tell_owner(at.room, Tell::Resync);
+        effects.tell_owner(at.room, OwnerNote::Resync);
     }
     if frames.is_none() && membership.slot.is_none() {
         lane_state.clients_mut().waiting_mut().insert(conn);

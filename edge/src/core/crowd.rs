@@ -7,7 +7,7 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Lane as LaneId, RoomId};
 
 use super::clients::Membership;
-use super::effects::{ClientAction, Effects, Tell};
+use super::effects::{ClientAction, Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
 use super::rooms::sessions::PlayerSession;
 use super::state::Hub;
@@ -75,7 +75,7 @@ pub(super) fn end_lane(hub: &mut Hub, effects: &mut Effects, at: LaneKey, code: 
     if clients.len() > 0 {
         lane_state.end_term(code, now);
         if at.lane == LaneId::Spectators {
-            effects.tell_owner(at.room, Tell::Spectators);
+            effects.tell_owner(at.room, OwnerNote::Spectators);
         }
     }
     lane_state.set_presence(&id, None, encoder);

@@ -4,10 +4,10 @@ use grandstand_common::clock::Now;
 use grandstand_common::id::Lane as LaneId;
 
 use super::crowd;
-use super::effects::{Effects, Tell};
+use super::effects::{Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
 use super::rooms::delay::DeliveryPolicy;
-use super::rooms::event::{Applied, LaneEvent, Offer, UpdateOutcome};
+use super::rooms::event::{ApplyOutcome, LaneEvent, OfferOutcome, UpdateOutcome};
 use super::state::Hub;
 
 /// Sets the delivery policy that a snapshot brings for its lane. The players' lane is never delayed.
@@ -35,8 +35,8 @@ pub(super) fn deliver(
     };
     let is_snapshot = matches!(event, LaneEvent::Snapshot { .. });
     match room.lane_mut(at.lane).offer(event, now.at) {
-        Offer::Due(event) => apply(hub, effects, at, event, now),
-        Offer::Delayed(taken) => {
+        OfferOutcome::Due(event) => apply(hub, effects, at, event, now),
+        OfferOutcome::Delayed(taken) => {
             release(hub, effects, at.room, now);
             if is_snapshot {
                 // Waiting clients get `joined` now, and the snapshot when it is due.
@@ -80,7 +80,7 @@ fn release(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now) {
         && room.lane_mut(at.lane).settle_delay()
     {
         effects.counts().delays_overflowed += 1;
-        effects.tell_owner(key, Tell::Resync);
+        effects.tell_owner(key, OwnerNote::Resync);
     }
 }
 
@@ -96,9 +96,9 @@ fn apply(
     };
     let (id, lane_state, _) = room.parts(at.lane);
     match lane_state.apply(id, event, encoder) {
-        Applied::Nothing => {}
-        Applied::HasSnapshot => crowd::release_all(hub, effects, at),
-        Applied::Updated(taken) => {
+        ApplyOutcome::Nothing => {}
+        ApplyOutcome::HasSnapshot => crowd::release_all(hub, effects, at),
+        ApplyOutcome::Updated(taken) => {
             effects.counts().updates += u64::from(taken == UpdateOutcome::New);
             if !lane_state.clients().waiting().is_empty() {
                 // The clients that wait have seen a later version through another edge.
@@ -106,7 +106,7 @@ fn apply(
             }
             return taken;
         }
-        Applied::Ended(code) => crowd::end_lane(hub, effects, at, &code, now),
+        ApplyOutcome::Ended(code) => crowd::end_lane(hub, effects, at, &code, now),
     }
     UpdateOutcome::New
 }

@@ -61,7 +61,7 @@ impl Notice {
 
 /// A note for a room's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tell {
+pub(crate) enum OwnerNote {
     /// The number of spectators has changed. Owners are told at most twice a second.
     Spectators,
     /// Slow clients need a newer snapshot of a lane. Owners are asked at most twice a second.
@@ -115,7 +115,7 @@ pub(crate) struct Answer {
 pub(crate) struct Effects {
     commands: VecDeque<Command>,
     timers: TimerWheel<Timer>,
-    tells: VecDeque<(RoomKey, Tell)>,
+    owner_notes: VecDeque<(RoomKey, OwnerNote)>,
     actions: VecDeque<(ConnKey, ClientAction)>,
     /// Lanes with frames to flush, per audience.
     dirty: [VecDeque<RoomKey>; 2],
@@ -133,7 +133,7 @@ impl Effects {
         Self {
             commands: VecDeque::new(),
             timers: TimerWheel::new(now),
-            tells: VecDeque::new(),
+            owner_notes: VecDeque::new(),
             actions: VecDeque::new(),
             dirty: [VecDeque::new(), VecDeque::new()],
             crowds: VecDeque::new(),
@@ -195,13 +195,13 @@ impl Effects {
     }
 
     /// Queues a note for a room's owner.
-    pub(crate) fn tell_owner(&mut self, room: RoomKey, tell: Tell) {
-        self.tells.push_back((room, tell));
+    pub(crate) fn tell_owner(&mut self, room: RoomKey, note: OwnerNote) {
+        self.owner_notes.push_back((room, note));
     }
 
     /// The next note for a room's owner.
-    pub(crate) fn pop_tell(&mut self) -> Option<(RoomKey, Tell)> {
-        self.tells.pop_front()
+    pub(crate) fn pop_owner_note(&mut self) -> Option<(RoomKey, OwnerNote)> {
+        self.owner_notes.pop_front()
     }
 
     /// Queues an action. Actions are performed in order, before lanes are flushed.

@@ -7,22 +7,22 @@ use grandstand_common::wire::{Interest, LinkRequest, RoomInterest};
 use prost::Message;
 
 use super::command::{Command, InterestTag};
-use super::effects::{Effects, Tell};
+use super::effects::{Effects, OwnerNote};
 use super::owners::partition::OwnerRequest;
 use super::state::State;
 
 /// Passes an event's notes to [`Owners`](super::owners::Owners), and sends the requests that are due.
 pub(super) fn tell_owners(state: &mut State, effects: &mut Effects, now: Now) {
-    while let Some((key, tell)) = effects.pop_tell() {
+    while let Some((key, note)) = effects.pop_owner_note() {
         if let Some(room) = state.hub.rooms.get(key) {
             let partition = room.partition();
-            if tell == Tell::Unwatched && room.is_idle() && !room.is_described() {
+            if note == OwnerNote::Unwatched && room.is_idle() && !room.is_described() {
                 // The owner has sent nothing about it. The next digest tells it that the room is not watched.
                 state.hub.rooms.remove(key, effects);
                 state.owners.forget(partition, key);
                 continue;
             }
-            state.owners.note(partition, key, tell, now, effects);
+            state.owners.note(partition, key, note, now, effects);
         }
     }
     let bus_up = state.health.is_up();

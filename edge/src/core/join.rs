@@ -10,7 +10,7 @@ use rand::{Rng, RngExt};
 
 use super::answer;
 use super::clients::{Client, Clients, JoinRequest, Membership};
-use super::effects::{ClientAction, Effects, Tell};
+use super::effects::{ClientAction, Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
 use super::linger;
 use super::reply::{self, ErrorReply, ReplyTo};
@@ -165,10 +165,10 @@ fn join_spectators(
         let lane = room.lane_mut(at.lane);
         lane.clients_mut().waiting_mut().insert(conn);
         lane.watch();
-        effects.tell_owner(at.room, Tell::Resync);
+        effects.tell_owner(at.room, OwnerNote::Resync);
         unanswered::arm(hub, effects, (conn, at.room), now);
     }
-    effects.tell_owner(at.room, Tell::Spectators);
+    effects.tell_owner(at.room, OwnerNote::Spectators);
 }
 
 /// Adds a player, and appends the `Joined` of its session. The `join` is answered once the owner has reported it.
@@ -324,7 +324,7 @@ fn watch(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
     if let Some(room) = hub.rooms.get_mut(at.room)
         && room.lane_mut(at.lane).watch()
     {
-        effects.tell_owner(at.room, Tell::Resync);
+        effects.tell_owner(at.room, OwnerNote::Resync);
     }
 }
 
@@ -354,7 +354,7 @@ pub(super) fn depart(
     let room = hub.rooms.get(key);
     if room.is_some_and(|room| room.lane(lane).term() == membership.term) {
         if lane == LaneId::Spectators {
-            effects.tell_owner(key, Tell::Spectators);
+            effects.tell_owner(key, OwnerNote::Spectators);
         }
         linger::begin(hub, effects, key, now);
     }

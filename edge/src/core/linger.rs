@@ -2,7 +2,7 @@
 
 use grandstand_common::clock::Now;
 
-use super::effects::{Effects, Tell, Timer};
+use super::effects::{Effects, OwnerNote, Timer};
 use super::ids::RoomKey;
 use super::state::Hub;
 
@@ -16,7 +16,7 @@ pub(super) fn begin(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: Now
         if room.is_described() {
             effects.at(now.at + linger, Timer::Linger(key));
         } else {
-            effects.tell_owner(key, Tell::Unwatched);
+            effects.tell_owner(key, OwnerNote::Unwatched);
         }
     }
 }
@@ -34,5 +34,5 @@ pub(super) fn on_timer(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: 
         return effects.at(since + linger, Timer::Linger(key));
     }
     room.unwatch();
-    effects.tell_owner(key, Tell::Unwatched);
+    effects.tell_owner(key, OwnerNote::Unwatched);
 }

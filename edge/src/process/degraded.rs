@@ -7,7 +7,7 @@ const OWNERS_GRACE: Duration = Duration::from_secs(1);
 
 /// A reason why the edge is degraded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum DegradedReason {
     /// The connection to NATS is lost.
     Nats,
     /// Partitions have no owner.
@@ -18,7 +18,7 @@ pub(super) enum Why {
     Memory,
 }
 
-impl Why {
+impl DegradedReason {
     /// All reasons, each at its index.
     pub(super) const ALL: [Self; 4] = [Self::Nats, Self::Owners, Self::Log, Self::Memory];
 
@@ -35,7 +35,7 @@ impl Why {
 
 /// The state of the edge's dependencies.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub(super) struct DependencyState {
     pub(super) nats_up: bool,
     pub(super) partitions: usize,
     pub(super) without_owner: usize,
@@ -47,25 +47,25 @@ pub(super) struct Seen {
 
 /// A fault that has begun or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum DegradedChange {
     /// A fault has begun; the text says what it means.
-    Begun(Why, String),
+    Begun(DegradedReason, String),
     /// A fault has ended after this time.
-    Ended(Why, Duration),
+    Ended(DegradedReason, Duration),
 }
 
 /// The current faults.
 #[derive(Debug, Default)]
 pub(super) struct Degraded {
-    since: [Option<Instant>; Why::ALL.len()],
+    since: [Option<Instant>; DegradedReason::ALL.len()],
     missing_since: Option<Instant>,
     unready: Option<String>,
 }
 
 impl Degraded {
     /// Compares what is seen with what was said before. Returns what has begun and ended.
-    pub(super) fn update(&mut self, seen: &Seen, now: Instant) -> Vec<Change> {
-        let Seen {
+    pub(super) fn update(&mut self, seen: &DependencyState, now: Instant) -> Vec<DegradedChange> {
+        let DependencyState {
             nats_up,
             partitions,
             without_owner,
@@ -95,20 +95,26 @@ impl Degraded {
             false => unready,
         };
         let mut changes = Vec::new();
-        for (why, fault) in Why::ALL.into_iter().zip([nats, owners, log, memory]) {
+        for (why, fault) in DegradedReason::ALL
+            .into_iter()
+            .zip([nats, owners, log, memory])
+        {
             // While NATS is away, nothing is known about owners and the log.
-            if matches!(why, Why::Owners | Why::Log) && !nats_up {
+            if matches!(why, DegradedReason::Owners | DegradedReason::Log) && !nats_up {
                 continue;
             }
             let since = &mut self.since[why as usize];
             match (*since, fault) {
                 (None, Some(text)) => {
                     *since = Some(now);
-                    changes.push(Change::Begun(why, text));
+                    changes.push(DegradedChange::Begun(why, text));
                 }
                 (Some(begun), None) => {
                     *since = None;
-                    changes.push(Change::Ended(why, now.saturating_duration_since(begun)));
+                    changes.push(DegradedChange::Ended(
+                        why,
+                        now.saturating_duration_since(begun),
+                    ));
                 }
                 _ => {}
             }
@@ -126,8 +132,8 @@ impl Degraded {
 mod tests {
     use super::*;
 
-    fn seen(without_owner: usize) -> Seen {
-        Seen {
+    fn seen(without_owner: usize) -> DependencyState {
+        DependencyState {
             nats_up: true,
             partitions: 8,
             without_owner,
@@ -139,7 +145,7 @@ mod tests {
     #[test]
     fn an_edge_that_is_short_of_memory_is_degraded_and_not_ready() {
         let (mut degraded, now) = (Degraded::default(), tokio::time::Instant::now().into_std());
-        let short = Seen {
+        let short = DependencyState {
             shed: Some("new connections are refused"),
             ..seen(0)
         };
@@ -149,10 +155,10 @@ mod tests {
         assert_eq!(degraded.unready(), None);
     }
 
-    fn names(changes: &[Change]) -> Vec<String> {
-        let name = |change: &Change| match change {
-            Change::Begun(why, _) => format!("{} begun", why.name()),
-            Change::Ended(why, _) => format!("{} ended", why.name()),
+    fn names(changes: &[DegradedChange]) -> Vec<String> {
+        let name = |change: &DegradedChange| match change {
+            DegradedChange::Begun(why, _) => format!("{} begun", why.name()),
+            DegradedChange::Ended(why, _) => format!("{} ended", why.name()),
         };
         changes.iter().map(name).collect()
     }
@@ -161,14 +167,14 @@ mod tests {
     fn d31_a_fault_is_said_once_when_it_begins_and_once_when_it_ends() {
         let (mut degraded, start) = (Degraded::default(), tokio::time::Instant::now().into_std());
         let at = |ms| start + Duration::from_millis(ms);
-        let away = Seen {
+        let away = DependencyState {
             nats_up: false,
             ..seen(0)
         };
         assert_eq!(names(&degraded.update(&away, at(0))), ["nats begun"]);
         assert_eq!(degraded.update(&away, at(250)), []);
         assert!(degraded.unready().unwrap().contains("NATS is away"));
-        let ended = Change::Ended(Why::Nats, Duration::from_millis(500));
+        let ended = DegradedChange::Ended(DegradedReason::Nats, Duration::from_millis(500));
         assert_eq!(degraded.update(&seen(0), at(500)), [ended]);
         assert_eq!(degraded.unready(), None);
     }
@@ -199,7 +205,7 @@ mod tests {
     #[test]
     fn d31_a_full_log_makes_the_edge_unready_in_the_words_of_the_server() {
         let (mut degraded, now) = (Degraded::default(), tokio::time::Instant::now().into_std());
-        let full = Seen {
+        let full = DependencyState {
             refused: Some("maximum bytes exceeded (10077)".into()),
             ..seen(0)
         };
@@ -211,7 +217,7 @@ mod tests {
                 .contains("maximum bytes exceeded")
         );
         // Nothing is known about the log while NATS is away.
-        let away = Seen {
+        let away = DependencyState {
             nats_up: false,
             ..seen(0)
         };

@@ -293,7 +293,7 @@ pub async fn start(
         api.show(askers, revoke, limits.clone());
     }
     component.set(Phase::Ready);
-    let watched = readiness::Watched {
+    let dependencies = readiness::Dependencies {
         layouts,
         bus,
         leases,
@@ -301,7 +301,7 @@ pub async fn start(
         limits: limits.clone(),
     };
     let degraded = metrics.degraded.clone();
-    let driven = readiness::drive_readiness(watched, component.clone(), degraded);
+    let driven = readiness::drive_readiness(dependencies, component.clone(), degraded);
     supervisor.keep("readiness", async move {
         let mut stopped = stopped;
         tokio::select! {

@@ -12,7 +12,7 @@ use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::subject;
 use tokio::sync::watch;
 
-use super::degraded::{Change, Degraded, Seen, Why};
+use super::degraded::{Degraded, DegradedChange, DegradedReason, DependencyState};
 use crate::limits::SharedLimits;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
@@ -30,7 +30,7 @@ const PROBE_DEADLINE: Duration = Duration::from_millis(200);
 const MISSES: u32 = 2;
 
 /// The dependencies of the edge.
-pub(super) struct Watched {
+pub(super) struct Dependencies {
     pub(super) bus: Bus,
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) layouts: watch::Receiver<Followed>,
@@ -101,35 +101,35 @@ impl Owners {
 
 /// Keeps the component's phase, the metrics and the log current, forever.
 pub(super) async fn drive_readiness(
-    watched: Watched,
+    dependencies: Dependencies,
     component: Component,
     metrics: DegradedMetrics,
 ) {
-    let connection = watched.bus.connection_state();
+    let connection = dependencies.bus.connection_state();
     let (mut owners, mut degraded) = (Owners::default(), Degraded::default());
-    for why in Why::ALL {
+    for why in DegradedReason::ALL {
         metrics.set(why.name(), None);
     }
     for look in 0_u32.. {
         tokio::time::sleep(LOOK_EVERY).await;
         let nats_up = matches!(*connection.borrow(), ConnectionState::Up(_));
-        let leases = watched.leases.borrow().clone();
+        let leases = dependencies.leases.borrow().clone();
         let ready = leases.values().filter(|lease| lease.ready);
         owners.set(&ready.filter_map(|lease| lease.worker.clone()).collect());
         if nats_up && look % LOOKS_PER_PROBE == 0 {
-            probe(&watched.bus, &mut owners).await;
+            probe(&dependencies.bus, &mut owners).await;
         }
         let owned = leases.values().filter(|lease| lease.ready);
         let owned = owned.filter_map(|lease| lease.worker.as_ref());
         let owned = owned.filter(|worker| !owners.is_gone(worker)).count();
-        let partitions = usize::from(watched.layouts.borrow().layout.partitions);
+        let partitions = usize::from(dependencies.layouts.borrow().layout.partitions);
         let now = tokio::time::Instant::now().into_std();
-        let seen = Seen {
+        let seen = DependencyState {
             nats_up,
             partitions,
             without_owner: partitions.saturating_sub(owned),
-            refused: watched.refusals.current(now),
-            shed: watched.limits.pressure().words(),
+            refused: dependencies.refusals.current(now),
+            shed: dependencies.limits.pressure().words(),
         };
         for change in degraded.update(&seen, now) {
             say(&change, &metrics);
@@ -160,13 +160,13 @@ async fn probe(bus: &Bus, owners: &mut Owners) {
     }
 }
 
-fn say(change: &Change, metrics: &DegradedMetrics) {
+fn say(change: &DegradedChange, metrics: &DegradedMetrics) {
     match change {
-        Change::Begun(why, text) => {
+        DegradedChange::Begun(why, text) => {
             tracing::warn!(why = why.name(), "{text}");
             metrics.set(why.name(), Some(unix_ms() / 1000));
         }
-        Change::Ended(why, after) => {
+        DegradedChange::Ended(why, after) => {
             let seconds = after.as_secs_f64();
             tracing::info!(why = why.name(), seconds, "recovered");
             metrics.set(why.name(), None);

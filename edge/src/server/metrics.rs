@@ -24,7 +24,7 @@ struct Failed {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Why {
+struct ReasonLabel {
     reason: &'static str,
 }
 
@@ -74,9 +74,9 @@ pub struct ServerMetrics {
     /// Bytes of clients' compressed messages, inflated.
     pub inflate_out_bytes: Counter,
     accept_failures: Family<Failed, Counter>,
-    refused: Family<Why, Counter>,
-    closed: Family<Why, Counter>,
-    proxy_refused: Family<Why, Counter>,
+    refused: Family<ReasonLabel, Counter>,
+    closed: Family<ReasonLabel, Counter>,
+    proxy_refused: Family<ReasonLabel, Counter>,
     tls_handshakes: Family<TlsHandshake, Counter>,
     /// The metrics of QUIC.
     pub quic: QuicMetrics,
@@ -149,11 +149,13 @@ impl ServerMetrics {
     }
 
     pub(crate) fn on_refused(&self, reason: &'static str) {
-        self.refused.get_or_create(&Why { reason }).inc();
+        self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub(crate) fn on_proxy_refused(&self, reason: &'static str) {
-        self.proxy_refused.get_or_create(&Why { reason }).inc();
+        self.proxy_refused
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
     }
 
     /// Counts a TLS handshake: the negotiated version and whether it was resumed, `None` if it has failed.
@@ -173,6 +175,6 @@ impl ServerMetrics {
     }
 
     pub(crate) fn on_closed(&self, reason: &'static str) {
-        self.closed.get_or_create(&Why { reason }).inc();
+        self.closed.get_or_create(&ReasonLabel { reason }).inc();
     }
 }

@@ -17,9 +17,9 @@ use crate::limits::Limit;
 use crate::server::metrics::{CertificateMetrics, ServerMetrics};
 
 /// A counter's name, its help text, and its value among a core's counts.
-type Plain = (&'static str, &'static str, fn(&Counts) -> u64);
+type CounterSpec = (&'static str, &'static str, fn(&Counts) -> u64);
 
-const PLAIN: [Plain; 15] = [
+const CORE_COUNTERS: [CounterSpec; 15] = [
     ("messages_in", "Messages from clients", |c| c.messages_in),
     ("inputs", "Inputs appended to the log", |c| c.inputs),
     ("writes", "Writes to members of lanes", |c| c.writes),
@@ -174,7 +174,7 @@ impl LimitMetrics {
 /// The metrics of an edge process.
 pub struct EdgeMetrics {
     server: ServerMetrics,
-    plain: [Counter; PLAIN.len()],
+    plain: [Counter; CORE_COUNTERS.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,
     /// Whether the edge is degraded, since when, and why.
@@ -197,7 +197,7 @@ impl EdgeMetrics {
         bus.register(registry);
         let server = ServerMetrics::default();
         server.register(registry);
-        let plain = PLAIN.map(|(name, help, _)| {
+        let plain = CORE_COUNTERS.map(|(name, help, _)| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
             counter
@@ -243,7 +243,7 @@ impl EdgeMetrics {
 pub struct ShardMetrics {
     /// The counters of its server.
     pub server: ServerMetrics,
-    plain: [Counter; PLAIN.len()],
+    plain: [Counter; CORE_COUNTERS.len()],
     errors: CounterSet<ErrorKind>,
     rooms: Gauge,
     /// The metrics of the process' connections to the bus.
@@ -257,7 +257,7 @@ impl ShardMetrics {
     /// Adds the core's counts since the last call.
     pub fn publish(&mut self, core: &Core) {
         let counts = core.counts();
-        for (counter, (_, _, of)) in self.plain.iter().zip(PLAIN) {
+        for (counter, (_, _, of)) in self.plain.iter().zip(CORE_COUNTERS) {
             counter.inc_by(of(counts) - of(&self.published));
         }
         for (&kind, &count) in &counts.errors {

@@ -263,7 +263,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::rooms::room", "Room"),
             ("core::rooms::lane", "Lane"),
             ("core::rooms::lane_clients", "LaneClients"),
-            ("core::rooms::waiting", "Waiting"),
+            ("core::rooms::waiting", "WaitingClients"),
             ("core::rooms::stale", "StaleMembers"),
             ("core::rooms::catch_up", "CatchUp"),
             ("core::rooms::player_session", "PlayerSession"),

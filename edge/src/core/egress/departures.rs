@@ -8,7 +8,7 @@ use grandstand_common::wire::{Gone, Refused};
 
 use crate::codec;
 use crate::core::delivery;
-use crate::core::effects::{ClientAction, Effects, Tell};
+use crate::core::effects::{ClientAction, Effects, OwnerNote};
 use crate::core::ids::RoomKey;
 use crate::core::join;
 use crate::core::linger;
@@ -95,7 +95,7 @@ pub(super) fn on_rolled_back(
     (player, last_seq): (&PlayerSession, u64),
     now: Now,
 ) {
-    effects.tell_owner(key, Tell::Changed);
+    effects.tell_owner(key, OwnerNote::Changed);
     if let Some(departed) = player.departed() {
         hub.clients.uncount_departing(departed);
     }

@@ -8,7 +8,7 @@ use prost::Message;
 
 use super::items;
 use crate::core::delivery;
-use crate::core::effects::{Effects, Tell};
+use crate::core::effects::{Effects, OwnerNote};
 use crate::core::ids::RoomKey;
 use crate::core::rooms::hot::{HotStream, Source};
 use crate::core::state::Hub;
@@ -106,7 +106,7 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
     match stream.source() {
         Source::Link => {
             stream.keep(batch);
-            effects.tell_owner(key, Tell::Changed);
+            effects.tell_owner(key, OwnerNote::Changed);
         }
         Source::Both => stream.keep(batch),
         Source::Subject => {

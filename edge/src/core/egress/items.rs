@@ -12,7 +12,7 @@ use crate::codec;
 use crate::core::answer;
 use crate::core::crowd;
 use crate::core::delivery;
-use crate::core::effects::{Effects, Tell};
+use crate::core::effects::{Effects, OwnerNote};
 use crate::core::ids::RoomKey;
 use crate::core::linger;
 use crate::core::reply;
@@ -75,7 +75,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
 pub(super) fn ask_for_lost(hub: &mut Hub, effects: &mut Effects, key: RoomKey) {
     if let Some(room) = hub.rooms.get_mut(key) {
         room.sessions_mut().1.sync_mut().need();
-        effects.tell_owner(key, Tell::Resync);
+        effects.tell_owner(key, OwnerNote::Resync);
     }
 }
 
@@ -157,7 +157,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
     match change {
         // The owner considers the player connected, so it is told the room's sessions.
         SessionChange::Unknown if !report.ended && !report.lost => {
-            effects.tell_owner(key, Tell::Changed);
+            effects.tell_owner(key, OwnerNote::Changed);
         }
         SessionChange::Unknown => {}
         SessionChange::Ended(conn) => {
@@ -172,7 +172,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
         SessionChange::Joined(conn) => {
             let lane = LaneId::Players;
             if room.lane(lane).version().is_none() {
-                effects.tell_owner(key, Tell::Resync);
+                effects.tell_owner(key, OwnerNote::Resync);
             }
             reply::update_reading(hub, effects, key, report.session);
             answer::send(hub, effects, conn, key.lane(lane));

@@ -22,7 +22,7 @@ use prost::Message;
 
 use super::command::{AppendTag, InterestTag};
 use super::delivery;
-use super::effects::{Effects, Tell, Timer};
+use super::effects::{Effects, OwnerNote, Timer};
 use super::ids::RoomKey;
 use super::interest;
 use super::reply;
@@ -80,7 +80,7 @@ fn on_room(
     if epoch < room.epoch() {
         effects.counts().old_epochs += 1;
         // If the leases were rolled back, the rightful owner has a lower epoch until it learns this one (D23).
-        effects.tell_owner(key, Tell::Changed);
+        effects.tell_owner(key, OwnerNote::Changed);
         return;
     }
     let begins = epoch > room.epoch() || instance != room.instance();
@@ -114,7 +114,7 @@ fn on_room(
     if let Some(room) = hub.rooms.get_mut(key) {
         let (_, sessions) = room.sessions_mut();
         if sessions.sync().is_pending() && !sessions.sync().is_held() {
-            effects.tell_owner(key, Tell::Resync);
+            effects.tell_owner(key, OwnerNote::Resync);
         }
         room.queue_due();
     }

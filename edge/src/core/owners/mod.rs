@@ -14,7 +14,7 @@ use grandstand_common::record::Lease;
 use grandstand_common::wire::InterestReply;
 
 use super::command::InterestTag;
-use super::effects::{Effects, Tell, Timer};
+use super::effects::{Effects, OwnerNote, Timer};
 use super::ids::RoomKey;
 use links::WorkerLinks;
 use partition::{OwnerRequest, PartitionOwner};
@@ -91,23 +91,25 @@ impl Owners {
         &mut self,
         partition: Partition,
         room: RoomKey,
-        tell: Tell,
+        note: OwnerNote,
         now: Now,
         effects: &mut Effects,
     ) {
-        if matches!(tell, Tell::Spectators | Tell::Snapshot) {
+        if matches!(note, OwnerNote::Spectators | OwnerNote::Snapshot) {
             if self.spectators_due.is_empty() {
                 effects.at(now.at + SPECTATORS_INTERVAL, Timer::Spectators);
             }
             let due = self.spectators_due.entry(room);
-            due.or_insert((partition, false)).1 |= tell == Tell::Snapshot;
+            due.or_insert((partition, false)).1 |= note == OwnerNote::Snapshot;
             return;
         }
         if let Some(owner) = self.of_room(partition) {
-            match tell {
-                Tell::Spectators | Tell::Snapshot | Tell::Changed => owner.change(room),
-                Tell::Unwatched => owner.set_sync(room, false),
-                Tell::Resync => owner.set_sync(room, true),
+            match note {
+                OwnerNote::Spectators | OwnerNote::Snapshot | OwnerNote::Changed => {
+                    owner.change(room)
+                }
+                OwnerNote::Unwatched => owner.set_sync(room, false),
+                OwnerNote::Resync => owner.set_sync(room, true),
             }
             self.touch(partition);
         }

@@ -47,7 +47,7 @@ struct Unprocessed {
 
 /// An entry to append, with the numbers that identify its result.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Outgoing {
+pub(crate) struct AppendRequest {
     /// The entry's number in the chain.
     pub(crate) n: u64,
     /// The round in which it is appended.
@@ -66,7 +66,7 @@ pub(crate) struct Chain {
     bytes: usize,
     next_n: u64,
     round: u32,
-    outgoing: VecDeque<Outgoing>,
+    appends: VecDeque<AppendRequest>,
     /// The time at which the owner last reported progress, or the window stopped being empty.
     progress_at: Instant,
     /// The time at which the first entry is appended again.
@@ -93,7 +93,7 @@ impl Chain {
             bytes: 0,
             next_n: 0,
             round: 0,
-            outgoing: VecDeque::new(),
+            appends: VecDeque::new(),
             progress_at: now,
             deadline: now,
             progress_timeout: config.progress_timeout,
@@ -120,7 +120,7 @@ impl Chain {
         let bytes = entry.encoded_len();
         self.next_n += 1;
         self.bytes += bytes;
-        self.outgoing.push_back(Self::outgoing_of(&entry));
+        self.appends.push_back(Self::request_of(&entry));
         self.window.push_back(Unprocessed {
             entry,
             bytes,
@@ -156,8 +156,8 @@ impl Chain {
     }
 
     /// The next entry to append. Call until `None`, after every call of another method.
-    pub(crate) fn poll_outgoing(&mut self) -> Option<Outgoing> {
-        self.outgoing.pop_front()
+    pub(crate) fn poll_append(&mut self) -> Option<AppendRequest> {
+        self.appends.pop_front()
     }
 
     /// Notes that entry `n` of `round` is stored under sequence `seq`. Starts a new round if the log has it before its
@@ -236,12 +236,11 @@ impl Chain {
             return;
         }
         self.round += 1;
-        self.outgoing.clear();
+        self.appends.clear();
         for unprocessed in &mut self.window {
             unprocessed.stored = None;
             unprocessed.entry.round = self.round;
-            self.outgoing
-                .push_back(Self::outgoing_of(&unprocessed.entry));
+            self.appends.push_back(Self::request_of(&unprocessed.entry));
         }
         self.progress_at = now;
         self.arm(now);
@@ -263,7 +262,7 @@ impl Chain {
             self.restart(now);
         } else if now >= self.deadline {
             if first.stored.is_none() {
-                self.outgoing.push_back(Self::outgoing_of(&first.entry));
+                self.appends.push_back(Self::request_of(&first.entry));
                 self.backoff = (self.backoff * 2).min(self.config.max_backoff);
             }
             self.arm(now);
@@ -282,8 +281,8 @@ impl Chain {
         (index < self.window.len()).then_some(index)
     }
 
-    fn outgoing_of(entry: &Entry) -> Outgoing {
-        Outgoing {
+    fn request_of(entry: &Entry) -> AppendRequest {
+        AppendRequest {
             n: entry.n,
             round: entry.round,
             payload: entry.encode_to_vec().into(),

@@ -67,7 +67,7 @@ pub(crate) enum UpdateOutcome {
 
 /// The outcome of an event that is offered to a lane.
 #[derive(Debug)]
-pub(crate) enum Offer {
+pub(crate) enum OfferOutcome {
     /// The lane is not delayed. The caller applies the event now.
     Due(LaneEvent),
     /// The lane has delayed the event.
@@ -76,7 +76,7 @@ pub(crate) enum Offer {
 
 /// The outcome of an event that is applied to a lane.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Applied {
+pub(crate) enum ApplyOutcome {
     /// The event concerns the lane only.
     Nothing,
     /// The lane has a snapshot, so waiting clients can be answered.

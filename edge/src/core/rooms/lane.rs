@@ -13,7 +13,7 @@ use grandstand_common::wire::Presence;
 
 use super::catch_up::CatchUp;
 use super::delay::{DelayBuffer, DeliveryPolicy};
-use super::event::{Applied, LaneEvent, Offer, UpdateOutcome, presence_message};
+use super::event::{ApplyOutcome, LaneEvent, OfferOutcome, UpdateOutcome, presence_message};
 use super::lane_clients::LaneClients;
 use crate::codec::{Encoder, WireFormat};
 use crate::conn::key::ConnKey;
@@ -176,10 +176,10 @@ impl Lane {
     }
 
     /// Delays an event, or returns it if it is due now.
-    pub(crate) fn offer(&mut self, event: LaneEvent, now: Instant) -> Offer {
+    pub(crate) fn offer(&mut self, event: LaneEvent, now: Instant) -> OfferOutcome {
         match &mut self.delay {
-            Some(delay) => Offer::Delayed(delay.push(now, event)),
-            None => Offer::Due(event),
+            Some(delay) => OfferOutcome::Delayed(delay.push(now, event)),
+            None => OfferOutcome::Due(event),
         }
     }
 
@@ -212,7 +212,7 @@ impl Lane {
         room: &RoomId,
         event: LaneEvent,
         encoder: &mut Encoder,
-    ) -> Applied {
+    ) -> ApplyOutcome {
         match event {
             LaneEvent::Begin(epoch, instance) => self.reset(epoch, instance),
             LaneEvent::Snapshot {
@@ -225,7 +225,7 @@ impl Lane {
                 } else {
                     self.catch_up.rebase(version, data, self.ring_bytes);
                 }
-                return Applied::HasSnapshot;
+                return ApplyOutcome::HasSnapshot;
             }
             LaneEvent::Update { version, data, .. } => {
                 let outcome = match self.version() {
@@ -238,16 +238,16 @@ impl Lane {
                     }
                     Some(_) => self.update(room, version, &data, encoder),
                 };
-                return Applied::Updated(outcome);
+                return ApplyOutcome::Updated(outcome);
             }
             LaneEvent::Live(_) if self.version().is_none() => {}
             LaneEvent::Live(data) => {
                 self.clients.queue_live((room, &data), None, encoder);
             }
             LaneEvent::Presence(presence) => self.set_presence(room, Some(presence), encoder),
-            LaneEvent::End(code) => return Applied::Ended(code),
+            LaneEvent::End(code) => return ApplyOutcome::Ended(code),
         }
-        Applied::Nothing
+        ApplyOutcome::Nothing
     }
 
     /// Drops the state of the former owner, or of the former room of the same name (D15).

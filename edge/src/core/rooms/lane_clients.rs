@@ -18,7 +18,7 @@ use grandstand_common::id::RoomId;
 
 use super::frame_log::{Datagrams, FORMATS, FrameLog, Member, Outgoing, Unsent, joined};
 use super::stale::StaleMembers;
-use super::waiting::Waiting;
+use super::waiting::WaitingClients;
 use crate::codec::{self, Encoder, WireFormat};
 use crate::conn::key::ConnKey;
 
@@ -28,7 +28,7 @@ pub(crate) struct LaneClients {
     /// The number of clients that are members or will be.
     count: usize,
     /// Clients that wait for the first snapshot.
-    waiting: Waiting,
+    waiting: WaitingClients,
     members: Vec<Member>,
     log: FrameLog,
     /// The slot that is visited next.
@@ -76,12 +76,12 @@ impl LaneClients {
     }
 
     /// The clients that wait for the first snapshot.
-    pub(crate) fn waiting(&self) -> &Waiting {
+    pub(crate) fn waiting(&self) -> &WaitingClients {
         &self.waiting
     }
 
     /// The clients that wait for the first snapshot, to change them.
-    pub(crate) fn waiting_mut(&mut self) -> &mut Waiting {
+    pub(crate) fn waiting_mut(&mut self) -> &mut WaitingClients {
         &mut self.waiting
     }
 

@@ -258,24 +258,24 @@ impl PlayerSession {
         first
     }
 
-    /// Sends the chain's outgoing entries to the bus, and sets its timer.
-    pub(super) fn send_outgoing(
+    /// Appends the chain's new entries to the log, and sets its timer.
+    pub(super) fn send_appends(
         &mut self,
         address: &RoomAddress,
         session: u64,
         effects: &mut Effects,
     ) {
-        while let Some(out) = self.chain.poll_outgoing() {
+        while let Some(append) = self.chain.poll_append() {
             let tag = AppendTag {
                 room: address.key,
                 session,
-                n: out.n,
-                round: out.round,
+                n: append.n,
+                round: append.round,
             };
             effects.command(Command::Append {
                 subject: subject::log(address.partition, &address.id),
                 partition: address.partition,
-                payload: out.payload,
+                payload: append.payload,
                 tag,
             });
         }

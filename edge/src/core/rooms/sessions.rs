@@ -98,7 +98,7 @@ impl Sessions {
     ) {
         if let Some(player) = self.sessions.get_mut(&session) {
             player.push(body, now.at);
-            player.send_outgoing(address, session, effects);
+            player.send_appends(address, session, effects);
         }
     }
 
@@ -128,7 +128,7 @@ impl Sessions {
                 player.count_input(bytes);
             }
             player.push(body, now.at);
-            player.send_outgoing(address, session, effects);
+            player.send_appends(address, session, effects);
         }
     }
 
@@ -171,7 +171,7 @@ impl Sessions {
     ) {
         if let Some(player) = self.sessions.get_mut(&tag.session) {
             player.on_appended(tag, stored, now.at);
-            player.send_outgoing(address, tag.session, effects);
+            player.send_appends(address, tag.session, effects);
         }
     }
 
@@ -186,7 +186,7 @@ impl Sessions {
     ) {
         if let Some(player) = self.sessions.get_mut(&tag.session) {
             player.refuse(tag, why, now.at);
-            player.send_outgoing(address, tag.session, effects);
+            player.send_appends(address, tag.session, effects);
         }
     }
 
@@ -205,7 +205,7 @@ impl Sessions {
         let restarted = player.on_timer(bus_up, now.at);
         effects.counts().chain_restarts += u64::from(restarted);
         if bus_up {
-            player.send_outgoing(address, session, effects);
+            player.send_appends(address, session, effects);
         }
     }
 
@@ -213,7 +213,7 @@ impl Sessions {
     pub(crate) fn restart(&mut self, address: &RoomAddress, now: Now, effects: &mut Effects) {
         for (&session, player) in &mut self.sessions {
             player.restart(now.at);
-            player.send_outgoing(address, session, effects);
+            player.send_appends(address, session, effects);
         }
     }
 
@@ -226,7 +226,7 @@ impl Sessions {
             .filter(|(_, player)| !player.is_joined());
         for (&session, player) in unreported {
             player.restart(now.at);
-            player.send_outgoing(address, session, effects);
+            player.send_appends(address, session, effects);
         }
     }
 
@@ -261,7 +261,7 @@ impl Sessions {
         if report.lost && conn.is_some() {
             player.push(Body::Here(Empty {}), now.at);
         }
-        player.send_outgoing(address, session, effects);
+        player.send_appends(address, session, effects);
         match conn.filter(|_| first) {
             Some((conn, _)) => SessionChange::Joined(conn),
             None => SessionChange::Continues,
@@ -287,7 +287,7 @@ impl Sessions {
         {
             if gone.round == player.round() {
                 player.restart(now.at);
-                player.send_outgoing(address, gone.session, effects);
+                player.send_appends(address, gone.session, effects);
             }
             return None;
         }

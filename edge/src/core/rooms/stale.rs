@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::waiting::Waiting;
+use super::waiting::WaitingClients;
 use crate::conn::key::ConnKey;
 
 /// The slow members of a lane. None of them gets a snapshot that is older than what it may have seen (D26).
@@ -11,7 +11,7 @@ pub(crate) struct StaleMembers {
     /// The last version that each may have seen.
     seen: BTreeMap<ConnKey, u64>,
     /// The members that read again and wait for a snapshot.
-    waiting: Waiting,
+    waiting: WaitingClients,
     /// The owner is asked for a newer snapshot.
     is_asked: bool,
 }

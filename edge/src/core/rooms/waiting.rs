@@ -6,13 +6,13 @@ use crate::conn::key::ConnKey;
 
 /// Clients that wait. Those that are released are visited once, in slices, while others come and go.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingClients {
     conns: IndexSet<ConnKey>,
     /// The number of clients at the start of `conns` that are released and not visited yet.
     released: usize,
 }
 
-impl Waiting {
+impl WaitingClients {
     /// Adds a client, unless it waits already.
     pub(crate) fn insert(&mut self, conn: ConnKey) {
         self.conns.insert(conn);
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn each_released_client_is_visited_once_while_others_come_and_go() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingClients::default();
         (0..10).for_each(|index| waiting.insert(conn(index)));
         waiting.release();
         // One that is released leaves, and one that is not comes.

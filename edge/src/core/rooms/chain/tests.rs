@@ -16,7 +16,7 @@ fn input(seq: u64) -> Body {
 }
 
 fn drain(chain: &mut Chain) -> Vec<(u64, u32)> {
-    std::iter::from_fn(|| chain.poll_outgoing())
+    std::iter::from_fn(|| chain.poll_append())
         .map(|o| (o.n, o.round))
         .collect()
 }
