@@ -12,9 +12,9 @@ use prost::Message;
 
 use crate::command::{Command, EngineConfig, Now, Token};
 use crate::counts::Counts;
+use crate::current_call::CurrentCall;
 use crate::loads::{Loads, Urgency};
 use crate::outbox::Outbox;
-use crate::progress::Progress;
 use crate::replay_cost::{ReplayCost, ReplaySize};
 use crate::requests::{Purpose, Requests};
 
@@ -48,7 +48,7 @@ pub(crate) struct Context {
     /// Whether it was said that NATS does not take an item, since its limits changed last.
     pub(crate) said_too_big: bool,
     /// The call of a game that has not returned.
-    pub(crate) progress: Progress,
+    pub(crate) current_call: CurrentCall,
     /// The entries at which loops got stuck, by partition.
     stuck: Vec<(Partition, StuckEntry)>,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Context {
 /// Whether a partition is still owned after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Ownership {
+pub(crate) enum TenureState {
     /// This worker owns it.
     Held,
     /// This later owner's epoch was found.
@@ -82,7 +82,7 @@ impl Context {
             applied: ReplaySize::default(),
             partitions: 1,
             said_too_big: false,
-            progress: Progress::default(),
+            current_call: CurrentCall::default(),
             stuck: Vec::new(),
             config,
         }
@@ -133,9 +133,9 @@ impl Context {
             tracing::error!(%room, seq = entry.0, "the game is not called: loops got stuck there before");
             return Err(Panicked);
         }
-        self.progress.begin(room, entry);
+        self.current_call.begin(room, entry);
         let result = game();
-        self.progress.end();
+        self.current_call.end();
         result
     }
 

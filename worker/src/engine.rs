@@ -15,10 +15,10 @@ use grandstand_game::Games;
 use prost::Message;
 
 use crate::command::{Command, EngineConfig, KvSource, Now, Outcome, Token};
-use crate::context::{Context, Ownership};
+use crate::context::{Context, TenureState};
 use crate::counts::Counts;
+use crate::current_call::CurrentCall;
 use crate::partition::OwnedPartition;
-use crate::progress::Progress;
 
 pub use self::partitions::Partitions;
 
@@ -67,9 +67,9 @@ impl Engine {
         self.context.note_stuck(partition, entries);
     }
 
-    /// Shows in `progress` which call of a game has not returned.
-    pub fn set_progress(&mut self, progress: Progress) {
-        self.context.progress = progress;
+    /// Shows in `current_call` which call of a game has not returned.
+    pub fn set_current_call(&mut self, current_call: CurrentCall) {
+        self.context.current_call = current_call;
     }
 
     /// Begins a handover: stops reading the log, writes uncovered rooms and the checkpoint, and ends with
@@ -126,7 +126,7 @@ impl Engine {
         self.context.now = now;
         self.with_partition(partition, |owned, cx| {
             owned.handle_log(cx, entry, behind);
-            Ownership::Held
+            TenureState::Held
         });
     }
 
@@ -135,7 +135,7 @@ impl Engine {
         self.context.now = now;
         self.with_partition(partition, |owned, cx| {
             owned.handle_log_idle(cx);
-            Ownership::Held
+            TenureState::Held
         });
     }
 
@@ -143,7 +143,7 @@ impl Engine {
     pub fn handle_log_lost(&mut self, partition: Partition) {
         self.with_partition(partition, |owned, cx| {
             owned.handle_log_lost(cx);
-            Ownership::Held
+            TenureState::Held
         });
     }
 
@@ -167,7 +167,7 @@ impl Engine {
         let (partition, source) = reader;
         self.with_partition(partition, |owned, cx| {
             owned.handle_kv_idle(cx, source);
-            Ownership::Held
+            TenureState::Held
         });
     }
 
@@ -176,7 +176,7 @@ impl Engine {
         let (partition, source) = reader;
         self.with_partition(partition, |owned, cx| {
             owned.handle_kv_lost(cx, source);
-            Ownership::Held
+            TenureState::Held
         });
     }
 
@@ -215,7 +215,7 @@ impl Engine {
         let epochs = known.flatten().map(|known| Epoch(known.epoch));
         let latest = epochs.filter(|epoch| epoch.is_plausible(now.log_ms)).max();
         if let Some(later) = latest.filter(|latest| *latest > owned.epoch()) {
-            return self.with_partition(partition, |_, _| Ownership::Lost(later));
+            return self.with_partition(partition, |_, _| TenureState::Lost(later));
         }
         if !owned.is_ready() {
             return;
@@ -234,7 +234,7 @@ impl Engine {
         self.context.now = now;
         self.with_partition(partition, |owned, cx| {
             owned.handle_live(cx, live);
-            Ownership::Held
+            TenureState::Held
         });
     }
 
@@ -365,21 +365,21 @@ impl Engine {
     fn with_partition(
         &mut self,
         partition: Partition,
-        run: impl FnOnce(&mut OwnedPartition, &mut Context) -> Ownership,
+        run: impl FnOnce(&mut OwnedPartition, &mut Context) -> TenureState,
     ) {
         let Some(owned) = self.partitions.get_mut(partition) else {
             return;
         };
         let epoch = owned.epoch();
         let command = match run(owned, &mut self.context) {
-            Ownership::Held => return,
-            Ownership::Lost(later) => Command::Lost {
+            TenureState::Held => return,
+            TenureState::Lost(later) => Command::Lost {
                 partition,
                 epoch,
                 later,
             },
-            Ownership::RolledBack => Command::RolledBack { partition, epoch },
-            Ownership::Released => Command::Released { partition, epoch },
+            TenureState::RolledBack => Command::RolledBack { partition, epoch },
+            TenureState::Released => Command::Released { partition, epoch },
         };
         self.drop_partition(partition);
         self.context.commands.push_back(command);

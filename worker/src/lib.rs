@@ -34,7 +34,7 @@ mod deadlines;
 
 mod replay_cost;
 
-pub mod progress;
+pub mod current_call;
 
 pub mod replay;
 

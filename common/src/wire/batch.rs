@@ -122,14 +122,14 @@ pub struct Hot {
     #[prost(uint64, tag = "4")]
     pub next: u64,
     /// The subject of the following items.
-    #[prost(enumeration = "HotWay", tag = "5")]
+    #[prost(enumeration = "HotSubjects", tag = "5")]
     pub way: i32,
 }
 
 /// The subjects on which an edge gets a room's room-wide items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, prost::Enumeration)]
 #[repr(i32)]
-pub enum HotWay {
+pub enum HotSubjects {
     /// The edge's own subject alone: the room is not hot (any more).
     Direct = 0,
     /// Both subjects: the edge subscribes to `hot.{room}`, and reports when it has received something there.

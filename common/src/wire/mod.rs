@@ -16,7 +16,7 @@ mod item;
 
 mod link;
 
-pub use batch::{Batch, Hot, HotWay, Item, ItemKind, RoomBatch, Synced};
+pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
 pub use entry::{Body, Empty, Entry, Input, Joined, Timer};
 pub use interest::{Interest, InterestReply, Known, Live, RoomInterest};
 pub use item::{

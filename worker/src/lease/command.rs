@@ -22,12 +22,12 @@ pub struct LeaseSettings {
     /// Whether the bus is embedded in this process, so that no other worker can be alive (D18).
     pub alone: bool,
     /// The knowledge from an earlier machine of the process.
-    pub earlier: Earlier,
+    pub carried_over: CarriedOver,
 }
 
 /// The knowledge that a worker keeps when it starts again with a new machine and a new id.
 #[derive(Debug, Clone, Default)]
-pub struct Earlier {
+pub struct CarriedOver {
     /// Its former id, whose record may still say that it is alive.
     pub id: Option<WorkerId>,
     /// The highest epoch of each partition that was seen.

@@ -36,8 +36,8 @@ mod state;
 mod decide;
 
 pub use command::{
-    Earlier, GetOutcome, LeaseCommand, LeaseSettings, Observer, Probe, ProbeOutcome, PutOutcome,
-    RecordKey,
+    CarriedOver, GetOutcome, LeaseCommand, LeaseSettings, Observer, Probe, ProbeOutcome,
+    PutOutcome, RecordKey,
 };
 
 use std::time::Instant;
@@ -243,8 +243,8 @@ impl LeaseMachine {
     }
 
     /// The knowledge for the next machine: this id and the highest epochs.
-    pub fn earlier(&self) -> Earlier {
-        Earlier {
+    pub fn carried_over(&self) -> CarriedOver {
+        CarriedOver {
             id: Some(self.state.own.id.clone()),
             epochs: self
                 .state

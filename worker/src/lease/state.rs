@@ -36,11 +36,11 @@ impl LeaseState {
     pub(super) fn new(settings: LeaseSettings) -> Self {
         Self {
             own: OwnRecord::new(settings.id.clone(), settings.build.clone()),
-            peers: Peers::new(settings.earlier.id.clone()),
+            peers: Peers::new(settings.carried_over.id.clone()),
             leases: settings
                 .layout
                 .all_partitions()
-                .map(|p| PartitionLease::above(settings.earlier.epochs.get(&p).copied()))
+                .map(|p| PartitionLease::above(settings.carried_over.epochs.get(&p).copied()))
                 .collect(),
             loaded: false,
             delete_at: None,

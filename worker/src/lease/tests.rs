@@ -32,7 +32,7 @@ fn machine(alone: bool) -> LeaseMachine {
         layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone,
-        earlier: Earlier::default(),
+        carried_over: CarriedOver::default(),
     })
 }
 

@@ -23,7 +23,7 @@ pub(super) const BEATS: [Duration; 3] = [
 
 /// The stream of one hot room.
 #[derive(Debug)]
-struct Stream {
+struct HotStream {
     id: u64,
     head: RoomHead,
     /// The number of the next item.
@@ -38,7 +38,7 @@ struct Stream {
     beats: usize,
 }
 
-impl Stream {
+impl HotStream {
     /// Encodes the pending items, which may be none, as a batch.
     fn batch(&mut self, worker: &WorkerId) -> Bytes {
         let items = std::mem::take(&mut self.items);
@@ -72,15 +72,15 @@ impl Stream {
 
 /// The streams of all hot rooms of a worker.
 #[derive(Debug, Default)]
-pub(super) struct Streams {
-    streams: BTreeMap<RoomId, Stream>,
+pub(super) struct HotStreams {
+    streams: BTreeMap<RoomId, HotStream>,
     /// The rooms whose streams got items in this turn.
     touched: Vec<RoomId>,
     beats: Deadlines<RoomId>,
     last_id: u64,
 }
 
-impl Streams {
+impl HotStreams {
     /// Whether no room is hot.
     pub(super) fn is_empty(&self) -> bool {
         self.streams.is_empty()
@@ -89,7 +89,7 @@ impl Streams {
     /// Opens the stream of a room that has become hot. `least` keeps its id above those of earlier workers.
     pub(super) fn open(&mut self, now: Instant, head: RoomHead, least: u64) -> u64 {
         self.last_id = least.max(self.last_id + 1);
-        let stream = Stream {
+        let stream = HotStream {
             id: self.last_id,
             head,
             next: 1,

@@ -9,7 +9,7 @@ use grandstand_common::wire::{Batch, Item, ItemKind, RoomBatch};
 use prost::Message;
 
 use super::head::RoomHead;
-use super::hot::{BEATS, Streams};
+use super::hot::{BEATS, HotStreams};
 
 /// The most batches whose rooms are remembered (D19).
 const REMEMBERED: usize = 4_096;
@@ -85,7 +85,7 @@ impl Link {
     }
 
     /// Adds to the pending items of hot rooms how far the rooms' streams have come.
-    pub(super) fn set_positions(&mut self, hot: &Streams) {
+    pub(super) fn set_positions(&mut self, hot: &HotStreams) {
         if hot.is_empty() {
             return;
         }

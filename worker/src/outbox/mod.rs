@@ -17,7 +17,7 @@ use grandstand_common::wire::{Item, ItemKind, LinkReply, LinkRequest};
 use prost::Message;
 
 use crate::deadlines::Deadlines;
-use hot::Streams;
+use hot::HotStreams;
 use link::Link;
 
 pub(crate) use head::{ItemTooBig, RoomHead};
@@ -42,7 +42,7 @@ pub(crate) struct Outbox {
     /// Encoded batches to publish, with their subjects.
     sealed: VecDeque<(String, Bytes)>,
     beats: Deadlines<EdgeId>,
-    hot: Streams,
+    hot: HotStreams,
 }
 
 /// The most bytes of a batch's items.
@@ -59,7 +59,7 @@ impl Outbox {
             touched: Vec::new(),
             sealed: VecDeque::new(),
             beats: Deadlines::default(),
-            hot: Streams::default(),
+            hot: HotStreams::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The edges that watch one room, its last updates, its presence and its heat.
+//! The edges that watch one room, its last updates, its presence, and whether it is hot.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub(super) type EdgeLanes = Vec<(EdgeId, [bool; 2])>;
 
 /// The numbers of edges at which a room becomes hot and cold.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct HeatLimits {
+pub(super) struct HotLimits {
     /// A room with more edges than this becomes hot.
     pub(super) hot_edges: usize,
     /// A hot room becomes cold once it has had fewer edges than this for `cold_after`.
@@ -24,15 +24,15 @@ pub(super) struct HeatLimits {
 
 /// Whether a room is hot, and whether that has just changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heat {
+pub(super) enum HotState {
     /// The room is not hot.
     Cold,
     /// The room is hot and was hot before.
     Hot,
     /// The room has just become hot.
-    Heated,
+    BecameHot,
     /// The room was hot and has just become cold.
-    Cooled,
+    BecameCold,
 }
 
 /// The edges that watch a room, and what its lanes were last sent.
@@ -44,7 +44,7 @@ pub(super) struct Audience {
     presence_changed: bool,
     presence_sent: Option<Instant>,
     is_hot: bool,
-    /// The time since when a hot room has had fewer than [`HeatLimits::cold_edges`].
+    /// The time since when a hot room has had fewer than [`HotLimits::cold_edges`].
     few_since: Option<Instant>,
 }
 
@@ -188,35 +188,35 @@ impl Audience {
 
     /// Makes the room hot or cold by its number of edges. A room that does not exist does not become hot. Also returns
     /// when to call this again if the number stays as it is.
-    pub(super) fn check_heat(
+    pub(super) fn check_hot(
         &mut self,
-        limits: HeatLimits,
+        limits: HotLimits,
         exists: bool,
         now: Instant,
-    ) -> (Heat, Option<Instant>) {
+    ) -> (HotState, Option<Instant>) {
         let edges = self.edges.len();
         if !self.is_hot {
             self.is_hot = exists && edges > limits.hot_edges;
-            let heat = if self.is_hot {
-                Heat::Heated
+            let state = if self.is_hot {
+                HotState::BecameHot
             } else {
-                Heat::Cold
+                HotState::Cold
             };
-            return (heat, None);
+            return (state, None);
         }
         if edges >= limits.cold_edges {
             self.few_since = None;
-            return (Heat::Hot, None);
+            return (HotState::Hot, None);
         }
         let cold_at = *self.few_since.get_or_insert(now) + limits.cold_after;
         if now < cold_at {
-            return (Heat::Hot, Some(cold_at));
+            return (HotState::Hot, Some(cold_at));
         }
         (self.is_hot, self.few_since) = (false, None);
         for watch in self.edges.values_mut() {
             watch.confirmed = false;
         }
-        (Heat::Cooled, None)
+        (HotState::BecameCold, None)
     }
 
     /// Returns whether an edge receives the hot room's subject, or `None` if it does not watch the room.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::{EdgeId, Lane, RoomId};
 use grandstand_common::wire::Update;
 
-use super::audience::{Audience, EdgeLanes, Heat, HeatLimits};
+use super::audience::{Audience, EdgeLanes, HotLimits, HotState};
 use super::update_ring::version;
 use crate::deadlines::Deadlines;
 
@@ -15,7 +15,7 @@ use crate::deadlines::Deadlines;
 pub(super) struct Limits {
     /// The least time between two presences of a room.
     pub(super) presence_interval: Duration,
-    pub(super) heat: HeatLimits,
+    pub(super) hot: HotLimits,
     /// The most rooms that may be watched although they do not exist.
     pub(super) absent_rooms: usize,
 }
@@ -219,18 +219,18 @@ impl Audiences {
     }
 
     /// Makes a room hot or cold by its number of edges. To be called after its edges may have changed.
-    pub(super) fn check_heat(&mut self, id: &RoomId, exists: bool, now: Instant) -> Heat {
+    pub(super) fn check_hot(&mut self, id: &RoomId, exists: bool, now: Instant) -> HotState {
         let Some(audience) = self.rooms.get_mut(id) else {
-            return Heat::Cold;
+            return HotState::Cold;
         };
-        let (heat, again_at) = audience.check_heat(self.limits.heat, exists, now);
-        if heat != Heat::Cold {
+        let (state, again_at) = audience.check_hot(self.limits.hot, exists, now);
+        if state != HotState::Cold {
             self.cooling.set(id, again_at);
         }
-        heat
+        state
     }
 
-    /// Returns the hot rooms that may have become cold; each is for [`check_heat`](Self::check_heat).
+    /// Returns the hot rooms that may have become cold; each is for [`check_hot`](Self::check_hot).
     pub(super) fn due_cooling(&mut self, now: Instant) -> Vec<RoomId> {
         self.cooling.take_due(now)
     }

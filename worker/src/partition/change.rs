@@ -43,7 +43,7 @@ pub(super) enum ResidenceChange {
 
 /// The result of applying an entry.
 #[derive(Debug)]
-pub(super) enum Applied {
+pub(super) enum EntryOutcome {
     /// The entry was applied.
     Done(Change),
     /// The loaded snapshot covers the entry.

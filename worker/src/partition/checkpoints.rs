@@ -8,7 +8,7 @@ use grandstand_common::record::{Checkpoint, Cut};
 
 use super::tenure::Tenure;
 use crate::command::{Command, Outcome};
-use crate::context::{Context, Ownership};
+use crate::context::{Context, TenureState};
 use crate::requests::Purpose;
 
 /// The delay before a failed write is repeated.
@@ -260,24 +260,24 @@ impl Checkpoints {
         now: Instant,
         tenure: Tenure,
         outcome: Outcome,
-    ) -> Ownership {
+    ) -> TenureState {
         self.writing = None;
         self.forced = true;
         match outcome {
             Outcome::Value(entry) => {
                 if let Some(later) = tenure.superseded_by(entry.as_ref()) {
-                    return Ownership::Lost(later);
+                    return TenureState::Lost(later);
                 }
                 let revision = entry.map_or(0, |entry| entry.revision);
                 // A get is never older than what was acked.
                 if revision < self.revision {
-                    return Ownership::RolledBack;
+                    return TenureState::RolledBack;
                 }
                 self.revision = revision;
             }
             _ => self.retry_at = Some(now + RETRY),
         }
-        Ownership::Held
+        TenureState::Held
     }
 
     /// Writes a checkpoint. Returns whether it does. The log says if it cannot be encoded; it is then tried again later, and a

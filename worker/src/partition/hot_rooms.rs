@@ -7,9 +7,9 @@
 //! lost or applied twice.
 
 use grandstand_common::id::{EdgeId, RoomId};
-use grandstand_common::wire::{Hot, HotWay, ItemKind};
+use grandstand_common::wire::{Hot, HotSubjects, ItemKind};
 
-use super::audience::Heat;
+use super::audience::HotState;
 use super::send::send;
 use super::state::PartitionState;
 use crate::context::Context;
@@ -17,17 +17,17 @@ use crate::context::Context;
 /// Makes a room hot or ends its hot state, by the number of its edges. Call it after they may have changed.
 pub(super) fn update(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     let exists = state.rooms.exists(id);
-    match state.audiences.check_heat(id, exists, cx.now.at) {
-        Heat::Cold => cx.outbox.forget_hot(id),
-        Heat::Hot => {}
-        Heat::Heated => {
+    match state.audiences.check_hot(id, exists, cx.now.at) {
+        HotState::Cold => cx.outbox.forget_hot(id),
+        HotState::Hot => {}
+        HotState::BecameHot => {
             let head = state.head(id);
             cx.outbox.open_hot(cx.now, head);
             cx.counts.rooms_heated += 1;
-            send_way_to_all(state, cx, id, HotWay::Both);
+            send_subjects_to_all(state, cx, id, HotSubjects::Both);
         }
-        Heat::Cooled => {
-            send_way_to_all(state, cx, id, HotWay::Direct);
+        HotState::BecameCold => {
+            send_subjects_to_all(state, cx, id, HotSubjects::Direct);
             cx.outbox.close_hot(id);
         }
     }
@@ -48,16 +48,16 @@ pub(super) fn on_confirmation(
     }
     let Some((current, _)) = cx.outbox.hot_position(id) else {
         if subscribed {
-            send_way(state, cx, to, HotWay::Direct);
+            send_subjects(state, cx, to, HotSubjects::Direct);
         }
         return;
     };
     let confirmed = stream == current;
     let was_confirmed = state.audiences.confirm(id, edge, confirmed);
     match confirmed {
-        true if !was_confirmed || answers => send_way(state, cx, to, HotWay::Hot),
+        true if !was_confirmed || answers => send_subjects(state, cx, to, HotSubjects::Hot),
         false if was_confirmed || answers || !subscribed => {
-            send_way(state, cx, to, HotWay::Both);
+            send_subjects(state, cx, to, HotSubjects::Both);
             cx.outbox.restart_hot_beats(cx.now.at, id);
         }
         _ => {}
@@ -69,19 +69,29 @@ pub(super) fn announce(state: &mut PartitionState, cx: &mut Context, to: (&RoomI
     let (id, edge) = to;
     let unconfirmed = state.audiences.is_confirmed(id, edge) == Some(false);
     if unconfirmed && cx.outbox.hot_position(id).is_some() {
-        send_way(state, cx, to, HotWay::Both);
+        send_subjects(state, cx, to, HotSubjects::Both);
         cx.outbox.restart_hot_beats(cx.now.at, id);
     }
 }
 
-fn send_way_to_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId, way: HotWay) {
+fn send_subjects_to_all(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    way: HotSubjects,
+) {
     for edge in state.audiences.edges(id) {
-        send_way(state, cx, (id, &edge), way);
+        send_subjects(state, cx, (id, &edge), way);
     }
 }
 
 /// Tells an edge on which way it gets the room's shared messages, and the stream's next number.
-fn send_way(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId), way: HotWay) {
+fn send_subjects(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    to: (&RoomId, &EdgeId),
+    way: HotSubjects,
+) {
     let (stream, next) = cx.outbox.hot_position(to.0).unwrap_or_default();
     let hot = Hot {
         stream,

@@ -11,13 +11,13 @@ use grandstand_common::id::{Epoch, Instance, RoomId};
 use super::change::{Change, ResidenceChange};
 use super::faults;
 use super::opening;
-use super::room_reads::Waiting;
+use super::room_reads::WaitingEvent;
 use super::rooms::LoadError;
 use super::settle::settle;
 use super::state::PartitionState;
 use super::writing::{write_if_due, write_room};
 use crate::command::{Command, Outcome};
-use crate::context::{Context, Ownership};
+use crate::context::{Context, TenureState};
 use crate::loads::{Load, StoredValue, Urgency};
 use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
@@ -28,9 +28,9 @@ const MAX_DUE: usize = 64;
 
 /// Queues an entry or an interest request for a stored room, which is read. Stops reading the log if too many entries
 /// wait.
-pub(super) fn queue(state: &mut PartitionState, cx: &mut Context, id: &RoomId, what: Waiting) {
+pub(super) fn queue(state: &mut PartitionState, cx: &mut Context, id: &RoomId, what: WaitingEvent) {
     let mut pauses = false;
-    if let Waiting::Entry(logged) = &what {
+    if let WaitingEvent::Entry(logged) = &what {
         state.coverage.mark_waiting(id, logged.seq);
         pauses = state.log.add_waiting();
     }
@@ -73,25 +73,25 @@ pub(super) fn on_outcome(
     cx: &mut Context,
     room: RoomId,
     outcome: Outcome,
-) -> Ownership {
+) -> TenureState {
     let Outcome::Value(entry) = outcome else {
         state.room_reads.on_failed(&room, cx.now.at);
-        return Ownership::Held;
+        return TenureState::Held;
     };
     if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
-        return Ownership::Lost(later);
+        return TenureState::Lost(later);
     }
     // A get is never older than what was acked before it.
     let known = state.room_reads.known(&room).unwrap_or(0);
     if entry.as_ref().is_some_and(|entry| entry.revision < known) {
-        return Ownership::RolledBack;
+        return TenureState::RolledBack;
     }
     cx.loads.add(Load {
         partition: state.tenure.id,
         room,
         stored: entry.map(StoredValue::from),
     });
-    Ownership::Held
+    TenureState::Held
 }
 
 /// Whether a later snapshot of a room was found after its read began, so that `revision` is out of date.
@@ -110,7 +110,7 @@ pub(super) fn on_read(
     cx: &mut Context,
     id: &RoomId,
     stored: Option<StoredValue>,
-) -> VecDeque<Waiting> {
+) -> VecDeque<WaitingEvent> {
     let revision = stored.as_ref().map_or(0, |stored| stored.revision);
     if is_outdated(state, id, revision) {
         state.room_reads.read_again(id);
@@ -121,7 +121,7 @@ pub(super) fn on_read(
     };
     // The value that a takeover kept meanwhile is older than the one that follows.
     cx.loads.take_kept(state.tenure.id, id);
-    let is_entry = |what: &&Waiting| matches!(what, Waiting::Entry(_));
+    let is_entry = |what: &&WaitingEvent| matches!(what, WaitingEvent::Entry(_));
     let entries = waiting.iter().filter(is_entry).count();
     state.log.remove_waiting(entries);
     state.rooms.known_mut().set_looked_for(Some(id));
@@ -139,7 +139,7 @@ pub(super) fn on_read(
         None => {}
     }
     for what in &waiting {
-        if let Waiting::Retried(epoch, seq) = what {
+        if let WaitingEvent::Retried(epoch, seq) = what {
             restart_if_gone(state, cx, id, place, (*epoch, *seq));
         }
     }

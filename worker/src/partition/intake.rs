@@ -11,8 +11,8 @@ use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 use prost::Message;
 
-use super::change::Applied;
-use super::room_reads::Waiting;
+use super::change::EntryOutcome;
+use super::room_reads::WaitingEvent;
 use super::send::send;
 use super::settle::settle;
 use super::state::PartitionState;
@@ -54,23 +54,25 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
 pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
     let replayed = u64::from(!state.takeover.sends(logged.seq));
     match state.rooms.apply(cx, id, logged) {
-        Applied::Done(change) => {
+        EntryOutcome::Done(change) => {
             cx.counts.replayed += replayed;
             settle(state, cx, id, change);
         }
-        Applied::Covered => {}
-        Applied::Panicked(logged) => {
+        EntryOutcome::Covered => {}
+        EntryOutcome::Panicked(logged) => {
             cx.counts.replayed += replayed;
             refuse(state, cx, id, &logged, QuarantineReason::Unavailable.code());
             faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
         }
-        Applied::Quarantined(logged, why) => refuse(state, cx, id, &logged, why.code()),
-        Applied::Stored(logged) => idle_loading::queue(state, cx, id, Waiting::Entry(logged)),
-        // Earlier entries wait until the room was looked for.
-        Applied::Absent(logged) if state.room_reads.contains(id) => {
-            idle_loading::queue(state, cx, id, Waiting::Entry(logged));
+        EntryOutcome::Quarantined(logged, why) => refuse(state, cx, id, &logged, why.code()),
+        EntryOutcome::Stored(logged) => {
+            idle_loading::queue(state, cx, id, WaitingEvent::Entry(logged))
         }
-        Applied::Absent(logged) => on_absent(state, cx, id, logged),
+        // Earlier entries wait until the room was looked for.
+        EntryOutcome::Absent(logged) if state.room_reads.contains(id) => {
+            idle_loading::queue(state, cx, id, WaitingEvent::Entry(logged));
+        }
+        EntryOutcome::Absent(logged) => on_absent(state, cx, id, logged),
     }
 }
 

@@ -8,7 +8,7 @@ use grandstand_common::wire::{self, ItemKind, Known, RoomInterest};
 use grandstand_game::host::Panicked;
 
 use super::delivery::send_presence;
-use super::room_reads::Waiting;
+use super::room_reads::WaitingEvent;
 use super::send::{send, send_snapshot};
 use super::state::PartitionState;
 use super::update_ring::version;
@@ -33,7 +33,7 @@ pub(super) fn handle_interest(
         let wants = wants || state.sessions.holds(edge, &id) || !state.rooms.is_stored(&id);
         let is_unread = state.rooms.known().is_unread(&id) || state.room_reads.contains(&id);
         if wants && is_unread {
-            let waiting = Waiting::Interest(edge.clone(), wanted.clone());
+            let waiting = WaitingEvent::Interest(edge.clone(), wanted.clone());
             idle_loading::queue(state, cx, &id, waiting);
         } else {
             on_room_interest(state, cx, (&id, edge), wanted);
@@ -44,7 +44,7 @@ pub(super) fn handle_interest(
         for id in unnamed_rooms(state, edge, &named) {
             if state.rooms.is_stored(&id) {
                 // The edge holds none of the sessions that the room has.
-                let none = Waiting::Interest(edge.clone(), RoomInterest::default());
+                let none = WaitingEvent::Interest(edge.clone(), RoomInterest::default());
                 idle_loading::queue(state, cx, &id, none);
                 continue;
             }
@@ -206,7 +206,7 @@ fn send_lane(
     let Some(room) = state.rooms.get(id) else {
         return;
     };
-    let current = room.progress().versions[lane.index()];
+    let current = room.instance_state().versions[lane.index()];
     let is_ours = known.epoch == state.tenure.epoch.0 && known.instance == room.instance().0;
     let versions = (known.version, current);
     let updates = is_ours.then(|| state.audiences.since(id, lane, versions));

@@ -90,7 +90,7 @@ impl KnownRoom {
 
     /// Returns the timers of a room in memory.
     pub(super) fn timers(&self) -> Option<&BTreeMap<String, Armed>> {
-        Some(&self.room()?.progress().timers)
+        Some(&self.room()?.instance_state().timers)
     }
 
     pub(super) fn revision(&self) -> u64 {

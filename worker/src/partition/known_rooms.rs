@@ -34,7 +34,7 @@ pub(super) struct KnownRooms {
 
 /// A room whose key a takeover reads.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundRoom {
     pub(super) revision: u64,
     /// The last entry that the snapshot covers.
     pub(super) covered: u64,
@@ -119,7 +119,7 @@ impl KnownRooms {
     }
 
     /// Adds a room whose key a takeover reads, unless something later is known of it. Returns whether it did.
-    pub(super) fn find(&mut self, id: &RoomId, found: Found) -> bool {
+    pub(super) fn find(&mut self, id: &RoomId, found: FoundRoom) -> bool {
         let residence = match found.head {
             Some(head) => Residence::Stored(Stored::new(head.instance, head.due_ms)),
             None => Residence::Deleted(found.covered),

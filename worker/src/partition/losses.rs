@@ -6,7 +6,7 @@ use grandstand_common::id::{EdgeId, PlayerId, ProcessId, RoomId, SessionId};
 use grandstand_common::wire::{self, Body, Entry};
 
 use super::hot_rooms;
-use super::room_reads::Waiting;
+use super::room_reads::WaitingEvent;
 use super::state::PartitionState;
 use crate::context::Context;
 use crate::loads::Urgency;
@@ -62,7 +62,7 @@ pub(super) fn append_losses(state: &mut PartitionState, cx: &mut Context) {
 /// Appends the loss of an edge's connected players in a room. A stored room is loaded first.
 pub(super) fn lose_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: EdgeId) {
     if state.rooms.is_stored(id) {
-        let lost = Waiting::Lost(edge);
+        let lost = WaitingEvent::Lost(edge);
         state.room_reads.wait(id, lost, Urgency::Later);
     } else {
         append(state, cx, id, &edge, |_| true);

@@ -86,10 +86,10 @@ use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId, RoomId};
 use grandstand_common::wire::{self, Body, Entry};
 
 use crate::command::{KvSource, Now, Outcome};
-use crate::context::{Context, Ownership};
+use crate::context::{Context, TenureState};
 use crate::loads::StoredValue;
 use crate::requests::Purpose;
-use room_reads::Waiting;
+use room_reads::WaitingEvent;
 use state::PartitionState;
 use tenure::Tenure;
 
@@ -181,7 +181,7 @@ impl OwnedPartition {
         cx: &mut Context,
         source: KvSource,
         item: (KvEntry, u64),
-    ) -> Ownership {
+    ) -> TenureState {
         opening::handle_key(&mut self.state, cx, source, item)
     }
 
@@ -201,27 +201,27 @@ impl OwnedPartition {
         cx: &mut Context,
         purpose: Purpose,
         outcome: Outcome,
-    ) -> Ownership {
+    ) -> TenureState {
         let state = &mut self.state;
         let ownership = match purpose {
             Purpose::Takeover => opening::on_outcome(state, cx, outcome),
             Purpose::WriteCheckpoint => {
                 release::on_checkpoint_written(state, cx, &outcome);
-                Ownership::Held
+                TenureState::Held
             }
             Purpose::ReadBackCheckpoint => release::on_checkpoint_read_back(state, cx, outcome),
             Purpose::WriteRoom(id) => {
                 writing::on_written(state, cx, &id, outcome);
-                Ownership::Held
+                TenureState::Held
             }
             Purpose::ReadBackRoom(id) => writing::on_read_back(state, cx, &id, outcome),
             Purpose::DeleteRoom(id) => {
                 writing::on_deletion(state, cx, &id, &outcome);
-                Ownership::Held
+                TenureState::Held
             }
             Purpose::WriteQuarantineRecord(id) => {
                 writing::on_record_written(state, cx, &id, &outcome);
-                Ownership::Held
+                TenureState::Held
             }
             Purpose::ReadBackQuarantineRecord(id) => {
                 writing::on_record_read_back(state, cx, &id, outcome)
@@ -229,17 +229,17 @@ impl OwnedPartition {
             Purpose::ReadRoom(id) => idle_loading::on_outcome(state, cx, id, outcome),
             Purpose::MeasureLog => {
                 cut::on_log_end(state, cx, outcome);
-                Ownership::Held
+                TenureState::Held
             }
             Purpose::DeleteQuarantineRecord(id) => {
                 let now = cx.now.at;
                 state.quarantine_records.on_deletion(&id, &outcome, now);
-                Ownership::Held
+                TenureState::Held
             }
-            Purpose::Append => return Ownership::Held,
+            Purpose::Append => return TenureState::Held,
         };
         match ownership {
-            Ownership::Held => release::try_release(&mut self.state, cx),
+            TenureState::Held => release::try_release(&mut self.state, cx),
             other => other,
         }
     }
@@ -265,18 +265,18 @@ impl OwnedPartition {
     }
 
     /// Begins the handover of the partition.
-    pub(crate) fn release(&mut self, cx: &mut Context) -> Ownership {
+    pub(crate) fn release(&mut self, cx: &mut Context) -> TenureState {
         release::release(&mut self.state, cx)
     }
 
     /// Does the work that is due.
-    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) -> Ownership {
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context) -> TenureState {
         let state = &mut self.state;
         let now = cx.now.at;
         if state.takeover.take_retry(now) {
             if state.takeover.is_running() {
                 // The bucket lost the claim of the checkpoint.
-                return Ownership::RolledBack;
+                return TenureState::RolledBack;
             }
             opening::begin(state, cx);
         }
@@ -340,16 +340,16 @@ impl OwnedPartition {
         cx: &mut Context,
         id: &RoomId,
         stored: Option<StoredValue>,
-    ) -> Ownership {
+    ) -> TenureState {
         let state = &mut self.state;
         for what in idle_loading::on_read(state, cx, id, stored) {
             match what {
-                Waiting::Entry(logged) => intake::apply(state, cx, id, logged),
-                Waiting::Interest(edge, wanted) => {
+                WaitingEvent::Entry(logged) => intake::apply(state, cx, id, logged),
+                WaitingEvent::Interest(edge, wanted) => {
                     interest::on_room_interest(state, cx, (id, &edge), &wanted);
                 }
-                Waiting::Lost(edge) => losses::lose_all(state, cx, id, edge),
-                Waiting::Retried(..) => {}
+                WaitingEvent::Lost(edge) => losses::lose_all(state, cx, id, edge),
+                WaitingEvent::Retried(..) => {}
             }
         }
         idle_loading::finish(state, cx, id);

@@ -7,12 +7,12 @@
 use grandstand_common::bus::{KvEntry, LogState};
 use grandstand_common::subject;
 
-use super::known_rooms::Found;
-use super::room_reads::Waiting;
+use super::known_rooms::FoundRoom;
+use super::room_reads::WaitingEvent;
 use super::state::PartitionState;
 use super::takeover::Step;
 use crate::command::{Command, KvSource, Outcome};
-use crate::context::{Context, Ownership};
+use crate::context::{Context, TenureState};
 use crate::loads::Urgency;
 use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
@@ -31,12 +31,12 @@ pub(super) fn on_outcome(
     state: &mut PartitionState,
     cx: &mut Context,
     outcome: Outcome,
-) -> Ownership {
+) -> TenureState {
     match state.takeover.on_outcome(cx.now.at, outcome) {
         Step::Wait => {}
         Step::Claim(entry) => {
             if let Err(later) = state.checkpoints.claim(cx, state.tenure, entry) {
-                return Ownership::Lost(later);
+                return TenureState::Lost(later);
             }
             // From here on it is known which entries a snapshot covers.
             state.takeover.read_rooms(cx, state.tenure);
@@ -58,7 +58,7 @@ pub(super) fn on_outcome(
             open_log(state, cx);
         }
     }
-    Ownership::Held
+    TenureState::Held
 }
 
 /// Handles a key of the partition. `behind` more keys were stored when it was sent.
@@ -67,15 +67,15 @@ pub(super) fn handle_key(
     cx: &mut Context,
     source: KvSource,
     (entry, behind): (KvEntry, u64),
-) -> Ownership {
+) -> TenureState {
     if !state.takeover.is_reading(source) {
-        return Ownership::Held;
+        return TenureState::Held;
     }
     match source {
         KvSource::Quarantine => state.takeover.on_record(entry),
         KvSource::Rooms if entry.key == subject::checkpoint_key(state.tenure.id) => {
             if let Some(later) = state.takeover.on_checkpoint(state.tenure, &entry) {
-                return Ownership::Lost(later);
+                return TenureState::Lost(later);
             }
         }
         KvSource::Rooms => find_room(state, cx, entry),
@@ -83,7 +83,7 @@ pub(super) fn handle_key(
     if behind == 0 {
         end_keys(state, cx, source);
     }
-    Ownership::Held
+    TenureState::Held
 }
 
 /// Handles the end of the keys: their reader has delivered all stored ones.
@@ -129,21 +129,21 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
         state.rooms.known_mut().find_nothing(&id, revision);
         return;
     };
-    let Ok(glance) = snapshot::glance(&value) else {
+    let Ok(summary) = snapshot::summarize(&value) else {
         cx.loads.take_kept(partition, &id);
         cx.loads.note_parsed(value.len());
         state.rooms.known_mut().find_unusable(&id, revision);
         state.room_reads.want_later(&id);
         return;
     };
-    cx.loads.note_parsed(glance.parsed);
-    let covered = covered(state, cx, glance.place);
+    cx.loads.note_parsed(summary.parsed);
+    let covered = covered(state, cx, summary.place);
     let before = state.rooms.deleted(&id);
-    let edges = glance.head.as_ref().map(|head| head.edges.clone());
-    let found = Found {
+    let edges = summary.head.as_ref().map(|head| head.edges.clone());
+    let found = FoundRoom {
         revision,
         covered,
-        head: glance.head,
+        head: summary.head,
     };
     if !state.rooms.known_mut().find(&id, found) {
         return;
@@ -221,7 +221,7 @@ fn open_log(state: &mut PartitionState, cx: &mut Context) {
             state.quarantine_records.add_stored(id, &record, revision);
         } else {
             from = from.min(record.seq);
-            let retried = Waiting::Retried(record.epoch, record.seq);
+            let retried = WaitingEvent::Retried(record.epoch, record.seq);
             state.room_reads.wait(&id, retried, Urgency::Now);
             state.quarantine_records.retry(id, (revision, record.seq));
         }

@@ -4,13 +4,13 @@
 use super::state::PartitionState;
 use super::writing::{advance_checkpoint, delete_keys, write_room};
 use crate::command::{Command, Outcome};
-use crate::context::{Context, Ownership};
+use crate::context::{Context, TenureState};
 
 /// Begins the handover. It ends at once if the takeover is not complete, or not all stored rooms are known: nothing has
 /// been written then.
-pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
+pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> TenureState {
     if !state.takeover.is_ready() || !state.takeover.is_read() {
-        return Ownership::Released;
+        return TenureState::Released;
     }
     state.takeover.release(cx.now.at);
     let partition = state.tenure.id;
@@ -25,23 +25,23 @@ pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> Ownership
 
 /// Ends the handover if everything is written, or its time is over. The stored checkpoint says what is covered, so that
 /// the successor reads the rest from the log.
-pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Ownership {
+pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> TenureState {
     if !state.takeover.is_releasing() {
-        return Ownership::Held;
+        return TenureState::Held;
     }
     if state.takeover.is_release_overdue(cx.now.at) {
         let (partition, from) = (state.tenure.id, state.checkpoints.seq());
         let rooms = state.coverage.uncovered();
         tracing::warn!(%partition, from, rooms, "a handover took too long; the next owner reads from entry `from` what is not stored");
-        return Ownership::Released;
+        return TenureState::Released;
     }
     if !state.is_covered() {
-        return Ownership::Held;
+        return TenureState::Held;
     }
     advance_checkpoint(state, cx);
     match state.checkpoints.is_settled() && !state.coverage.has_in_flight() {
-        true => Ownership::Released,
-        false => Ownership::Held,
+        true => TenureState::Released,
+        false => TenureState::Held,
     }
 }
 
@@ -62,11 +62,11 @@ pub(super) fn on_checkpoint_read_back(
     state: &mut PartitionState,
     cx: &mut Context,
     outcome: Outcome,
-) -> Ownership {
+) -> TenureState {
     let is_read = matches!(outcome, Outcome::Value(_));
     let tenure = state.tenure;
     let ownership = state.checkpoints.on_read_back(cx.now.at, tenure, outcome);
-    if is_read && ownership == Ownership::Held {
+    if is_read && ownership == TenureState::Held {
         advance_checkpoint(state, cx);
     }
     ownership

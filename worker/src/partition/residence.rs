@@ -89,7 +89,7 @@ impl Loaded {
 
     /// Returns the interval of the room's ticks, or `None` if the room is finished or its game has none.
     pub(super) fn tick_interval(&self) -> Option<Duration> {
-        self.tick.filter(|_| !self.room.progress().finished)
+        self.tick.filter(|_| !self.room.instance_state().finished)
     }
 
     /// Applies an entry. A panic may leave the state half changed, so the room is then rebuilt and the entry applied

@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_millis(250);
 
 /// An event that needs a stored room in memory.
 #[derive(Debug)]
-pub(super) enum Waiting {
+pub(super) enum WaitingEvent {
     Entry(Logged),
     Interest(EdgeId, RoomInterest),
     /// The players of this edge are lost.
@@ -32,20 +32,20 @@ pub(super) enum Waiting {
 
 /// A room that is needed in memory.
 #[derive(Debug)]
-struct Wanted {
+struct WantedRoom {
     urgency: Urgency,
     /// Whether its read has begun and not failed.
     is_read: bool,
     /// The revision of the room that was known when its read began. The read returns no older one.
     known: u64,
     /// The events to handle afterwards, in order.
-    events: VecDeque<Waiting>,
+    events: VecDeque<WaitingEvent>,
 }
 
 /// The reads of stored rooms that are to begin, are in flight or are to be repeated.
 #[derive(Debug, Default)]
 pub(super) struct RoomReads {
-    rooms: BTreeMap<RoomId, Wanted>,
+    rooms: BTreeMap<RoomId, WantedRoom>,
     /// The rooms whose reads are to begin. A room may be in both, and is read once.
     urgent: VecDeque<RoomId>,
     later: VecDeque<RoomId>,
@@ -55,12 +55,12 @@ pub(super) struct RoomReads {
 
 impl RoomReads {
     /// Queues an event until its room is read.
-    pub(super) fn wait(&mut self, id: &RoomId, what: Waiting, urgency: Urgency) {
+    pub(super) fn wait(&mut self, id: &RoomId, what: WaitingEvent, urgency: Urgency) {
         let wanted = self.want(id, urgency);
-        if let Waiting::Interest(edge, _) = &what {
+        if let WaitingEvent::Interest(edge, _) = &what {
             // The latest interest of an edge replaces earlier ones, but the answer to a sync must not be lost.
             wanted.events.retain(
-                |other| !matches!(other, Waiting::Interest(of, w) if of == edge && !w.sync),
+                |other| !matches!(other, WaitingEvent::Interest(of, w) if of == edge && !w.sync),
             );
         }
         wanted.events.push_back(what);
@@ -71,9 +71,9 @@ impl RoomReads {
         self.want(id, Urgency::Later);
     }
 
-    fn want(&mut self, id: &RoomId, urgency: Urgency) -> &mut Wanted {
+    fn want(&mut self, id: &RoomId, urgency: Urgency) -> &mut WantedRoom {
         let is_new = !self.rooms.contains_key(id);
-        let wanted = self.rooms.entry(id.clone()).or_insert_with(|| Wanted {
+        let wanted = self.rooms.entry(id.clone()).or_insert_with(|| WantedRoom {
             urgency,
             is_read: false,
             known: 0,
@@ -159,7 +159,7 @@ impl RoomReads {
     }
 
     /// Ends the read of a room. Returns the events that waited for it, or `None` if it was not wanted.
-    pub(super) fn take(&mut self, id: &RoomId) -> Option<VecDeque<Waiting>> {
+    pub(super) fn take(&mut self, id: &RoomId) -> Option<VecDeque<WaitingEvent>> {
         self.rooms.remove(id).map(|wanted| wanted.events)
     }
 

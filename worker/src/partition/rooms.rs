@@ -11,7 +11,7 @@ use grandstand_game::LiveTo;
 use grandstand_game::host::{Armed, Panicked};
 use prost::Message;
 
-use super::change::{Applied, Change, ResidenceChange};
+use super::change::{Change, EntryOutcome, ResidenceChange};
 use super::decode_room::{self, changed_edges};
 use super::known_room::KnownRoom;
 use super::known_rooms::KnownRooms;
@@ -133,21 +133,21 @@ impl Rooms {
     }
 
     /// Applies an entry of the log to its room.
-    pub(super) fn apply(&mut self, cx: &mut Context, id: &RoomId, logged: Logged) -> Applied {
+    pub(super) fn apply(&mut self, cx: &mut Context, id: &RoomId, logged: Logged) -> EntryOutcome {
         if self.known.may_exist(id) {
-            return Applied::Stored(logged);
+            return EntryOutcome::Stored(logged);
         }
         let Some(known) = self.known.get_mut(id) else {
-            return Applied::Absent(logged);
+            return EntryOutcome::Absent(logged);
         };
         if known.covers(logged.seq) {
-            return Applied::Covered;
+            return EntryOutcome::Covered;
         }
         let Some(loaded) = known.loaded_mut() else {
             return match known.residence() {
-                Residence::Stored(_) => Applied::Stored(logged),
-                Residence::Quarantined(reason) => Applied::Quarantined(logged, *reason),
-                Residence::Deleted(_) | Residence::Loaded(_) => Applied::Absent(logged),
+                Residence::Stored(_) => EntryOutcome::Stored(logged),
+                Residence::Quarantined(reason) => EntryOutcome::Quarantined(logged, *reason),
+                Residence::Deleted(_) | Residence::Loaded(_) => EntryOutcome::Absent(logged),
             };
         };
         let panics = &mut 0;
@@ -156,7 +156,7 @@ impl Rooms {
         cx.counts.panics += *panics;
         cx.counts.inputs += u64::from(matches!(logged.entry.body, Some(Body::Input(_))));
         let Ok(mut emits) = handled else {
-            return Applied::Panicked(logged);
+            return EntryOutcome::Panicked(logged);
         };
         let (seq, bytes) = (logged.seq, logged.entry.encoded_len() as u64);
         if emits.last() == Some(&Emit::Deleted) {
@@ -165,7 +165,7 @@ impl Rooms {
             known.set_covered(seq);
             self.known.set_residence(id, Residence::Deleted(seq));
             self.idle.set(id, None);
-            return Applied::Done(Change {
+            return EntryOutcome::Done(Change {
                 seq,
                 emits,
                 edges: Some(Vec::new()),
@@ -176,7 +176,7 @@ impl Rooms {
         if loaded.on_applied(logged) {
             self.idle.set(id, None);
         }
-        Applied::Done(Change {
+        EntryOutcome::Done(Change {
             seq,
             bytes,
             snapshot_bytes: loaded.snapshot_bytes(),
@@ -334,7 +334,7 @@ impl Rooms {
     pub(super) fn unload(&mut self, id: &RoomId) -> Option<Change> {
         let known = self.known.get_mut(id)?;
         let room = known.room()?;
-        let timers = room.progress().timers.values();
+        let timers = room.instance_state().timers.values();
         let due_ms = timers.map(|armed| armed.due_ms).min();
         let stored = Stored::new(room.instance(), due_ms);
         let last = room.last();

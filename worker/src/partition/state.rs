@@ -3,7 +3,7 @@
 use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{self, ItemKind};
 
-use super::audience::HeatLimits;
+use super::audience::HotLimits;
 use super::audiences::{self, Audiences};
 use super::change::{Change, ResidenceChange};
 use super::checkpoints::Checkpoints;
@@ -49,7 +49,7 @@ impl PartitionState {
         };
         let audiences = audiences::Limits {
             presence_interval: config.presence_interval,
-            heat: HeatLimits {
+            hot: HotLimits {
                 hot_edges: config.hot_edges,
                 cold_edges: config.cold_edges,
                 cold_after: config.cold_after,

@@ -8,7 +8,7 @@ use grandstand_common::subject;
 use super::faults;
 use super::state::PartitionState;
 use crate::command::{Command, Outcome};
-use crate::context::{Context, OUTSIDE, Ownership};
+use crate::context::{Context, OUTSIDE, TenureState};
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{EncodeError, SnapshotLimits};
@@ -28,9 +28,9 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
     let place = (state.tenure, state.checkpoints.generation());
     let config = &cx.config;
     let limits = SnapshotLimits::new(config.state_bytes, config.full_payload, config.value_bytes);
-    cx.progress.begin(id, OUTSIDE);
+    cx.current_call.begin(id, OUTSIDE);
     let encoded = state.rooms.encode(id, place, limits);
-    cx.progress.end();
+    cx.current_call.end();
     let value = match encoded {
         Some(Ok(value)) => value,
         Some(Err(error @ EncodeError::TooBig { .. })) => {
@@ -128,16 +128,16 @@ pub(super) fn on_read_back(
     cx: &mut Context,
     id: &RoomId,
     outcome: Outcome,
-) -> Ownership {
+) -> TenureState {
     let read = match outcome {
         Outcome::Value(entry) => {
             if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
-                return Ownership::Lost(later);
+                return TenureState::Lost(later);
             }
             let revision = entry.as_ref().map_or(0, |entry| entry.revision);
             // A get is never older than what was acked. A delete marker may have expired.
             if entry.is_some() && revision < state.rooms.revision(id) {
-                return Ownership::RolledBack;
+                return TenureState::RolledBack;
             }
             state.rooms.set_revision(id, revision);
             true
@@ -146,7 +146,7 @@ pub(super) fn on_read_back(
     };
     state.coverage.on_read_back(id, read, cx.now.at);
     continue_writing(state, cx, id);
-    Ownership::Held
+    TenureState::Held
 }
 
 /// Deletes the keys of rooms whose deletion lies before the checkpoint.
@@ -214,11 +214,11 @@ pub(super) fn on_record_read_back(
     cx: &mut Context,
     id: &RoomId,
     outcome: Outcome,
-) -> Ownership {
+) -> TenureState {
     let read = match outcome {
         Outcome::Value(entry) => {
             if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
-                return Ownership::Lost(later);
+                return TenureState::Lost(later);
             }
             Some(entry)
         }
@@ -227,7 +227,7 @@ pub(super) fn on_record_read_back(
     state
         .quarantine_records
         .on_read_back(cx, state.tenure, id, read);
-    Ownership::Held
+    TenureState::Held
 }
 
 /// Writes the checkpoint if snapshots cover more of the log and the last write is old enough. During a handover it is

@@ -6,7 +6,7 @@ use grandstand_common::subject;
 use super::answers::{LeaseAnswer, PROBE_DEADLINE, lease_get, lease_put, probe_outcome};
 use super::end::End;
 use super::lease_loop::LeaseLoop;
-use super::orders::{Order, Report};
+use super::orders::{LoopReport, Order};
 use super::room_loops::{STUCK_AFTER, StuckLoop};
 use super::settings::WorkerError;
 use super::time::now;
@@ -112,27 +112,29 @@ impl LeaseLoop<'_> {
     }
 
     /// Handles the report of the room loop with this number. Those of a loop that was replaced are void.
-    pub(super) fn on_report(&mut self, number: u64, report: Report) -> Result<(), WorkerError> {
+    pub(super) fn on_report(&mut self, number: u64, report: LoopReport) -> Result<(), WorkerError> {
         let Some(index) = self.rooms.find(number) else {
             return Ok(());
         };
         match report {
-            Report::Ready(partition, epoch) if self.machine.epoch(partition) == Some(epoch) => {
+            LoopReport::Ready(partition, epoch) if self.machine.epoch(partition) == Some(epoch) => {
                 self.machine.handle_ready(partition);
             }
-            Report::Stopped(partition, epoch) if self.machine.epoch(partition) == Some(epoch) => {
+            LoopReport::Stopped(partition, epoch)
+                if self.machine.epoch(partition) == Some(epoch) =>
+            {
                 self.machine.handle_stopped(partition);
             }
             // The partition has another epoch by now.
-            Report::Ready(..) | Report::Stopped(..) => {}
-            Report::Seen(partition, epoch) => self.machine.handle_epoch(partition, epoch),
+            LoopReport::Ready(..) | LoopReport::Stopped(..) => {}
+            LoopReport::Seen(partition, epoch) => self.machine.handle_epoch(partition, epoch),
             // The supervisor ends the process; the other loops hand their partitions over before.
-            Report::Failed(error @ WorkerError::Panicked(_)) => {
+            LoopReport::Failed(error @ WorkerError::Panicked(_)) => {
                 self.rooms.close(index);
                 self.give_up(&StuckLoop { index, at: None });
                 self.fail(error);
             }
-            Report::Failed(error) => return Err(error),
+            LoopReport::Failed(error) => return Err(error),
         }
         Ok(())
     }

@@ -16,13 +16,13 @@ use tokio::sync::{mpsc, watch};
 use super::answers::{Answers, LeaseAnswer};
 use super::clock_skew::{ClockSkew, SkewChange};
 use super::end::End;
-use super::orders::Report;
+use super::orders::LoopReport;
 use super::room_loops::RoomLoops;
 use super::settings::{WorkerError, WorkerSettings};
 use super::time::{now, sleep_or_never};
-use super::watches::{LeaseTasks, Watched};
+use super::watches::{LeaseTasks, WatchItem};
 use super::work_queue::QUEUE;
-use crate::lease::{Earlier, LeaseMachine, LeaseSettings};
+use crate::lease::{CarriedOver, LeaseMachine, LeaseSettings};
 
 /// The most events of a turn.
 const MAX_TURN_EVENTS: usize = 1024;
@@ -48,7 +48,7 @@ pub(super) struct LeaseLoop<'a> {
     pub(super) rooms: RoomLoops<'a>,
     pub(super) answers: Answers<LeaseAnswer>,
     _tasks: LeaseTasks,
-    watched: mpsc::Receiver<Watched>,
+    watched: mpsc::Receiver<WatchItem>,
     /// Whether the watches of `workers` and of `leases` have delivered all entries that existed when they started.
     loaded: [bool; 2],
     connection: watch::Receiver<ConnectionState>,
@@ -71,14 +71,14 @@ enum LoopEvent {
     BusGone,
     SecondConnection,
     Answer(LeaseAnswer),
-    Watched(Watched),
-    Report(u64, Report),
+    Watch(WatchItem),
+    LoopReport(u64, LoopReport),
     Timeout,
 }
 
 impl<'a> LeaseLoop<'a> {
     pub(super) fn new(
-        (id, earlier): (WorkerId, Earlier),
+        (id, carried_over): (WorkerId, CarriedOver),
         (bus, second): (&'a Bus, &'a SecondConnection),
         rooms: RoomLoops<'a>,
         settings: &'a WorkerSettings,
@@ -94,7 +94,7 @@ impl<'a> LeaseLoop<'a> {
                 layout: bus.layout(),
                 senders: rooms.senders(),
                 alone: settings.alone,
-                earlier,
+                carried_over,
             }),
             rooms,
             answers: Answers::new(),
@@ -120,12 +120,12 @@ impl<'a> LeaseLoop<'a> {
     }
 
     /// Runs until the worker ends under this id. Each turn answers `pulse`.
-    pub(super) async fn drive(mut self, pulse: &Pulse) -> Result<(End, Earlier), WorkerError> {
+    pub(super) async fn drive(mut self, pulse: &Pulse) -> Result<(End, CarriedOver), WorkerError> {
         let end = self.drive_to_end(pulse).await?;
         self.rooms.end().await;
         match self.failed {
             Some(error) => Err(error),
-            None => Ok((end, self.machine.earlier())),
+            None => Ok((end, self.machine.carried_over())),
         }
     }
 
@@ -142,8 +142,8 @@ impl<'a> LeaseLoop<'a> {
                 LoopEvent::Connection => self.on_connection(),
                 LoopEvent::SecondConnection => self.on_second_connection(),
                 LoopEvent::Answer(answer) => self.on_answer(answer),
-                LoopEvent::Watched(watched) => self.on_watched(watched),
-                LoopEvent::Report(number, report) => self.on_report(number, report)?,
+                LoopEvent::Watch(watched) => self.on_watched(watched),
+                LoopEvent::LoopReport(number, report) => self.on_report(number, report)?,
                 LoopEvent::Timeout => {}
             }
             self.take_ready()?;
@@ -193,8 +193,8 @@ impl<'a> LeaseLoop<'a> {
             },
             Ok(()) = self.second_state.changed() => LoopEvent::SecondConnection,
             Some(answer) = self.answers.next() => LoopEvent::Answer(answer),
-            Some(watched) = self.watched.recv() => LoopEvent::Watched(watched),
-            (number, report) = self.rooms.report() => LoopEvent::Report(number, report),
+            Some(watched) = self.watched.recv() => LoopEvent::Watch(watched),
+            (number, report) = self.rooms.report() => LoopEvent::LoopReport(number, report),
             () = sleep_or_never(Some(timeout)) => LoopEvent::Timeout,
             () = pulse.asked() => LoopEvent::Timeout,
         }
@@ -222,11 +222,11 @@ impl<'a> LeaseLoop<'a> {
         timeout.max(now() + LEAST_SLEEP).into()
     }
 
-    fn on_watched(&mut self, watched: Watched) {
+    fn on_watched(&mut self, watched: WatchItem) {
         let at = now();
         let (bucket, read) = match watched {
-            Watched::Worker(read) => (0, read),
-            Watched::Lease(read) => (1, read),
+            WatchItem::Worker(read) => (0, read),
+            WatchItem::Lease(read) => (1, read),
         };
         let behind = match &read {
             Read::Item(entry, behind) => {

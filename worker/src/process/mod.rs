@@ -67,7 +67,7 @@ use grandstand_game::Games;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::lease::Earlier;
+use crate::lease::CarriedOver;
 use end::End;
 use lease_loop::LeaseLoop;
 use room_loops::{RoomLoops, Shared};
@@ -106,7 +106,7 @@ async fn run_on(
     pulse.begin();
     let result = tasks
         .run_until(async {
-            let mut earlier = Earlier::default();
+            let mut carried_over = CarriedOver::default();
             let mut layouts = follow(&bus, &settings.supervisor.scope("worker"));
             loop {
                 let Some(layout) = settled(&mut layouts, (&shutdown, &status, &pulse)).await else {
@@ -125,7 +125,7 @@ async fn run_on(
                 let rooms = RoomLoops::start(shared, &id)?;
                 let buses = (&bus, &second);
                 let lease_loop = LeaseLoop::new(
-                    (id, earlier),
+                    (id, carried_over),
                     buses,
                     rooms,
                     &settings,
@@ -134,7 +134,7 @@ async fn run_on(
                 let supervisor = settings.supervisor.scope("worker");
                 let driving = lease_loop.drive(&pulse);
                 let (end, known) = supervisor.guard("loop", driving).await??;
-                earlier = known;
+                carried_over = known;
                 match end {
                     End::Left => return Ok(()),
                     End::Moved => tracing::info!("the worker waits for the new layout of the cluster"),

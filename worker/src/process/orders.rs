@@ -14,7 +14,7 @@ use super::settings::WorkerError;
 pub(super) enum Order {
     /// Take the partition over.
     Take(Epoch, Vec<StuckEntry>),
-    /// Hand the partition over. [`Report::Stopped`] follows.
+    /// Hand the partition over. [`LoopReport::Stopped`] follows.
     Release(Epoch),
     /// Drop the partition at once.
     Drop,
@@ -68,7 +68,7 @@ impl Orders {
 
 /// A report of a room loop to the lease loop.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(super) enum LoopReport {
     /// The takeover is complete, and the partition's subjects are subscribed to.
     Ready(Partition, Epoch),
     /// The partition is handed over or dropped, and no write is in flight.

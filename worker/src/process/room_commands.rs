@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::answers::{self, EdgeAnswer, EngineAnswer, edge_answered};
 use super::edge_probes::ANSWER_DEADLINE;
-use super::orders::Report;
+use super::orders::LoopReport;
 use super::readers::ReaderKey;
 use super::room_loop::RoomLoop;
 use super::settings::WorkerError;
@@ -108,24 +108,24 @@ impl RoomLoop {
             Command::Released { partition, epoch } => {
                 self.readers.close_partition(partition);
                 self.settings().metrics.released.inc();
-                self.reports.push(Report::Stopped(partition, epoch));
+                self.reports.push(LoopReport::Stopped(partition, epoch));
             }
             Command::RolledBack { partition, epoch } => {
                 tracing::error!(%partition, "the bucket of rooms came back with an older state than it had acked; the partition is taken over again from what is stored");
                 self.readers.close_partition(partition);
                 self.settings().metrics.rolled_back.inc();
-                self.reports.push(Report::Stopped(partition, epoch));
+                self.reports.push(LoopReport::Stopped(partition, epoch));
             }
             Command::Lost {
                 partition,
                 epoch,
                 later,
             } => {
-                self.reports.push(Report::Seen(partition, later));
+                self.reports.push(LoopReport::Seen(partition, later));
                 tracing::warn!(%partition, "a partition was lost: another owner's epoch was seen");
                 self.readers.close_partition(partition);
                 self.settings().metrics.lost.inc();
-                self.reports.push(Report::Stopped(partition, epoch));
+                self.reports.push(LoopReport::Stopped(partition, epoch));
             }
         }
         Ok(())
@@ -223,7 +223,7 @@ impl RoomLoop {
             && self.listening.contains(&partition)
         {
             tracing::debug!(%partition, "a partition is ready");
-            self.reports.push(Report::Ready(partition, epoch));
+            self.reports.push(LoopReport::Ready(partition, epoch));
         }
     }
 

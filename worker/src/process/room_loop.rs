@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::answers::{Answers, EdgeAnswer, EngineAnswer};
 use super::edge_probes::EdgeProbes;
-use super::orders::{Order, Report};
+use super::orders::{LoopReport, Order};
 use super::readers::Readers;
 use super::room_start::RoomStart;
 use super::settings::{WorkerError, WorkerSettings};
@@ -42,7 +42,7 @@ pub(super) struct RoomLoop {
     pub(super) answers: Answers<EngineAnswer>,
     pub(super) edge_answers: Answers<EdgeAnswer>,
     /// The reports of this turn.
-    pub(super) reports: Vec<Report>,
+    pub(super) reports: Vec<LoopReport>,
     work: WorkReceiver,
     connection: watch::Receiver<ConnectionState>,
     is_up: bool,
@@ -74,7 +74,7 @@ impl RoomLoop {
         let clock = start.bus.log_clock().clone();
         let config = settings.engine(start.sender.clone(), &bus);
         let mut engine = Engine::new(clock.now(), config, start.games.clone());
-        engine.set_progress(start.progress.clone());
+        engine.set_current_call(start.current_call.clone());
         let mut room_loop = Self {
             engine,
             clock,
@@ -202,7 +202,7 @@ impl RoomLoop {
                 {
                     self.engine.release(self.clock.now(), partition);
                 }
-                Order::Release(epoch) => self.reports.push(Report::Stopped(partition, epoch)),
+                Order::Release(epoch) => self.reports.push(LoopReport::Stopped(partition, epoch)),
                 Order::Drop => {
                     self.engine.drop_partition(partition);
                     self.readers.close_partition(partition);

@@ -12,13 +12,13 @@ use tokio::sync::mpsc;
 
 use super::fence::Fence;
 use super::metrics::WorkerMetrics;
-use super::orders::{Order, Orders, Report};
+use super::orders::{LoopReport, Order, Orders};
 use super::room_start::{Host, RoomCounts, RoomStart};
 use super::room_thread;
 use super::settings::{WorkerError, WorkerSettings};
 use super::time::now;
 use super::work_queue::QUEUE;
-use crate::progress::Progress;
+use crate::current_call::CurrentCall;
 
 /// The time without an answer after which a room loop counts as stuck. It is counted in questions that the lease loop
 /// asks, so that a machine that stood still has missed none.
@@ -47,8 +47,8 @@ pub(super) struct RoomLoops<'a> {
     loops: Vec<RoomLoopHandle>,
     /// The loops that do not answer. Their threads end when their games return.
     abandoned: Vec<mpsc::Sender<()>>,
-    reports: mpsc::Receiver<(u64, Report)>,
-    report_to: mpsc::Sender<(u64, Report)>,
+    reports: mpsc::Receiver<(u64, LoopReport)>,
+    report_to: mpsc::Sender<(u64, LoopReport)>,
     until: Option<Instant>,
     next_number: u64,
     next_question: Instant,
@@ -61,7 +61,7 @@ struct RoomLoopHandle {
     sender: WorkerId,
     orders: Arc<Orders>,
     fence: Arc<Fence>,
-    progress: Progress,
+    current_call: CurrentCall,
     counts: Arc<RoomCounts>,
     question: Question,
     /// Closed when the loop's thread has ended.
@@ -120,7 +120,7 @@ impl<'a> RoomLoops<'a> {
             sender: sender.clone(),
             orders: Arc::default(),
             fence: Arc::clone(&fence),
-            progress: Progress::default(),
+            current_call: CurrentCall::default(),
             counts: Arc::default(),
             question,
             alive,
@@ -134,7 +134,7 @@ impl<'a> RoomLoops<'a> {
             settings: shared.settings.clone(),
             orders: Arc::clone(&handle.orders),
             fence,
-            progress: handle.progress.clone(),
+            current_call: handle.current_call.clone(),
             counts: Arc::clone(&handle.counts),
             reports: self.report_to.clone(),
             pulse: shared.status.pulse(&name),
@@ -180,7 +180,7 @@ impl<'a> RoomLoops<'a> {
     }
 
     /// The next report of a loop, with the loop's number. Dropping the future loses none.
-    pub(super) async fn report(&mut self) -> (u64, Report) {
+    pub(super) async fn report(&mut self) -> (u64, LoopReport) {
         match self.reports.recv().await {
             Some(report) => report,
             // This struct has a sender.
@@ -189,7 +189,7 @@ impl<'a> RoomLoops<'a> {
     }
 
     /// A report that has arrived.
-    pub(super) fn try_report(&mut self) -> Option<(u64, Report)> {
+    pub(super) fn try_report(&mut self) -> Option<(u64, LoopReport)> {
         self.reports.try_recv().ok()
     }
 
@@ -226,7 +226,7 @@ impl<'a> RoomLoops<'a> {
             if room_loop.question.silence() >= STUCK_AFTER && !room_loop.failed {
                 room_loop.failed = true;
                 room_loop.fence.set(None);
-                let at = room_loop.progress.current(&self.shared.bus.layout());
+                let at = room_loop.current_call.current(&self.shared.bus.layout());
                 stuck.push(StuckLoop { index, at });
             }
         }

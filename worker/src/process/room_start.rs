@@ -10,10 +10,10 @@ use grandstand_game::Games;
 use tokio::sync::mpsc;
 
 use super::fence::Fence;
-use super::orders::{Orders, Report};
+use super::orders::{LoopReport, Orders};
 use super::settings::WorkerSettings;
+use crate::current_call::CurrentCall;
 use crate::engine::Engine;
-use crate::progress::Progress;
 
 /// The threads that room loops run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub(super) struct RoomStart {
     pub(super) settings: WorkerSettings,
     pub(super) orders: Arc<Orders>,
     pub(super) fence: Arc<Fence>,
-    pub(super) progress: Progress,
+    pub(super) current_call: CurrentCall,
     pub(super) counts: Arc<RoomCounts>,
-    pub(super) reports: mpsc::Sender<(u64, Report)>,
+    pub(super) reports: mpsc::Sender<(u64, LoopReport)>,
     /// The questions of `/health`, which the loop answers in its turns.
     pub(super) pulse: Pulse,
     /// The questions of the lease loop, which a task beside the loop answers: a loop that waits for the bus is not stuck.

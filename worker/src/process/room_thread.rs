@@ -9,7 +9,7 @@ use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
 use tokio::task::LocalSet;
 
-use super::orders::Report;
+use super::orders::LoopReport;
 use super::room_loop::RoomLoop;
 use super::room_start::{Host, RoomStart};
 use super::settings::WorkerError;
@@ -70,7 +70,7 @@ async fn drive(mut start: RoomStart, supervisor: &Supervisor) {
         // After a panic the state of the rooms is unknown: the loop does not touch anything any more.
         failed = supervisor.guard("loop", driving) => {
             let error = failed.unwrap_or_else(WorkerError::Panicked);
-            reports.send((number, Report::Failed(error))).await.ok();
+            reports.send((number, LoopReport::Failed(error))).await.ok();
             orders.closed().await;
         }
     }

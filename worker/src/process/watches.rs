@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// An item of a watch for the lease machine.
 #[derive(Debug)]
-pub(super) enum Watched {
+pub(super) enum WatchItem {
     /// A record of the bucket `workers`.
     Worker(Read<KvEntry>),
     /// A lease of the bucket `leases`.
@@ -34,7 +34,7 @@ impl LeaseTasks {
     pub(super) fn start(
         bus: &Bus,
         id: &WorkerId,
-        watched: &mpsc::Sender<Watched>,
+        watched: &mpsc::Sender<WatchItem>,
         supervisor: &Supervisor,
     ) -> Self {
         let mut tasks = Vec::from(watch(bus, watched, supervisor));
@@ -61,11 +61,15 @@ async fn answer_probes(bus: Bus, id: WorkerId) {
 }
 
 /// Starts a watch of each bucket. Returns the tasks.
-fn watch(bus: &Bus, watched: &mpsc::Sender<Watched>, supervisor: &Supervisor) -> [AbortHandle; 2] {
-    type Wrap = fn(Read<KvEntry>) -> Watched;
+fn watch(
+    bus: &Bus,
+    watched: &mpsc::Sender<WatchItem>,
+    supervisor: &Supervisor,
+) -> [AbortHandle; 2] {
+    type Wrap = fn(Read<KvEntry>) -> WatchItem;
     let watches: [(&str, Bucket, Wrap); 2] = [
-        ("workers", Bucket::Workers, Watched::Worker),
-        ("leases", Bucket::Leases, Watched::Lease),
+        ("workers", Bucket::Workers, WatchItem::Worker),
+        ("leases", Bucket::Leases, WatchItem::Lease),
     ];
     watches.map(|(part, bucket, wrap)| {
         let (bus, watched) = (bus.clone(), watched.clone());

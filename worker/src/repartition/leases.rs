@@ -28,7 +28,7 @@ pub(super) struct Taken {
 
 /// A lease as it is stored.
 #[derive(Debug, Clone)]
-struct Stored {
+struct StoredLease {
     lease: Lease,
     revision: u64,
 }
@@ -79,7 +79,7 @@ pub(super) async fn take_all(old: &Bus, tell: Tell<'_>) -> Result<Taken, Reparti
             };
             let revision = found.map_or(0, |found| found.revision);
             match put(old, partition, &lease, revision).await? {
-                Some(revision) => stored.insert(partition, Stored { lease, revision }),
+                Some(revision) => stored.insert(partition, StoredLease { lease, revision }),
                 None => {
                     left += 1;
                     continue;
@@ -158,13 +158,13 @@ fn partition_of(bus: &Bus, entry: &KvEntry) -> Option<Partition> {
     partition.filter(|partition| bus.layout().index_of(*partition).is_some())
 }
 
-async fn read(bus: &Bus) -> Result<BTreeMap<Partition, Stored>, RepartitionError> {
+async fn read(bus: &Bus) -> Result<BTreeMap<Partition, StoredLease>, RepartitionError> {
     let mut found = BTreeMap::new();
     for entry in list(bus, Bucket::Leases).await? {
         if let (Some(partition), Some(value)) = (partition_of(bus, &entry), &entry.value) {
             let lease = decode("leases", &entry.key, value)?;
             let revision = entry.revision;
-            found.insert(partition, Stored { lease, revision });
+            found.insert(partition, StoredLease { lease, revision });
         }
     }
     Ok(found)

@@ -4,8 +4,8 @@ use grandstand_common::exit::Exit;
 use grandstand_common::id::RoomId;
 
 use super::request::Request;
-use super::scan::{Life, Scan};
-use super::stored::{Key, Snapshot, Stored};
+use super::scan::{InstanceSpan, Scan};
+use super::stored::{Key, Snapshot, StoredRecords};
 
 /// The reason why no room can be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,7 +126,7 @@ impl NoRoom {
 /// The room to replay.
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub(super) life: Life,
+    pub(super) span: InstanceSpan,
     /// The entries that created the other rooms of the name.
     pub(super) others: Vec<u64>,
     pub(super) is_newest: bool,
@@ -137,22 +137,22 @@ pub(super) struct Choice {
 /// Chooses among the rooms that the scan found.
 pub(super) fn choose(
     scan: &Scan,
-    stored: &Stored,
+    stored: &StoredRecords,
     (room, request): (&RoomId, &Request),
 ) -> Result<Choice, NoRoom> {
-    let all = || scan.lives.iter().map(|life| life.created);
-    let choice = |life: &Life, snapshot: Option<Snapshot>| Choice {
-        life: life.clone(),
-        others: all().filter(|other| *other != life.created).collect(),
+    let all = || scan.spans.iter().map(|span| span.created);
+    let choice = |span: &InstanceSpan, snapshot: Option<Snapshot>| Choice {
+        span: span.clone(),
+        others: all().filter(|other| *other != span.created).collect(),
         is_newest: all()
             .next_back()
-            .is_none_or(|newest| newest <= life.created),
+            .is_none_or(|newest| newest <= span.created),
         snapshot,
     };
     if request.from_snapshot {
         let snapshot = stored.snapshot();
         let snapshot = snapshot.ok_or_else(|| NoRoom::Snapshot(why_none(&stored.key)))?;
-        let life = Life {
+        let span = InstanceSpan {
             instance: snapshot.instance,
             created: 0,
             begun_ms: snapshot.time_ms,
@@ -160,12 +160,12 @@ pub(super) fn choose(
             deleted: None,
             older: None,
         };
-        return Ok(choice(&life, Some(snapshot.clone())));
+        return Ok(choice(&span, Some(snapshot.clone())));
     }
     if let Some(asked) = request.instance {
-        let found = scan.lives.iter().find(|life| life.created == asked);
+        let found = scan.spans.iter().find(|span| span.created == asked);
         return match found {
-            Some(life) => Ok(choice(life, None)),
+            Some(span) => Ok(choice(span, None)),
             None => Err(no_instance(room, asked, scan)),
         };
     }
@@ -177,7 +177,7 @@ pub(super) fn choose(
     let until = request.until.unwrap_or(u64::MAX);
     if let Some(snapshot) = stored.snapshot() {
         let instance = snapshot.instance;
-        let found = scan.lives.iter().any(|life| life.instance == instance);
+        let found = scan.spans.iter().any(|span| span.instance == instance);
         if !found {
             return Err(match stored.log.first {
                 0 | 1 => NoRoom::OtherLog { room: room.clone() },
@@ -185,11 +185,11 @@ pub(super) fn choose(
             });
         }
     }
-    let mut lives = scan.lives.iter().rev();
-    let first = scan.lives.front().map(|life| life.created);
-    match lives.find(|life| life.created <= until) {
-        Some(life) if life.older.is_some() => Err(gone("")),
-        Some(life) => Ok(choice(life, None)),
+    let mut spans = scan.spans.iter().rev();
+    let first = scan.spans.front().map(|span| span.created);
+    match spans.find(|span| span.created <= until) {
+        Some(span) if span.older.is_some() => Err(gone("")),
+        Some(span) => Ok(choice(span, None)),
         None if first.is_some() => Err(NoRoom::Later {
             room: room.clone(),
             until,
@@ -200,7 +200,7 @@ pub(super) fn choose(
 }
 
 /// The error for a log whose entries created no room.
-fn nothing(scan: &Scan, stored: &Stored, room: &RoomId, gone: NoRoom) -> NoRoom {
+fn nothing(scan: &Scan, stored: &StoredRecords, room: &RoomId, gone: NoRoom) -> NoRoom {
     let room = room.clone();
     let nothing_stored = stored.is_nothing();
     match (&scan.reject, scan.entries) {
@@ -215,7 +215,7 @@ fn nothing(scan: &Scan, stored: &Stored, room: &RoomId, gone: NoRoom) -> NoRoom 
 }
 
 fn no_instance(room: &RoomId, asked: u64, scan: &Scan) -> NoRoom {
-    let there: Vec<_> = scan.lives.iter().map(|l| l.created.to_string()).collect();
+    let there: Vec<_> = scan.spans.iter().map(|l| l.created.to_string()).collect();
     NoRoom::NoInstance {
         room: room.clone(),
         asked,

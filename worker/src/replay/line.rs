@@ -40,7 +40,7 @@ pub struct Line {
     pub input: Option<u64>,
     /// An input's data, `join`'s params and options, a timer's name and arming.
     #[serde(flatten)]
-    pub said: Said,
+    pub said: Content,
     /// The reason why the entry changed nothing: `repeat`, `gap`, `replaced`, `not_joined`, `stale`, `no_room`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
@@ -81,7 +81,7 @@ pub struct Line {
 
 /// The content of an entry or a message.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Said {
+pub struct Content {
     /// JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
@@ -116,7 +116,7 @@ pub struct UpdateLine {
     pub key: String,
     /// The change.
     #[serde(flatten)]
-    pub said: Said,
+    pub said: Content,
 }
 
 /// A message to one player.
@@ -126,7 +126,7 @@ pub struct DirectLine {
     pub player: String,
     /// The content.
     #[serde(flatten)]
-    pub said: Said,
+    pub said: Content,
 }
 
 /// A rejected input or a refused join.
@@ -160,7 +160,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-impl Said {
+impl Content {
     fn new(data: Option<&Data>) -> Self {
         use base64::Engine as _;
         let standard = base64::engine::general_purpose::STANDARD;
@@ -223,7 +223,7 @@ impl Line {
             }
             Body::Input(input) => {
                 line.input = Some(input.seq);
-                line.said = Said::new(input.data.as_ref());
+                line.said = Content::new(input.data.as_ref());
             }
             Body::Timer(timer) => {
                 line.said.timer = Some(timer.name.clone());
@@ -235,7 +235,7 @@ impl Line {
     }
 
     /// Adds the entry's effects. `before` is the room's state before the entry.
-    pub(super) fn add(&mut self, stepped: &Stepped, before: &Before, after: Option<&Room>) {
+    pub(super) fn add(&mut self, stepped: &Stepped, before: &StateBefore, after: Option<&Room>) {
         self.hash = stepped.hashed.as_ref().map(|hashed| hashed.hash);
         match &stepped.step {
             Step::NoRoom => self.skipped = Some("no_room".to_owned()),
@@ -256,7 +256,7 @@ impl Line {
         for emit in &stepped.emits {
             self.add_emit(emit, after.map(Room::state));
         }
-        if let Some(progress) = after.map(Room::progress) {
+        if let Some(progress) = after.map(Room::instance_state) {
             self.finished = progress.finished && !before.finished;
             self.add_timers(before, progress);
         }
@@ -272,16 +272,16 @@ impl Line {
                 players: update.players,
                 spectators: update.spectators,
                 key: update.key.clone(),
-                said: Said::new(update.data.as_ref()),
+                said: Content::new(update.data.as_ref()),
             }),
             Emit::ToEdge(_, ItemKind::Direct(direct)) => self.directs.push(DirectLine {
                 player: player(direct.session),
-                said: Said::new(direct.data.as_ref()),
+                said: Content::new(direct.data.as_ref()),
             }),
             Emit::Joined(welcome) => {
                 let direct = welcome.direct.as_ref().map(|data| DirectLine {
                     player: player(welcome.session.0),
-                    said: Said::new(Some(data)),
+                    said: Content::new(Some(data)),
                 });
                 self.directs.extend(direct);
             }
@@ -301,7 +301,7 @@ impl Line {
         }
     }
 
-    fn add_timers(&mut self, before: &Before, progress: &InstanceState) {
+    fn add_timers(&mut self, before: &StateBefore, progress: &InstanceState) {
         for (name, armed) in &progress.timers {
             if armed.arming > before.armings {
                 self.timers_set.push(TimerLine {
@@ -322,16 +322,16 @@ impl Line {
 
 /// The parts of the state before an entry that its line needs.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Before {
+pub(super) struct StateBefore {
     pub(super) hash: Option<StateHash>,
     finished: bool,
     armings: u64,
     timers: Vec<String>,
 }
 
-impl Before {
+impl StateBefore {
     pub(super) fn new(room: Option<&Room>, hash: Option<StateHash>) -> Self {
-        let Some(progress) = room.map(Room::progress) else {
+        let Some(progress) = room.map(Room::instance_state) else {
             return Self::default();
         };
         Self {

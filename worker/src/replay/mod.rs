@@ -40,12 +40,12 @@ mod time;
 pub use choose::NoRoom;
 pub use comparison::Comparison;
 pub use diff::{Difference, Differences};
-pub use line::{DirectLine, Line, RejectLine, Said, TimerLine, UpdateLine};
+pub use line::{Content, DirectLine, Line, RejectLine, TimerLine, UpdateLine};
 pub use read::{ReplayError, replay};
 pub use replicas::{Diverged, Divergence, Stopped, Twin};
 pub use report::{FinalState, PlayerReport, Report};
 pub use request::{Output, Progress, Request, TakeLine};
-pub use scan::Life;
+pub use scan::InstanceSpan;
 pub use tally::{PlayerTally, Tally};
 
 #[cfg(test)]

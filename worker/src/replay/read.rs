@@ -16,7 +16,7 @@ use super::replayer::{Replayer, decode};
 use super::report::Report;
 use super::request::{Output, Progress, Request};
 use super::scan::Scan;
-use super::stored::Stored;
+use super::stored::StoredRecords;
 
 /// After this long without an entry the replay is given up.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -79,7 +79,7 @@ pub async fn replay(
         scan.handle((entry.seq, entry.time_ms), logged.as_ref());
     }
     let Choice {
-        life,
+        span,
         others,
         is_newest,
         snapshot,
@@ -87,9 +87,9 @@ pub async fn replay(
     let mut replay = match &snapshot {
         Some(snapshot) => Replayer::from_snapshot(games, room, snapshot, stored.clone())
             .map_err(|error| NoRoom::Snapshot(error.to_string()))?,
-        None => Replayer::new(games, room, &life, stored.clone()),
+        None => Replayer::new(games, room, &span, stored.clone()),
     };
-    let from = snapshot.map_or(life.created, |snapshot| snapshot.last + 1);
+    let from = snapshot.map_or(span.created, |snapshot| snapshot.last + 1);
     let until = request.until.unwrap_or(u64::MAX).min(stored.log.last);
     let mut entries = Entries::open(bus, room, from, until).await?;
     entries.progress.second = true;
@@ -101,12 +101,12 @@ pub async fn replay(
             tell(&line).map_err(ReplayError::Output)?;
         }
     }
-    replay.finish(&life, is_newest, request.until);
+    replay.finish(&span, is_newest, request.until);
     let place = (room, bus.layout().partition_of(room));
     Ok(Report::new(
         replay,
         place,
-        (life, others),
+        (span, others),
         request.until,
         &stored,
     ))
@@ -116,7 +116,7 @@ pub async fn replay(
 async fn unknown_game(
     bus: &Bus,
     (games, room): (&Games, &RoomId),
-    stored: &Stored,
+    stored: &StoredRecords,
     output: &mut Output<'_>,
 ) -> Result<ReplayError, ReplayError> {
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
@@ -147,7 +147,7 @@ async fn unknown_game(
 }
 
 /// Reads the buckets. This comes before the log is read, so that the log has every entry that the snapshot covers.
-async fn stored(bus: &Bus, room: &RoomId) -> Result<Stored, ReplayError> {
+async fn stored(bus: &Bus, room: &RoomId) -> Result<StoredRecords, ReplayError> {
     let partition = bus.layout().partition_of(room);
     let key = subject::room_key(partition, room);
     let rooms = Bucket::Rooms(partition);
@@ -156,7 +156,7 @@ async fn stored(bus: &Bus, room: &RoomId) -> Result<Stored, ReplayError> {
     let checkpoint = subject::checkpoint_key(partition);
     let checkpoint = bus.get(rooms, &checkpoint).await?;
     let log = bus.log_state(partition).await?;
-    Ok(Stored::new(entry, quarantine, checkpoint, log))
+    Ok(StoredRecords::new(entry, quarantine, checkpoint, log))
 }
 
 /// A reader of a room's entries, up to one that was stored before the first read.

@@ -8,10 +8,10 @@ use prost::Message;
 
 use super::comparison::Comparison;
 use super::diff::Differences;
-use super::line::{Before, Line};
+use super::line::{Line, StateBefore};
 use super::replicas::{Hashed, Replicas, Stopped};
-use super::scan::Life;
-use super::stored::{Key, Snapshot, Stored};
+use super::scan::InstanceSpan;
+use super::stored::{Key, Snapshot, StoredRecords};
 use super::tally::Tally;
 use crate::room::{Logged, Room};
 use crate::stored::snapshot::DecodeError;
@@ -28,7 +28,7 @@ pub(super) struct Replayer {
     games: Games,
     id: RoomId,
     instance: Instance,
-    stored: Stored,
+    stored: StoredRecords,
     pub(super) replicas: Replicas,
     pub(super) tally: Tally,
     pub(super) comparison: Option<Comparison>,
@@ -42,13 +42,18 @@ pub(super) struct Replayer {
 
 impl Replayer {
     /// Begins before the entry that created the room.
-    pub(super) fn new(games: &Games, id: &RoomId, life: &Life, stored: Stored) -> Self {
+    pub(super) fn new(
+        games: &Games,
+        id: &RoomId,
+        span: &InstanceSpan,
+        stored: StoredRecords,
+    ) -> Self {
         let nothing = || Ok::<_, std::convert::Infallible>(None);
         let replicas = match Replicas::new(games, id, nothing) {
             Ok(replicas) => replicas,
             Err(never) => match never {},
         };
-        Self::with(games, (id, life.instance), stored, replicas)
+        Self::with(games, (id, span.instance), stored, replicas)
     }
 
     /// Begins with a stored snapshot.
@@ -56,7 +61,7 @@ impl Replayer {
         games: &Games,
         id: &RoomId,
         snapshot: &Snapshot,
-        stored: Stored,
+        stored: StoredRecords,
     ) -> Result<Self, DecodeError> {
         let replicas = Replicas::new(games, id, || snapshot.load(games, id))?;
         let mut replay = Self::with(games, (id, snapshot.instance), stored, replicas);
@@ -71,7 +76,7 @@ impl Replayer {
     fn with(
         games: &Games,
         (id, instance): (&RoomId, Instance),
-        stored: Stored,
+        stored: StoredRecords,
         replicas: Replicas,
     ) -> Self {
         Self {
@@ -106,7 +111,7 @@ impl Replayer {
         };
         let mut line = Line::from_logged(&logged);
         let hash = self.hashed.as_ref().map(|hashed| hashed.hash);
-        let before = Before::new(self.replicas.room(), hash);
+        let before = StateBefore::new(self.replicas.room(), hash);
         match self.replicas.step(&logged) {
             Ok(stepped) => {
                 line.add(&stepped, &before, self.replicas.room());
@@ -128,7 +133,7 @@ impl Replayer {
     }
 
     /// Compares the result after the last entry, which is `until` or the last one in the log.
-    pub(super) fn finish(&mut self, life: &Life, is_newest: bool, until: Option<u64>) {
+    pub(super) fn finish(&mut self, span: &InstanceSpan, is_newest: bool, until: Option<u64>) {
         let last = until.unwrap_or(self.stored.log.last);
         if self.comparison.is_some() {
             return;
@@ -145,7 +150,7 @@ impl Replayer {
                 Some(Comparison::NotReached { seq: *seq })
             }
             // The room was created again after that deletion.
-            Key::Deleted(seq) if *seq < life.created => Some(Comparison::NotStored),
+            Key::Deleted(seq) if *seq < span.created => Some(Comparison::NotStored),
             Key::Deleted(seq) => Some(Comparison::Fate {
                 stored_deleted: true,
                 stored_at: Some(*seq),
@@ -157,7 +162,7 @@ impl Replayer {
             Key::Marker(_) if self.stopped.is_some() || until.is_some() => {
                 Some(Comparison::NotStored)
             }
-            Key::Marker(at_ms) if *at_ms > life.begun_ms => Some(Comparison::Fate {
+            Key::Marker(at_ms) if *at_ms > span.begun_ms => Some(Comparison::Fate {
                 stored_deleted: true,
                 stored_at: None,
                 replayed: None,

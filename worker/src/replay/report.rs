@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::comparison::Comparison;
 use super::replayer::Replayer;
 use super::replicas::{Divergence, Stopped};
-use super::scan::Life;
-use super::stored::Stored;
+use super::scan::InstanceSpan;
+use super::stored::StoredRecords;
 use super::tally::{PlayerTally, Tally};
 use crate::room::Presence;
 use crate::stored::quarantine::QuarantineRecord;
@@ -50,7 +50,7 @@ pub struct Report {
     /// Its partition.
     pub partition: Partition,
     /// The replayed room among those of its name.
-    pub life: Life,
+    pub span: InstanceSpan,
     /// The entries that created the other rooms of the name in the log, oldest first.
     pub others: Vec<u64>,
     /// The requested last entry.
@@ -84,9 +84,9 @@ impl Report {
     pub(super) fn new(
         replayer: Replayer,
         (room, partition): (&RoomId, Partition),
-        (life, others): (Life, Vec<u64>),
+        (span, others): (InstanceSpan, Vec<u64>),
         until: Option<u64>,
-        stored: &Stored,
+        stored: &StoredRecords,
     ) -> Self {
         let state = replayer.state();
         let players = players(&replayer, state.as_ref());
@@ -94,7 +94,7 @@ impl Report {
         Self {
             room: room.clone(),
             partition,
-            life,
+            span,
             others,
             until,
             players,

@@ -11,12 +11,12 @@ use serde::Serialize;
 use super::replica::{Replica, Step};
 use crate::room::{Logged, Room};
 
-/// The maximum number of lives that are kept. The newest are kept.
-const KEPT_LIVES: usize = 256;
+/// The most instances that are kept. The newest are kept.
+const KEPT_INSTANCES: usize = 256;
 
-/// One of the rooms that had the same name.
+/// An instance among those of one name, and its entries in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Life {
+pub struct InstanceSpan {
     /// The room's instance.
     pub instance: Instance,
     /// The entry that created it; 0 if unknown.
@@ -43,8 +43,8 @@ pub(super) struct Scan {
     trimmed: bool,
     /// Whether a game panicked: the room exists, but has no state to ask.
     stuck: bool,
-    pub(super) lives: VecDeque<Life>,
-    /// The number of all lives, including those that are not kept.
+    pub(super) spans: VecDeque<InstanceSpan>,
+    /// The number of all instances, including those that are not kept.
     pub(super) count: u64,
     /// The number of all entries, including unreadable ones.
     pub(super) entries: u64,
@@ -59,7 +59,7 @@ impl Scan {
             pinned,
             trimmed,
             stuck: false,
-            lives: VecDeque::new(),
+            spans: VecDeque::new(),
             count: 0,
             entries: 0,
             reject: None,
@@ -74,11 +74,11 @@ impl Scan {
             self.stuck = false;
         }
         let had_room = self.replica.room().is_some() || self.stuck;
-        if let Some(life) = self.lives.back_mut().filter(|_| had_room) {
-            life.last = seq;
-            if self.trimmed && self.count == 1 && life.older.is_none() {
+        if let Some(span) = self.spans.back_mut().filter(|_| had_room) {
+            span.last = seq;
+            if self.trimmed && self.count == 1 && span.older.is_none() {
                 let room = self.replica.room().zip(logged);
-                life.older = room.filter(|(room, e)| is_of_older(room, e)).map(|_| seq);
+                span.older = room.filter(|(room, e)| is_of_older(room, e)).map(|_| seq);
             }
         }
         let Some(logged) = logged.filter(|_| !self.stuck) else {
@@ -88,8 +88,8 @@ impl Scan {
         match self.replica.step(logged, &mut emits) {
             Ok(Step::Opened) => self.begin(logged),
             Ok(Step::Deleted) => {
-                if let Some(life) = self.lives.back_mut() {
-                    life.deleted = Some(seq);
+                if let Some(span) = self.spans.back_mut() {
+                    span.deleted = Some(seq);
                 }
             }
             Ok(Step::Refused(reject)) => {
@@ -106,11 +106,11 @@ impl Scan {
     }
 
     fn begin(&mut self, logged: &Logged) {
-        if self.lives.len() == KEPT_LIVES {
-            self.lives.pop_front();
+        if self.spans.len() == KEPT_INSTANCES {
+            self.spans.pop_front();
         }
         self.count += 1;
-        self.lives.push_back(Life {
+        self.spans.push_back(InstanceSpan {
             instance: Instance::from_entry(logged.seq, logged.time_ms),
             created: logged.seq,
             begun_ms: logged.time_ms,
@@ -126,7 +126,7 @@ fn is_of_older(room: &Room, logged: &Logged) -> bool {
     let entry = &logged.entry;
     let state = room.state();
     match &entry.body {
-        Some(Body::Timer(timer)) => timer.arming > room.progress().armings,
+        Some(Body::Timer(timer)) => timer.arming > room.instance_state().armings,
         Some(Body::Joined(_)) | None => false,
         Some(body) => {
             let session = grandstand_common::id::SessionId(entry.session);

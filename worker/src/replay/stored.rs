@@ -14,7 +14,7 @@ use crate::stored::snapshot::{self, DecodeError, StoredState};
 
 /// The records of a room in the buckets, and the log's bounds.
 #[derive(Debug, Clone)]
-pub(super) struct Stored {
+pub(super) struct StoredRecords {
     pub(super) key: Key,
     /// The record of the room's quarantine.
     pub(super) quarantine: Option<QuarantineRecord>,
@@ -61,7 +61,7 @@ struct Identity {
     instance: Instance,
 }
 
-impl Stored {
+impl StoredRecords {
     /// Decodes the room's key, its quarantine record, and the checkpoint of its partition.
     pub(super) fn new(
         key: Option<KvEntry>,

@@ -15,7 +15,7 @@ const FINISHED_FOR_MS: u64 = 60_000;
 
 /// The results of an event that are not emitted.
 #[derive(Debug, Default)]
-pub(super) struct Applied {
+pub(super) struct EventResults {
     pub(super) reject: Option<Reject>,
     /// The last private message to the joining player, for the welcome.
     pub(super) direct: Option<Data>,
@@ -29,7 +29,7 @@ impl Room {
         kind: EventKind<'_>,
         welcomed: Option<&PlayerId>,
         emits: &mut Vec<Emit>,
-    ) -> Result<Applied, Panicked> {
+    ) -> Result<EventResults, Panicked> {
         let was_finished = self.game.state().finished;
         let (id, state) = (&self.id, &self.state);
         let mut direct = None;
@@ -63,6 +63,6 @@ impl Room {
             let due_ms = game.last_event_ms + FINISHED_FOR_MS;
             self.game.arm(DELETE_TIMER, due_ms);
         }
-        Ok(Applied { reject, direct })
+        Ok(EventResults { reject, direct })
     }
 }

@@ -97,7 +97,7 @@ impl Room {
     }
 
     /// The state of the game's instance beside the game's own.
-    pub(crate) fn progress(&self) -> &InstanceState {
+    pub(crate) fn instance_state(&self) -> &InstanceState {
         self.game.state()
     }
 
@@ -129,7 +129,7 @@ impl Room {
         let (data, served) = self.game.view(lane)?;
         Ok(wire::Snapshot {
             lane: lane.index() as u32,
-            version: self.progress().versions[lane.index()],
+            version: self.instance_state().versions[lane.index()],
             max_rate_hz: served.max_rate_hz,
             delay_ms: served.delay_ms,
             data: Some(data),

@@ -35,7 +35,7 @@ pub(crate) struct StoredHead {
 
 impl StoredHead {
     pub(crate) fn new(room: &Room) -> Self {
-        let timers = room.progress().timers.values();
+        let timers = room.instance_state().timers.values();
         Self {
             instance: room.instance(),
             due_ms: timers.map(|armed| armed.due_ms).min(),

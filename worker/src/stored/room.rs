@@ -27,16 +27,16 @@ pub(super) struct RoomRecord<'a> {
 
 impl<'a> RoomRecord<'a> {
     pub(super) fn new(room: &'a Room) -> Self {
-        let (progress, state) = (room.progress(), room.state());
+        let (game, state) = (room.instance_state(), room.state());
         Self {
             instance: state.instance,
-            seed: progress.seed,
-            events: progress.events,
-            last_event_ms: progress.last_event_ms,
-            finished: progress.finished,
-            versions: progress.versions,
-            armings: progress.armings,
-            timers: Cow::Borrowed(&progress.timers),
+            seed: game.seed,
+            events: game.events,
+            last_event_ms: game.last_event_ms,
+            finished: game.finished,
+            versions: game.versions,
+            armings: game.armings,
+            timers: Cow::Borrowed(&game.timers),
             players: Cow::Borrowed(&state.players),
             refused: Cow::Borrowed(&state.refused),
         }
@@ -55,7 +55,7 @@ impl<'a> RoomRecord<'a> {
     }
 
     pub(super) fn into_states(self) -> (InstanceState, RoomState) {
-        let progress = InstanceState {
+        let game = InstanceState {
             seed: self.seed,
             events: self.events,
             last_event_ms: self.last_event_ms,
@@ -67,7 +67,7 @@ impl<'a> RoomRecord<'a> {
         let players = self.players.into_owned();
         let refused = self.refused.into_owned();
         let state = RoomState::restore(self.instance, players, refused);
-        (progress, state)
+        (game, state)
     }
 }
 

@@ -177,7 +177,7 @@ pub(crate) fn encode_deleted(head: SnapshotHead) -> Result<Bytes, EncodeError> {
 
 /// A snapshot, as far as it is known without decoding its game.
 #[derive(Debug)]
-pub(crate) struct Glance {
+pub(crate) struct SnapshotSummary {
     pub(crate) place: SnapshotHead,
     /// `None` if the room was deleted.
     pub(crate) head: Option<StoredHead>,
@@ -189,12 +189,12 @@ pub(crate) struct Glance {
 const BEGINNING: usize = 512;
 
 /// Looks at a snapshot without decoding its game.
-pub(crate) fn glance(value: &[u8]) -> Result<Glance, DecodeError> {
+pub(crate) fn summarize(value: &[u8]) -> Result<SnapshotSummary, DecodeError> {
     let beginning = Beginning::parse(value);
     if let (Some(FORMAT), Some(place), Some(head)) =
         (beginning.format, beginning.place(), beginning.head)
     {
-        return Ok(Glance {
+        return Ok(SnapshotSummary {
             place,
             head: Some(head),
             parsed: value.len().min(BEGINNING),
@@ -206,7 +206,7 @@ pub(crate) fn glance(value: &[u8]) -> Result<Glance, DecodeError> {
         (Some(room), Some(_)) => Some(serde_json::from_str::<RoomRecord<'_>>(room.get())?.head()),
         _ => None,
     };
-    Ok(Glance {
+    Ok(SnapshotSummary {
         place,
         head,
         parsed: value.len(),
@@ -269,8 +269,8 @@ pub(crate) fn decode(
         .get(id.game())
         .ok_or_else(|| DecodeError::NoSuchGame(id.game().to_owned()))?;
     let game = kind.load(game.get())??;
-    let (progress, state) = record.into_states();
-    let game = GameInstance::restore(game, progress);
+    let (instance, state) = record.into_states();
+    let game = GameInstance::restore(game, instance);
     let room = Room::restore(id.clone(), game, state, last);
     // The hash does not cover the head.
     if stored

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use grandstand_common::clock::Now;
 use grandstand_common::id::{Epoch, Lane as LaneId};
-use grandstand_common::wire::{Batch, Hot, HotWay, Item, ItemKind, RoomBatch};
+use grandstand_common::wire::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch};
 use prost::Message;
 
 use super::items;
@@ -20,8 +20,8 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
     };
     let epoch = room.epoch();
     let known = room.hot().filter(|stream| stream.is(epoch, hot.stream));
-    let way = HotWay::try_from(hot.way).unwrap_or(HotWay::Direct);
-    if way == HotWay::Direct {
+    let way = HotSubjects::try_from(hot.way).unwrap_or(HotSubjects::Direct);
+    if way == HotSubjects::Direct {
         let has_gap =
             known.is_some_and(|h| h.source() == Source::Subject && h.advance_to(hot.next));
         room.end_hot(effects);
@@ -38,8 +38,8 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
     };
     match (way, stream.source()) {
         // The owner follows an earlier report, but the subject may not reach this edge any more.
-        (HotWay::Hot, Source::Link) => items::ask_for_lost(hub, effects, key),
-        (HotWay::Hot, _) => {
+        (HotSubjects::Hot, Source::Link) => items::ask_for_lost(hub, effects, key),
+        (HotSubjects::Hot, _) => {
             for item in stream.follow(hot.next) {
                 take_numbered(hub, effects, key, item, now);
             }

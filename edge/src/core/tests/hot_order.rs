@@ -5,7 +5,7 @@ use super::*;
 /// The room's stream.
 const STREAM: u64 = 9;
 
-fn hot(way: HotWay, next: u64) -> ItemKind {
+fn hot(way: HotSubjects, next: u64) -> ItemKind {
     ItemKind::Hot(Hot {
         stream: STREAM,
         next,
@@ -45,9 +45,9 @@ impl Bench {
 
     /// Makes the room hot. The edge follows its subject from the first item on.
     fn heat(&mut self) {
-        self.receive(vec![hot(HotWay::Both, 1)]);
+        self.receive(vec![hot(HotSubjects::Both, 1)]);
         self.on_hot(1, vec![]);
-        self.receive(vec![hot(HotWay::Hot, 1)]);
+        self.receive(vec![hot(HotSubjects::Hot, 1)]);
         self.commands();
         self.reply();
     }

@@ -252,7 +252,7 @@ fn d25_snapshots_of_an_earlier_build_are_taken_over_without_decoding_their_games
         let mut text: serde_json::Value = serde_json::from_slice(&value).unwrap();
         assert!(text.as_object_mut().unwrap().remove("head").is_some());
         let value = serde_json::to_vec(&text).unwrap();
-        assert!(snapshot::glance(&value).unwrap().head.is_some());
+        assert!(snapshot::summarize(&value).unwrap().head.is_some());
         rig.put(Bucket::Rooms(P), &key(room), Some(value.into()));
     }
     rig.restart();

@@ -153,7 +153,7 @@ impl Sim {
         }
     }
 
-    fn spawn(&mut self, earlier: Earlier) {
+    fn spawn(&mut self, carried_over: CarriedOver) {
         let index = self.nodes.len();
         let settings = LeaseSettings {
             id: format!("w{}-{index}", self.rng.random_range(0..1000))
@@ -163,7 +163,7 @@ impl Sim {
             layout: Layout::new(PARTITIONS, 1),
             senders: Vec::new(),
             alone: false,
-            earlier,
+            carried_over,
         };
         let mut machine = LeaseMachine::new(settings);
         machine.handle_connection(self.now(), true);
@@ -205,7 +205,7 @@ impl Sim {
         match self.rng.random_range(0..9) {
             0 => {
                 self.nodes[node].alive = false;
-                self.spawn(Earlier::default());
+                self.spawn(CarriedOver::default());
             }
             1 => self.stalled_until = self.ms + ms,
             6 => self.cut_until = self.ms + ms,
@@ -218,7 +218,7 @@ impl Sim {
                 self.nodes[node].paused = true;
                 self.schedule(ms, Event::Resumes { node });
             }
-            4 if living.len() < 5 => self.spawn(Earlier::default()),
+            4 if living.len() < 5 => self.spawn(CarriedOver::default()),
             7 => self.schedule(ms / 2, Event::Backup),
             8 => self.roll_back(),
             5 if living.len() > 2 && self.staying() > 2 => self.nodes[node].machine.handle_leave(),
@@ -309,7 +309,7 @@ fn d16_a_partition_has_at_most_one_owner_at_a_time_and_gets_one() {
     for seed in 0..100 {
         let mut sim = Sim::new(seed, start);
         for _ in 0..sim.rng.random_range(3..=5) {
-            sim.spawn(Earlier::default());
+            sim.spawn(CarriedOver::default());
         }
         for _ in 0..sim.rng.random_range(3..15) {
             let until = sim.ms + sim.rng.random_range(0..5_000);

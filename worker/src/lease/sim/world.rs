@@ -82,8 +82,8 @@ impl Sim {
                 LeaseCommand::Lost { .. } => {}
                 LeaseCommand::Dead | LeaseCommand::RolledBack => {
                     self.nodes[index].alive = false;
-                    let earlier = self.nodes[index].machine.earlier();
-                    self.spawn(earlier);
+                    let carried_over = self.nodes[index].machine.carried_over();
+                    self.spawn(carried_over);
                 }
                 LeaseCommand::Left => self.nodes[index].alive = false,
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// A worker that owns all partitions, and the revision of the last put.
-fn owner(now: Instant, earlier: Earlier) -> (LeaseMachine, u64, Vec<LeaseCommand>) {
+fn owner(now: Instant, carried_over: CarriedOver) -> (LeaseMachine, u64, Vec<LeaseCommand>) {
     let mut revision = 10;
     let mut machine = LeaseMachine::new(LeaseSettings {
         id: id("me"),
@@ -13,7 +13,7 @@ fn owner(now: Instant, earlier: Earlier) -> (LeaseMachine, u64, Vec<LeaseCommand
         layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone: false,
-        earlier,
+        carried_over,
     });
     machine.handle_connection(now, true);
     machine.handle_loaded();
@@ -36,7 +36,7 @@ fn gets(commands: &[LeaseCommand]) -> Vec<&RecordKey> {
 #[test]
 fn d23_an_older_record_than_was_acked_ends_the_machine() {
     let now = start();
-    let (mut machine, revision, _) = owner(now, Earlier::default());
+    let (mut machine, revision, _) = owner(now, CarriedOver::default());
     let own = RecordKey::Worker(id("me"));
     machine.handle_put(&own, PutOutcome::Stored(revision + 1));
     let later = now + Duration::from_millis(500);
@@ -52,7 +52,7 @@ fn d23_an_older_record_than_was_acked_ends_the_machine() {
 #[test]
 fn d23_an_older_lease_of_the_watch_is_read_and_ends_the_machine_if_it_is_stored() {
     let now = start();
-    let (mut machine, ..) = owner(now, Earlier::default());
+    let (mut machine, ..) = owner(now, CarriedOver::default());
     let old = entry("2", &lease(Some(&id("other")), Epoch(5), true), 3);
     machine.handle_lease(now, &old);
     let of = RecordKey::Lease(Partition(2));
@@ -68,7 +68,7 @@ fn d23_an_older_lease_of_the_watch_is_read_and_ends_the_machine_if_it_is_stored(
 #[test]
 fn d23_an_older_record_of_another_worker_ends_the_machine_if_it_is_stored() {
     let now = start();
-    let (mut machine, revision, _) = owner(now, Earlier::default());
+    let (mut machine, revision, _) = owner(now, CarriedOver::default());
     machine.handle_worker(
         now,
         &entry("other", &record(WorkerState::Alive, 7), revision + 5),
@@ -85,7 +85,7 @@ fn d23_an_older_record_of_another_worker_ends_the_machine_if_it_is_stored() {
 #[test]
 fn d23_after_a_reconnect_a_worker_acts_only_once_its_leases_are_read() {
     let now = start();
-    let (mut machine, revision, _) = owner(now, Earlier::default());
+    let (mut machine, revision, _) = owner(now, CarriedOver::default());
     machine.handle_connection(now, false);
     machine.handle_connection(now, true);
     let commands = polled(&mut machine, now);
@@ -108,7 +108,7 @@ fn d23_after_a_reconnect_a_worker_acts_only_once_its_leases_are_read() {
 #[test]
 fn d23_a_lease_is_taken_above_every_epoch_that_was_seen() {
     let now = start();
-    let seen = Earlier {
+    let seen = CarriedOver {
         id: None,
         epochs: [(Partition(0), Epoch(UNIX + 5)), (Partition(1), Epoch(1))].into(),
     };
@@ -124,7 +124,10 @@ fn d23_a_lease_is_taken_above_every_epoch_that_was_seen() {
     machine.handle_stopped(Partition(3));
     let commands = drain(&mut machine, now, &mut revision);
     assert!(self::starts(&commands).contains(&(Partition(3), Epoch(UNIX + 51))));
-    assert_eq!(machine.earlier().epochs[&Partition(0)], Epoch(UNIX + 6));
+    assert_eq!(
+        machine.carried_over().epochs[&Partition(0)],
+        Epoch(UNIX + 6)
+    );
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn d23_the_former_id_of_a_worker_is_marked_as_dead_at_once() {
         layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone: false,
-        earlier: Earlier {
+        carried_over: CarriedOver {
             id: Some(id("me-before")),
             epochs: BTreeMap::new(),
         },

@@ -33,7 +33,7 @@ fn d28_the_leases_of_a_stuck_loop_are_released_with_the_entry_and_taken_again() 
         layout: Layout::new(4, 1),
         senders: vec![id("me"), id("me-1")],
         alone: false,
-        earlier: Earlier::default(),
+        carried_over: CarriedOver::default(),
     });
     machine.handle_connection(now, true);
     machine.handle_loaded();

@@ -7,7 +7,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 fn audiences() -> Audiences {
     Audiences::new(Limits {
         presence_interval: INTERVAL,
-        heat: HeatLimits {
+        hot: HotLimits {
             hot_edges: 3,
             cold_edges: 2,
             cold_after: COLD_AFTER,
@@ -24,25 +24,25 @@ fn a_hot_room_becomes_cold_only_after_few_edges_for_the_whole_time() {
     for edge in &edges[..3] {
         audiences.watch(&id, edge, Lane::Players, true);
     }
-    assert_eq!(audiences.check_heat(&id, true, now), Heat::Cold);
+    assert_eq!(audiences.check_hot(&id, true, now), HotState::Cold);
     audiences.watch(&id, &edges[3], Lane::Spectators, true);
-    assert_eq!(audiences.check_heat(&id, true, now), Heat::Heated);
+    assert_eq!(audiences.check_hot(&id, true, now), HotState::BecameHot);
 
     for edge in &edges[1..] {
         audiences.unwatch(&id, edge, true, now);
     }
-    assert_eq!(audiences.check_heat(&id, true, now), Heat::Hot);
+    assert_eq!(audiences.check_hot(&id, true, now), HotState::Hot);
     let later = now + COLD_AFTER / 2;
     audiences.watch(&id, &edges[1], Lane::Players, true);
-    assert_eq!(audiences.check_heat(&id, true, later), Heat::Hot);
+    assert_eq!(audiences.check_hot(&id, true, later), HotState::Hot);
     audiences.unwatch(&id, &edges[1], true, later);
-    assert_eq!(audiences.check_heat(&id, true, later), Heat::Hot);
+    assert_eq!(audiences.check_hot(&id, true, later), HotState::Hot);
 
     assert_eq!(audiences.due_cooling(now + COLD_AFTER), []);
     let cold = later + COLD_AFTER;
     assert_eq!(audiences.due_cooling(cold), std::slice::from_ref(&id));
-    assert_eq!(audiences.check_heat(&id, true, cold), Heat::Cooled);
-    assert_eq!(audiences.check_heat(&id, true, cold), Heat::Cold);
+    assert_eq!(audiences.check_hot(&id, true, cold), HotState::BecameCold);
+    assert_eq!(audiences.check_hot(&id, true, cold), HotState::Cold);
 }
 
 #[test]

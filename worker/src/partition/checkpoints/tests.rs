@@ -103,7 +103,7 @@ fn a_failed_write_is_repeated_over_the_revision_that_is_read_back() {
     let mut own = stored_by(TENURE.epoch.0);
     own.revision = 42;
     let ownership = checkpoints.on_read_back(cx.now.at, TENURE, Outcome::Value(Some(own)));
-    assert_eq!(ownership, Ownership::Held);
+    assert_eq!(ownership, TenureState::Held);
     assert!(!checkpoints.is_settled());
     checkpoints.advance(&mut cx, TENURE, 105, true);
     assert_eq!(cx.commands, [], "not before the delay");
@@ -124,7 +124,7 @@ fn d23_an_older_checkpoint_than_was_acked_is_a_rollback() {
     older.revision = 40;
     let read = Outcome::Value(Some(older));
     let ownership = checkpoints.on_read_back(cx.now.at, TENURE, read);
-    assert_eq!(ownership, Ownership::RolledBack);
+    assert_eq!(ownership, TenureState::RolledBack);
 }
 
 #[test]

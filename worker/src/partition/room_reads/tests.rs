@@ -3,28 +3,28 @@ use grandstand_common::wire::Entry;
 use super::*;
 use crate::partition::testing::{TENURE, context, edge, only_command, pass, room};
 
-fn entry(seq: u64) -> Waiting {
-    Waiting::Entry(Logged {
+fn entry(seq: u64) -> WaitingEvent {
+    WaitingEvent::Entry(Logged {
         seq,
         time_ms: 0,
         entry: Entry::default(),
     })
 }
 
-fn interest(of: &str, sync: bool, viewers: u32) -> Waiting {
+fn interest(of: &str, sync: bool, viewers: u32) -> WaitingEvent {
     let wanted = RoomInterest {
         sync,
         viewers,
         ..RoomInterest::default()
     };
-    Waiting::Interest(edge(of), wanted)
+    WaitingEvent::Interest(edge(of), wanted)
 }
 
 /// Names what waits: entries by their sequence, interests by their edge and viewers.
-fn names(waiting: VecDeque<Waiting>) -> Vec<String> {
+fn names(waiting: VecDeque<WaitingEvent>) -> Vec<String> {
     let name = |what| match what {
-        Waiting::Entry(logged) => logged.seq.to_string(),
-        Waiting::Interest(edge, wanted) => format!("{edge}:{}", wanted.viewers),
+        WaitingEvent::Entry(logged) => logged.seq.to_string(),
+        WaitingEvent::Interest(edge, wanted) => format!("{edge}:{}", wanted.viewers),
         other => panic!("{other:?}"),
     };
     waiting.into_iter().map(name).collect()

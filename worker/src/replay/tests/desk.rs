@@ -16,7 +16,7 @@ use super::super::replica::Replica;
 use super::super::report::Report;
 use super::super::request::Request;
 use super::super::scan::Scan;
-use super::super::stored::Stored;
+use super::super::stored::StoredRecords;
 use super::odd::Odd;
 use crate::room::Room;
 use crate::stored::head::SnapshotHead;
@@ -179,7 +179,8 @@ impl Desk {
             last: self.next_seq - 1,
             created_ms: 1,
         };
-        let stored = Stored::new(self.key.clone(), self.quarantine.clone(), checkpoint, state);
+        let stored =
+            StoredRecords::new(self.key.clone(), self.quarantine.clone(), checkpoint, state);
         let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
         let mut scan = Scan::new(&self.games, &self.room, pinned, self.log_first > 1);
         for entry in &self.log {
@@ -187,7 +188,7 @@ impl Desk {
             scan.handle((entry.seq, entry.time_ms), logged.as_ref());
         }
         let Choice {
-            life,
+            span,
             others,
             is_newest,
             snapshot,
@@ -196,20 +197,20 @@ impl Desk {
             Some(snapshot) => {
                 Replayer::from_snapshot(&self.games, &self.room, snapshot, stored.clone()).unwrap()
             }
-            None => Replayer::new(&self.games, &self.room, &life, stored.clone()),
+            None => Replayer::new(&self.games, &self.room, &span, stored.clone()),
         };
-        let from = snapshot.map_or(life.created, |snapshot| snapshot.last + 1);
+        let from = snapshot.map_or(span.created, |snapshot| snapshot.last + 1);
         let until = self.request.until.unwrap_or(u64::MAX);
         let entries = self.log.iter();
         for entry in entries.filter(|e| (from..=until).contains(&e.seq)) {
             self.lines.extend(replay.handle(entry));
         }
-        replay.finish(&life, is_newest, self.request.until);
+        replay.finish(&span, is_newest, self.request.until);
         let place = (&self.room, Partition(0));
         Ok(Report::new(
             replay,
             place,
-            (life, others),
+            (span, others),
             self.request.until,
             &stored,
         ))

@@ -111,7 +111,7 @@ fn the_newest_of_several_rooms_is_replayed_unless_another_is_named() {
     let last = desk.input(("alice", 12), 1, "roll");
     desk.store(last);
     let report = desk.replay().unwrap();
-    assert_eq!(report.life.created, third);
+    assert_eq!(report.span.created, third);
     assert_eq!(report.others, [first, second]);
     assert!(matches!(report.comparison, Comparison::Equal { .. }));
     assert!(
@@ -123,7 +123,7 @@ fn the_newest_of_several_rooms_is_replayed_unless_another_is_named() {
     desk.request.instance = Some(first);
     let report = desk.replay().unwrap();
     assert_eq!(
-        (report.life.created, report.deleted),
+        (report.span.created, report.deleted),
         (first, Some(first_end))
     );
     assert!(matches!(report.comparison, Comparison::OtherInstance));
@@ -141,7 +141,7 @@ fn the_newest_of_several_rooms_is_replayed_unless_another_is_named() {
 
     desk.request.instance = None;
     desk.request.until = Some(second + 3);
-    assert_eq!(desk.replay().unwrap().life.created, second);
+    assert_eq!(desk.replay().unwrap().span.created, second);
     desk.request.until = Some(first - 1);
     assert!(matches!(desk.replay(), Err(NoRoom::Later { .. })));
 }
@@ -219,7 +219,7 @@ fn a_room_with_all_its_entries_is_replayed_from_a_trimmed_log() {
     desk.fire("t", 1);
     desk.trim(first);
     let report = desk.replay().unwrap();
-    assert_eq!(report.life.created, first);
+    assert_eq!(report.span.created, first);
     assert!(report.is_well());
 }
 
@@ -255,7 +255,7 @@ fn the_stored_instance_decides_which_entry_created_the_room() {
     real.store(last);
     desk.key = real.key;
     let report = desk.replay().unwrap();
-    assert_eq!(report.life.created, first);
+    assert_eq!(report.span.created, first);
     assert!(
         matches!(report.comparison, Comparison::Equal { .. }),
         "{report}"

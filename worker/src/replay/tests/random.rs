@@ -171,7 +171,7 @@ impl Play {
     /// Appends a timer that is due, as owners do, and sometimes one that is no longer armed.
     fn fire_due(&mut self) -> bool {
         let now_ms = self.desk.now_ms;
-        let Some(timers) = self.live.room().map(|room| &room.progress().timers) else {
+        let Some(timers) = self.live.room().map(|room| &room.instance_state().timers) else {
             return false;
         };
         let due: Vec<_> = timers

@@ -38,18 +38,22 @@ impl Display for Report {
 
 impl Report {
     fn write_life(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let life = &self.life;
-        let begun = readable(life.begun_ms);
+        let replayed = &self.span;
+        let begun = readable(replayed.begun_ms);
         match self.comparison {
             Comparison::BegunThere { seq } => line(
                 f,
                 "begun",
                 format!("with the stored snapshot of entry {seq}"),
             )?,
-            _ => line(f, "created", format!("{begun}  by entry {}", life.created))?,
+            _ => line(
+                f,
+                "created",
+                format!("{begun}  by entry {}", replayed.created),
+            )?,
         }
         if let Some((seq, at_ms)) = self.tally.last {
-            let after = span(at_ms.saturating_sub(life.begun_ms));
+            let after = span(at_ms.saturating_sub(replayed.begun_ms));
             let until = if self.until.is_some() {
                 ", as asked"
             } else {

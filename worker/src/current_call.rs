@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 ///
 /// The lock is taken twice per entry by the loop, and by another thread only if the loop is stuck.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<Mutex<Option<Call>>>);
+pub struct CurrentCall(Arc<Mutex<Option<Call>>>);
 
 /// A call of a game.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ struct Call {
     time_ms: u64,
 }
 
-impl Progress {
+impl CurrentCall {
     /// Notes that a game is called for a room. `entry` is the sequence and the time of the entry; 0 outside of entries.
     pub(crate) fn begin(&self, room: &RoomId, (seq, time_ms): (u64, u64)) {
         *self.0.lock() = Some(Call {
