@@ -44,11 +44,11 @@ type Key = (NatsErrorKind, String);
 struct State {
     /// The present refusals, and when they began.
     lasting: BTreeMap<Key, (NatsError, Instant)>,
-    said: BTreeMap<Key, Said>,
+    said: BTreeMap<Key, LoggedError>,
 }
 
 #[derive(Debug)]
-struct Said {
+struct LoggedError {
     at: Instant,
     more: u64,
 }
@@ -77,7 +77,7 @@ impl State {
         if self.said.len() >= MAX_SAID {
             return None;
         }
-        self.said.insert(key, Said { at: now, more: 0 });
+        self.said.insert(key, LoggedError { at: now, more: 0 });
         Some(error.text())
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// An update that `memory` does not send, or that does not fit the view.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}: {update}")]
-pub struct Misfit {
+pub struct UnexpectedUpdate {
     why: &'static str,
     update: Value,
 }
@@ -24,8 +24,8 @@ pub fn apply(view: &mut Value, update: &Value) {
 ///
 /// # Errors
 /// If it does not fit.
-pub fn try_apply(view: &mut Value, update: &Value) -> Result<(), Misfit> {
-    change(view, update).map_err(|why| Misfit {
+pub fn try_apply(view: &mut Value, update: &Value) -> Result<(), UnexpectedUpdate> {
+    change(view, update).map_err(|why| UnexpectedUpdate {
         why,
         update: update.clone(),
     })

@@ -9,7 +9,7 @@ use crate::bus::embedded::disk::{Disk, Persisted};
 use crate::bus::embedded::format::DiskError;
 use crate::bus::embedded::marks::Marks;
 use crate::bus::embedded::record::Record;
-use crate::bus::embedded::state::{Change, PendingWrite, State};
+use crate::bus::embedded::state::{PendingWrite, State, StoreChange};
 use crate::bus::embedded::store::Shared;
 
 /// The interval at which expired markers, values and old entries are removed.
@@ -107,15 +107,15 @@ fn publish(state: &mut State, ops: &[PendingWrite], persisted: &Persisted) {
     }
     for op in ops {
         match &op.change {
-            Change::Append(partition, _) => {
+            StoreChange::Append(partition, _) => {
                 state.log.partitions[usize::from(partition.0)]
                     .wake
                     .send_replace(());
             }
-            Change::Put(change, record) => {
+            StoreChange::Put(change, record) => {
                 state.buckets[change.bucket].release(&change.key, record);
             }
-            Change::Remove(_) => {}
+            StoreChange::Remove(_) => {}
         }
     }
 }

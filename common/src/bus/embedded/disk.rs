@@ -26,7 +26,7 @@ use crate::bus::embedded::format::{
 use crate::bus::embedded::key_changes::{LaterChanges, index_record, replaced_checksum};
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::marks::{Marks, checksum};
-use crate::bus::embedded::state::{Change, PendingWrite};
+use crate::bus::embedded::state::{PendingWrite, StoreChange};
 use crate::bus::options::{BusOptions, bucket_name, buckets};
 use crate::bus::types::LogEntry;
 
@@ -67,14 +67,14 @@ impl Persisted {
         let mut persisted = Self::default();
         for op in ops {
             match &op.change {
-                Change::Append(partition, entry) => {
+                StoreChange::Append(partition, entry) => {
                     let stream = usize::from(partition.0) % streams;
                     persisted.streams.insert(stream, entry.seq);
                 }
-                Change::Put(change, record) => {
+                StoreChange::Put(change, record) => {
                     persisted.buckets.insert(change.bucket, record.revision);
                 }
-                Change::Remove(_) => {}
+                StoreChange::Remove(_) => {}
             }
         }
         persisted
@@ -204,12 +204,14 @@ impl Disk {
         next.commit += 1;
         let mut streams = vec![false; next.streams.len()];
         let mut buckets = vec![false; next.buckets.len()];
-        let removes = ops.iter().any(|op| matches!(op.change, Change::Remove(_)));
+        let removes = ops
+            .iter()
+            .any(|op| matches!(op.change, StoreChange::Remove(_)));
         let mut later = LaterChanges::new(&marks.buckets, removes);
         // From the last to the first, because a batch does not keep the order of two changes of one key.
         for op in ops.iter_mut().rev() {
             match &mut op.change {
-                Change::Append(partition, entry) => {
+                StoreChange::Append(partition, entry) => {
                     let (key, value) = (log_key(*partition, entry.seq), encode_entry(entry));
                     let stream = self.stream_of(*partition);
                     let mark = &mut next.streams[stream];
@@ -218,7 +220,7 @@ impl Disk {
                     streams[stream] = true;
                     batch.insert(&self.log, key, value);
                 }
-                Change::Put(change, record) => {
+                StoreChange::Put(change, record) => {
                     let mark = &mut next.buckets[change.bucket];
                     mark.last = mark.last.max(record.revision);
                     buckets[change.bucket] = true;
@@ -233,7 +235,7 @@ impl Disk {
                         self.write_key(&mut batch, key, index, &record.value);
                     }
                 }
-                Change::Remove(change) => {
+                StoreChange::Remove(change) => {
                     buckets[change.bucket] = true;
                     let key = self.bucket_key(change.bucket, &change.key);
                     if let Some(removed) = replaced_checksum(&key, change) {

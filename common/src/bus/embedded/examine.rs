@@ -12,7 +12,7 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::embedded::contents::{Contents, walk};
 use crate::bus::embedded::copy::CopyFolder;
 use crate::bus::embedded::disk::Disk;
-use crate::bus::embedded::journal::{self, Fault, Journal};
+use crate::bus::embedded::journal::{self, Journal, JournalDamage};
 use crate::bus::embedded::marks::Marks;
 use crate::bus::embedded::record::Copies;
 use crate::bus::embedded::report::Report;
@@ -41,7 +41,7 @@ pub(super) struct Examined {
 
 /// The input of an examination.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look<'a> {
+pub(super) struct Examination<'a> {
     /// The data folder.
     pub(super) dir: &'a Path,
     pub(super) options: &'a BusOptions,
@@ -49,7 +49,7 @@ pub(super) struct Look<'a> {
     pub(super) copy_at: &'a Path,
 }
 
-impl Look<'_> {
+impl Examination<'_> {
     /// The folder whose disk has the working copy, for messages.
     fn disk_of_copy(&self) -> &Path {
         self.copy_at.parent().unwrap_or(self.dir)
@@ -128,7 +128,11 @@ impl Examined {
     }
 
     /// Opens the copy and reads it.
-    fn read(&mut self, copy: &CopyFolder, look: &Look<'_>) -> Result<(), ConnectError> {
+    fn read(
+        &mut self,
+        copy: &CopyFolder,
+        examination: &Examination<'_>,
+    ) -> Result<(), ConnectError> {
         // The store may panic at what it does not expect.
         let opened = catch_unwind(|| {
             let disk = Disk::open(copy.path(), 0)?;
@@ -138,7 +142,7 @@ impl Examined {
         let (disk, layout) = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(fjall::Error::Io(error))) if error.kind() == io::ErrorKind::StorageFull => {
-                return Err(ConnectError::folder(look.disk_of_copy(), error));
+                return Err(ConnectError::folder(examination.disk_of_copy(), error));
             }
             Ok(Err(error)) => {
                 self.report
@@ -288,13 +292,13 @@ fn later<'a>(copy: Option<&'a Marks>, stored: Option<&'a Marks>) -> Option<&'a M
 /// A damaged journal, as text.
 struct Broken<'a> {
     journal: &'a Journal,
-    fault: &'a Fault,
+    fault: &'a JournalDamage,
 }
 
 impl fmt::Display for Broken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.journal.name();
-        let Fault { at, why, later } = self.fault;
+        let JournalDamage { at, why, later } = self.fault;
         write!(f, "store/{name} cannot be read from byte {at} on ({why})")?;
         match later.len() {
             0 => Ok(()),

@@ -9,7 +9,7 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::embedded::accept;
 use crate::bus::embedded::contents::Contents;
 use crate::bus::embedded::disk::Disk;
-use crate::bus::embedded::examine::{Examined, Look, STORE};
+use crate::bus::embedded::examine::{Examination, Examined, STORE};
 use crate::bus::embedded::open;
 use crate::bus::embedded::record::Copies;
 use crate::bus::embedded::report::Report;
@@ -45,12 +45,12 @@ fn look(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     let copy = tempfile::Builder::new().prefix("grandstand-").tempdir();
     let copy = copy.map_err(|cause| ConnectError::folder(&here, cause))?;
     let copy_at = copy.path().join(STORE);
-    let look = Look {
+    let examination = Examination {
         dir,
         options,
         copy_at: &copy_at,
     };
-    let mut found = look.examine(record)?;
+    let mut found = examination.examine(record)?;
     if found.report.has_faults() {
         let (what, lost) = (found.report.faults(), found.report.losses());
         if !options.accept_loss {

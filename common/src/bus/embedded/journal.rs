@@ -34,12 +34,12 @@ pub(super) struct Journal {
     /// The end of the last whole batch.
     pub(super) whole: u64,
     /// The first byte that cannot be read, if there is one.
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<JournalDamage>,
 }
 
 /// The place in a journal that cannot be read, and the reason.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct JournalDamage {
     pub(super) at: u64,
     pub(super) why: &'static str,
     /// Begin and end of whole batches that follow. A write that was not finished has none.
@@ -85,7 +85,7 @@ impl Journal {
                 Err(why) => {
                     let at = at as u64;
                     let later = later(&bytes, journal.whole as usize);
-                    journal.fault = Some(Fault { at, why, later });
+                    journal.fault = Some(JournalDamage { at, why, later });
                 }
             }
         }

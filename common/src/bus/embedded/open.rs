@@ -13,7 +13,7 @@ use crate::bus::embedded::clock::Clock;
 use crate::bus::embedded::committer;
 use crate::bus::embedded::contents::Contents;
 use crate::bus::embedded::disk::Disk;
-use crate::bus::embedded::examine::{self, Examined, Look, STORE};
+use crate::bus::embedded::examine::{self, Examination, Examined, STORE};
 use crate::bus::embedded::faults::{FaultState, Faults};
 use crate::bus::embedded::marks::Marks;
 use crate::bus::embedded::record::{Copies, Record};
@@ -108,7 +108,7 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
     let failed = |cause| ConnectError::folder(dir, cause);
     accept::finish(dir).map_err(failed)?;
     let (store, copy_at) = (dir.join(STORE), dir.join(CHECK));
-    let look = Look {
+    let examination = Examination {
         dir,
         options,
         copy_at: &copy_at,
@@ -126,16 +126,16 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
         if is_unfinished || !record.exist && !store.exists() {
             return Ok(None);
         }
-        let found = match look.examine(record) {
+        let found = match examination.examine(record) {
             // A disk that is nearly full can still be read.
             Err(ConnectError::Disk(StoreFailure::Full { .. })) => {
                 let name = format!("grandstand-check-{}", std::process::id());
                 let elsewhere = std::env::temp_dir().join(name);
-                let look = Look {
+                let examination = Examination {
                     copy_at: &elsewhere,
-                    ..look
+                    ..examination
                 };
-                look.examine(Copies::read(dir).map_err(failed)?)?
+                examination.examine(Copies::read(dir).map_err(failed)?)?
             }
             found => found?,
         };

@@ -41,14 +41,14 @@ pub(crate) struct State {
 /// A change for the disk.
 #[derive(Debug)]
 pub(super) struct PendingWrite {
-    pub(super) change: Change,
+    pub(super) change: StoreChange,
     pub(super) ack: Option<Ack>,
     pub(super) _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The change.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum StoreChange {
     Append(Partition, LogEntry),
     Put(KeyChange, KeyRecord),
     Remove(KeyChange),
@@ -167,7 +167,7 @@ impl State {
         key: &str,
         (value, ttl_ms): (Value, Option<u64>),
         expected: u64,
-    ) -> Result<(u64, Option<Change>), PutError> {
+    ) -> Result<(u64, Option<StoreChange>), PutError> {
         self.expire(bucket);
         let time_ms = self.clock.now_ms();
         let kv = &mut self.buckets[bucket];
@@ -184,7 +184,10 @@ impl State {
                 key: key.into(),
                 before,
             };
-            return Ok((revision, record.map(|record| Change::Put(change, record))));
+            return Ok((
+                revision,
+                record.map(|record| StoreChange::Put(change, record)),
+            ));
         }
         kv.set_visible(revision);
         kv.wake.send_replace(());
@@ -202,7 +205,7 @@ impl State {
                 before: Some(record),
             });
             self.queue.extend(removals.map(|change| PendingWrite {
-                change: Change::Remove(change),
+                change: StoreChange::Remove(change),
                 ack: None,
                 _permit: None,
             }));

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::bus::embedded::client::Embedded;
 use crate::bus::embedded::faults::WriteOutcome;
 use crate::bus::embedded::kv::Value;
-use crate::bus::embedded::state::{Ack, Change, PendingWrite};
+use crate::bus::embedded::state::{Ack, PendingWrite, StoreChange};
 use crate::bus::error::{AppendError, PublishError, Unanswered};
 use crate::bus::options;
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
@@ -45,7 +45,7 @@ impl Embedded {
         };
         let (sender, receiver) = oneshot::channel();
         state.queue.push(PendingWrite {
-            change: Change::Append(partition, entry),
+            change: StoreChange::Append(partition, entry),
             ack: Some(Ack::Append(sender, seq)),
             _permit: permit,
         });

@@ -17,18 +17,18 @@ const FENCE: &str = "---";
 #[derive(Clone)]
 pub(super) struct Credentials {
     path: Arc<PathBuf>,
-    last: Arc<Mutex<Last>>,
+    last: Arc<Mutex<LastRead>>,
 }
 
-struct Last {
-    login: Login,
+struct LastRead {
+    login: FileLogin,
     /// The file could not be read since, and that was said.
     is_old: bool,
 }
 
 /// A JWT, if the server wants one, and the key that signs for it.
 #[derive(Clone)]
-struct Login {
+struct FileLogin {
     jwt: Option<String>,
     key: Arc<KeyPair>,
 }
@@ -39,8 +39,8 @@ impl Credentials {
     /// # Errors
     /// If it cannot be read, or has no JWT or key in it.
     pub(super) async fn open(path: &Path) -> io::Result<Self> {
-        let last = Last {
-            login: Login::parse(&tokio::fs::read_to_string(path).await?)?,
+        let last = LastRead {
+            login: FileLogin::parse(&tokio::fs::read_to_string(path).await?)?,
             is_old: false,
         };
         Ok(Self {
@@ -56,7 +56,7 @@ impl Credentials {
     /// If the key cannot sign.
     pub(super) async fn answer(self, nonce: Vec<u8>) -> Result<Auth, AuthError> {
         let text = tokio::fs::read_to_string(&*self.path).await;
-        let read = text.and_then(|text| Login::parse(&text));
+        let read = text.and_then(|text| FileLogin::parse(&text));
         let login = self.update(read);
         let mut auth = Auth::new();
         auth.signature = Some(login.key.sign(&nonce).map_err(AuthError::new)?);
@@ -68,11 +68,11 @@ impl Credentials {
     }
 
     /// Keeps what was read. Returns the login that counts.
-    fn update(&self, read: io::Result<Login>) -> Login {
+    fn update(&self, read: io::Result<FileLogin>) -> FileLogin {
         let mut last = self.last.lock();
         match read {
             Ok(login) => {
-                *last = Last {
+                *last = LastRead {
                     login,
                     is_old: false,
                 };
@@ -88,7 +88,7 @@ impl Credentials {
     }
 }
 
-impl Login {
+impl FileLogin {
     /// Finds the JWT and the key: each is the line between two lines of dashes. The seed of an nkey stands alone.
     fn parse(text: &str) -> io::Result<Self> {
         if let Ok(key) = KeyPair::from_seed(text.trim()) {
@@ -122,7 +122,7 @@ impl Login {
 /// # Errors
 /// If it has not.
 pub(super) fn check(path: &Path) -> io::Result<()> {
-    Login::parse(&std::fs::read_to_string(path)?).map(drop)
+    FileLogin::parse(&std::fs::read_to_string(path)?).map(drop)
 }
 
 #[cfg(test)]
@@ -145,7 +145,7 @@ mod tests {
         let seed = key.seed().unwrap();
         let text = file("e30.e30.x", &seed);
         for text in [text.clone(), text.replace('\r', "")] {
-            let login = Login::parse(&text).unwrap();
+            let login = FileLogin::parse(&text).unwrap();
             assert_eq!(login.jwt.as_deref(), Some("e30.e30.x"));
             assert_eq!(login.key.public_key(), key.public_key());
         }
@@ -155,7 +155,7 @@ mod tests {
             ("-----\ne30\n-----\n", "no key"),
             (&file("e30", "SUANOSEED"), ""),
         ] {
-            let error = Login::parse(text).err().unwrap();
+            let error = FileLogin::parse(text).err().unwrap();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             assert!(error.to_string().contains(why), "{error}");
             assert!(!error.to_string().contains("SUANO"), "{error}");

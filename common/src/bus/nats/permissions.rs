@@ -108,12 +108,12 @@ struct TrialConnection {
     client: Client,
     /// The beginning of the subjects of its answers.
     inbox: String,
-    heard: Arc<Heard>,
+    heard: Arc<TrialReports>,
 }
 
 /// The errors that NATS has reported to the trial, and whether the connection has ended.
 #[derive(Default)]
-struct Heard {
+struct TrialReports {
     errors: Mutex<Vec<NatsError>>,
     news: Notify,
     ended: Notify,
@@ -121,7 +121,7 @@ struct Heard {
 
 impl TrialConnection {
     async fn open(servers: &Servers, options: &BusOptions) -> Result<Self, ConnectError> {
-        let heard = Arc::new(Heard::default());
+        let heard = Arc::new(TrialReports::default());
         let hears = heard.clone();
         let client = dial::options(servers, options)
             .await?

@@ -15,13 +15,13 @@ use crate::bus::connect_error::ConnectError;
 pub struct Servers {
     /// The addresses, without logins. Never empty.
     addresses: Vec<ServerAddr>,
-    login: Option<Login>,
+    login: Option<UrlLogin>,
     tls: bool,
 }
 
 /// The login in a URL.
 #[derive(Clone, PartialEq, Eq)]
-enum Login {
+enum UrlLogin {
     /// `nats://token@host`.
     Token(String),
     /// `nats://user:password@host`.
@@ -29,7 +29,7 @@ enum Login {
 }
 
 /// Leaves the secrets out.
-impl fmt::Debug for Login {
+impl fmt::Debug for UrlLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token(_) => "Token",
@@ -122,8 +122,8 @@ impl Servers {
     pub(super) fn with_login(&self, options: ConnectOptions) -> ConnectOptions {
         match self.login.clone() {
             None => options,
-            Some(Login::Token(token)) => options.token(token),
-            Some(Login::User { name, password }) => options.user_and_password(name, password),
+            Some(UrlLogin::Token(token)) => options.token(token),
+            Some(UrlLogin::User { name, password }) => options.user_and_password(name, password),
         }
     }
 
@@ -174,7 +174,7 @@ impl fmt::Display for Servers {
 }
 
 /// The login in an address.
-fn login(text: &str) -> Result<Option<Login>, String> {
+fn login(text: &str) -> Result<Option<UrlLogin>, String> {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let Some((user, _)) = authority.rsplit_once('@') else {
@@ -186,12 +186,12 @@ fn login(text: &str) -> Result<Option<Login>, String> {
     };
     match user.split_once(':') {
         None if user.is_empty() => Err("has an `@` with no user before it".to_owned()),
-        None => Ok(Some(Login::Token(decode(user)?))),
+        None => Ok(Some(UrlLogin::Token(decode(user)?))),
         Some(("", _)) => Err("has a password but no user".to_owned()),
         Some((_, "")) => {
             Err("has a user with an empty password; a token has no colon after it".to_owned())
         }
-        Some((name, password)) => Ok(Some(Login::User {
+        Some((name, password)) => Ok(Some(UrlLogin::User {
             name: decode(name)?,
             password: decode(password)?,
         })),
@@ -228,12 +228,12 @@ mod tests {
     #[test]
     fn a_url_hands_its_user_and_password_or_token_on() {
         let user = |name: &str, password: &str| {
-            Some(Login::User {
+            Some(UrlLogin::User {
                 name: name.to_owned(),
                 password: password.to_owned(),
             })
         };
-        let token = |token: &str| Some(Login::Token(token.to_owned()));
+        let token = |token: &str| Some(UrlLogin::Token(token.to_owned()));
         for (url, login, shown) in [
             ("nats://a:4222", None, "nats://a:4222"),
             ("a", None, "nats://a:4222"),

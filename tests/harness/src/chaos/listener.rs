@@ -24,7 +24,7 @@ const BUS: &str = "bus";
 
 /// Counts of the observed traffic.
 #[derive(Debug, Default, Clone, Serialize)]
-pub struct Heard {
+pub struct Traffic {
     /// Batches.
     pub batches: u64,
     /// Rooms in batches.
@@ -44,7 +44,7 @@ pub(super) struct Listener {
     /// The newest epoch by edge and room.
     newest: HashMap<(String, String), u64>,
     /// Counts of the observed traffic.
-    pub(super) heard: Heard,
+    pub(super) heard: Traffic,
 }
 
 impl Listener {
@@ -54,7 +54,7 @@ impl Listener {
             partitions,
             owners: BTreeMap::new(),
             newest: HashMap::new(),
-            heard: Heard::default(),
+            heard: Traffic::default(),
         }
     }
 

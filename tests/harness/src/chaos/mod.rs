@@ -41,6 +41,6 @@ pub mod report;
 mod run;
 
 pub use field::Counts;
-pub use listener::Heard;
+pub use listener::Traffic;
 pub use report::Report;
 pub use run::{Progress, Settings, Stage, run};

@@ -65,7 +65,7 @@ pub(super) struct Page {
 type Socket = WebSocketStream<TcpStream>;
 
 /// The end of a connection.
-enum Parting {
+enum ConnectionEnd {
     /// The connection is lost.
     Lost,
     /// A new connection is open, as the edge requested.
@@ -111,8 +111,8 @@ impl Page {
             if let Some(mut socket) = connected {
                 failures = 0;
                 match self.drive(&mut socket).await {
-                    Parting::Lost => {}
-                    Parting::Moved(next) => open = Some(next),
+                    ConnectionEnd::Lost => {}
+                    ConnectionEnd::Moved(next) => open = Some(next),
                 }
                 self.parted();
             }
@@ -162,7 +162,7 @@ impl Page {
         None
     }
 
-    async fn drive(&mut self, socket: &mut Socket) -> Parting {
+    async fn drive(&mut self, socket: &mut Socket) -> ConnectionEnd {
         self.heard = Instant::now();
         self.attempt += 1;
         let joins: Vec<_> = {
@@ -170,7 +170,7 @@ impl Page {
             seats.filter_map(Seat::connect).collect()
         };
         if !self.send(socket, joins).await {
-            return Parting::Lost;
+            return ConnectionEnd::Lost;
         }
         let mut tick = interval(TICK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -178,7 +178,7 @@ impl Page {
         loop {
             let send = tokio::select! {
                 frame = socket.next() => {
-                    let Some(message) = self.read(frame) else { return Parting::Lost };
+                    let Some(message) = self.read(frame) else { return ConnectionEnd::Lost };
                     asked = false;
                     if message["type"] == "notice" && message["code"] == "draining" {
                         let ms = message["reconnect_in_ms"].as_u64().unwrap_or_default();
@@ -186,20 +186,20 @@ impl Page {
                     }
                     match self.take(&message) {
                         Some(send) => send,
-                        None => return Parting::Lost,
+                        None => return ConnectionEnd::Lost,
                     }
                 }
                 _ = tick.tick() => {
                     if move_at.is_some_and(|at| at <= Instant::now()) {
                         // The old connection is closed once the new one is open.
                         return match self.connect().await {
-                            Some(next) => Parting::Moved(next),
-                            None => Parting::Lost,
+                            Some(next) => ConnectionEnd::Moved(next),
+                            None => ConnectionEnd::Lost,
                         };
                     }
                     let silent = self.heard.elapsed();
                     if silent > PING_AFTER * 2 {
-                        return Parting::Lost;
+                        return ConnectionEnd::Lost;
                     }
                     let mut send = self.tick();
                     if silent > PING_AFTER && !std::mem::replace(&mut asked, true) {
@@ -209,7 +209,7 @@ impl Page {
                 }
             };
             if !self.send(socket, send).await {
-                return Parting::Lost;
+                return ConnectionEnd::Lost;
             }
         }
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::field::Counts;
-use super::listener::Heard;
+use super::listener::Traffic;
 use super::schedule::Kind;
 use super::violation::Violations;
 use super::waits::Pauses;
@@ -34,7 +34,7 @@ pub struct Report {
     /// Counts of client events.
     pub clients: Counts,
     /// Counts of the traffic on the bus.
-    pub bus: Heard,
+    pub bus: Traffic,
     /// Players' waits before the first event.
     pub undisturbed: Option<Pauses>,
     /// Players' waits after events of each kind.
