@@ -2,7 +2,7 @@
 
 use std::io;
 
-use grandstand_common::exit::Exit;
+use grandstand_common::exit::{Exit, ExitError};
 use grandstand_harness::error::RigError;
 
 /// The reason why a scenario cannot be completed.
@@ -77,9 +77,8 @@ pub enum BenchError {
     Runtime(io::Error),
 }
 
-impl BenchError {
-    /// The program's exit code.
-    pub fn exit(&self) -> Exit {
+impl ExitError for BenchError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Rig(error) => error.exit(),
             Self::File { .. } => Exit::NoInput,

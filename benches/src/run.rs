@@ -51,7 +51,7 @@ pub fn run(args: &Args, games: &Games) -> Result<(), Failure> {
         return load::run()
             .map_err(|e| Failure::new(Exit::Internal, format!("the load generator failed: {e}")));
     }
-    try_run(args, games).map_err(|e| Failure::new(e.exit(), e.to_string()))
+    Ok(try_run(args, games)?)
 }
 
 fn try_run(args: &Args, games: &Games) -> Result<(), BenchError> {

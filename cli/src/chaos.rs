@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::shutdown::Signals;
 use grandstand_common::supervisor::Supervisor;
 use grandstand_harness::chaos::schedule::Kind;
 use grandstand_harness::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
 use grandstand_harness::rig::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
+
+use crate::print::say;
+use crate::runtime;
 
 /// The name that stands for all kinds.
 const ALL: &str = "all";
@@ -113,23 +115,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         "grandstand chaos: seed {seed}, {} min, {} rooms, {} workers, {} edges, NATS",
         args.minutes, args.rooms, args.workers, args.edges
     ));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
-    let report = runtime.block_on(async {
-        let signals = Signals::new()
-            .map_err(|e| Failure::new(Exit::Internal, format!("cannot wait for signals: {e}")))?;
-        let done = drive(settings, signals).await;
-        done.map_err(|error| Failure::new(error.exit(), error.to_string()))
-    })?;
+    let report = runtime::block_on(drive(settings))??;
     print(args, &report)
 }
 
-async fn drive(
-    settings: Settings,
-    mut signals: Signals,
-) -> Result<Report, grandstand_harness::error::RigError> {
+async fn drive(settings: Settings) -> Result<Report, Failure> {
+    let mut signals = runtime::signals()?;
     let (stop, stopped) = watch::channel(false);
     let interrupt = Supervisor::default().run("interrupt", async move {
         let signal = signals.next().await;
@@ -144,7 +135,7 @@ async fn drive(
     let done = run_chaos(settings, &mut |progress| shown.show(&progress), stopped).await;
     shown.end();
     interrupt.abort();
-    done
+    Ok(done?)
 }
 
 fn print(args: &Args, report: &Report) -> Result<(), Failure> {
@@ -164,11 +155,6 @@ fn print(args: &Args, report: &Report) -> Result<(), Failure> {
         1 => Err(Failure::new(Exit::Faults, "1 violation")),
         many => Err(Failure::new(Exit::Faults, format!("{many} violations"))),
     }
-}
-
-/// Prints a line on standard error, unless that fails.
-fn say(line: std::fmt::Arguments<'_>) {
-    writeln!(std::io::stderr(), "{line}").ok();
 }
 
 fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {

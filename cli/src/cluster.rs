@@ -1,20 +1,17 @@
 //! `grandstand cluster`: changes a running cluster, and prints the users of NATS.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 
 use clap::Subcommand;
-use grandstand_common::bus::{Bus, BusOptions, Role, authorization};
+use grandstand_common::bus::{Bus, Role, authorization};
 use grandstand_common::cluster::check_cluster_name;
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::config::{self, Sources};
-use grandstand_common::process::shutdown::Signals;
-use grandstand_common::supervisor::Supervisor;
-use grandstand_worker::process::config::WorkerConfig;
-use grandstand_worker::repartition::{self, Done, RepartitionError, Request};
+use grandstand_worker::repartition::{self, Done, Request};
 
+use crate::nats::NatsArgs;
 use crate::print::{cannot_print, ignore_closed_pipe};
 use crate::progress::Progress;
+use crate::runtime;
 
 /// Change a running cluster, or print what NATS needs for one
 #[derive(Debug, clap::Args)]
@@ -55,12 +52,8 @@ struct Repartition {
     /// Number of streams that partitions are spread over [default: as many as now]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     streams: Option<u16>,
-    /// NATS servers, separated by commas [default: those of --config, or nats://127.0.0.1:4222]
-    #[arg(long, value_name = "URL")]
-    nats: Option<String>,
-    /// Configuration file of a worker, with the addresses and credentials of NATS
-    #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    nats: NatsArgs,
     /// Go back to the former number after a run that was interrupted
     #[arg(long, conflicts_with_all = ["partitions", "streams", "keep_old"])]
     abort: bool,
@@ -79,11 +72,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Repartition(args) => args,
         Command::Users(users) => return print_users(&users),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
-    runtime.block_on(repartition(&args))
+    runtime::block_on(repartition(&args))?
 }
 
 fn cluster_name(text: &str) -> Result<String, String> {
@@ -100,7 +89,7 @@ fn print_users(users: &Users) -> Result<(), Failure> {
 }
 
 async fn repartition(args: &Repartition) -> Result<(), Failure> {
-    let bus = connect(args).await?;
+    let bus = args.nats.inspect("repartition", Role::Repartition).await?;
     let mut progress = Progress::new();
     let Some(partitions) = args.partitions else {
         return abort(&bus, &mut progress).await;
@@ -110,8 +99,7 @@ async fn repartition(args: &Repartition) -> Result<(), Failure> {
         streams: args.streams,
         keep_old: args.keep_old,
     };
-    let mut signals = Signals::new()
-        .map_err(|e| Failure::new(Exit::Internal, format!("cannot wait for signals: {e}")))?;
+    let mut signals = runtime::signals()?;
     let mut tell = |step: &repartition::Step| progress.show(step);
     let done = tokio::select! {
         done = repartition::repartition(&bus, request, &mut tell) => Some(done),
@@ -123,7 +111,7 @@ async fn repartition(args: &Repartition) -> Result<(), Failure> {
             report(&done, &mut progress);
             Ok(())
         }
-        Some(Err(error)) => Err(failure(&error)),
+        Some(Err(error)) => Err(error.into()),
         None => match abort(&bus, &mut progress).await {
             // The rooms are moved; only the former streams may be left.
             Err(failure) if failure.exit() == Exit::Usage => Err(Failure::new(
@@ -136,7 +124,7 @@ async fn repartition(args: &Repartition) -> Result<(), Failure> {
 }
 
 async fn abort(bus: &Bus, progress: &mut Progress) -> Result<(), Failure> {
-    let layout = repartition::abort(bus).await.map_err(|e| failure(&e))?;
+    let layout = repartition::abort(bus).await?;
     let (partitions, streams) = (layout.partitions, layout.streams);
     progress.note(&format!(
         "went back: the cluster has {partitions} partitions in {streams} streams, as before"
@@ -175,22 +163,4 @@ fn report(done: &Done, progress: &mut Progress) {
             }
         }
     }
-}
-
-async fn connect(args: &Repartition) -> Result<Bus, Failure> {
-    let sources =
-        Sources::new(args.config.clone()).flag("--nats", "cluster.url", args.nats.as_ref());
-    let config: WorkerConfig =
-        config::load(&sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-    let cluster = config.cluster;
-    let options = BusOptions {
-        role: Some(Role::Repartition),
-        ..cluster.bus_options("repartition", &Supervisor::default())
-    };
-    let bus = Bus::inspect_nats(&cluster.url, &options).await;
-    bus.map_err(|e| Failure::new(e.exit(), e.to_string()))
-}
-
-fn failure(error: &RepartitionError) -> Failure {
-    Failure::new(error.exit(), error.to_string())
 }

@@ -16,6 +16,10 @@ mod worker;
 
 mod print;
 
+mod runtime;
+
+mod nats;
+
 mod replay;
 
 mod progress;

@@ -1,6 +1,7 @@
-//! Prints results to standard output.
+//! Prints results to standard output, and lines about their progress to standard error.
 
-use std::io::{self, ErrorKind};
+use std::fmt;
+use std::io::{self, ErrorKind, Write as _};
 
 use grandstand_common::exit::{Exit, Failure};
 
@@ -10,6 +11,11 @@ pub(crate) fn ignore_closed_pipe(error: io::Error) -> io::Result<()> {
         ErrorKind::BrokenPipe => Ok(()),
         _ => Err(error),
     }
+}
+
+/// Prints a line on standard error, unless that fails.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    writeln!(io::stderr(), "{line}").ok();
 }
 
 pub(crate) fn cannot_print(error: io::Error) -> Failure {

@@ -1,6 +1,5 @@
 //! `grandstand replay`: replays a room from its log and compares the result with its stored snapshot.
 
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -9,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use grandstand_common::bus::{Bus, BusOptions, Role};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
-use grandstand_common::process::config::{self, Sources};
-use grandstand_common::supervisor::{Supervisor, text_of};
+use grandstand_common::supervisor::text_of;
 use grandstand_game::Games;
-use grandstand_worker::process::config::WorkerConfig;
 use grandstand_worker::replay::{self, Line, Output, Progress, ReplayError, Report, Request};
 
-use crate::print::{cannot_print, ignore_closed_pipe};
+use crate::nats::NatsArgs;
+use crate::print::{cannot_print, ignore_closed_pipe, say};
+use crate::runtime;
 
 /// Replay a room from its log and compare the result with its stored snapshot
 ///
@@ -26,12 +25,8 @@ use crate::print::{cannot_print, ignore_closed_pipe};
 pub(crate) struct Args {
     /// Room to replay, for example memory-42
     room: RoomId,
-    /// NATS servers, separated by commas [default: those of --config, or nats://127.0.0.1:4222]
-    #[arg(long, value_name = "URL")]
-    nats: Option<String>,
-    /// Configuration file of a worker, with the addresses and credentials of NATS
-    #[arg(long, value_name = "FILE", env = "GRANDSTAND_WORKER_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    nats: NatsArgs,
     /// Folder of a `grandstand dev --data` that is not running
     #[arg(long, value_name = "DIR", conflicts_with = "nats")]
     data: Option<PathBuf>,
@@ -62,11 +57,7 @@ const HELP: &str = "Exit codes: 0 the replay equals the stored snapshot, 1 it di
 /// Replays the room and prints the result.
 pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
     print_panics_once();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(Exit::Internal, format!("cannot start: {e}")))?;
-    let report = match runtime.block_on(drive(&args, games)) {
+    let report = match runtime::block_on(drive(&args, games))? {
         Ok(report) => report,
         Err(ReplayEnd::PipeClosed) => return Ok(()),
         Err(ReplayEnd::Failed(failure)) => return Err(failure),
@@ -113,7 +104,7 @@ async fn drive(args: &Args, games: &Games) -> Result<Report, ReplayEnd> {
     let written = out.flush();
     match report {
         Err(ReplayError::Output(error)) => ignore_closed_pipe(error).map_err(cannot_print)?,
-        Err(error) => return Err(Failure::new(error.exit(), error.to_string()).into()),
+        Err(error) => return Err(Failure::from(error).into()),
         Ok(report) => match written {
             Ok(()) => return Ok(report),
             Err(error) => ignore_closed_pipe(error).map_err(cannot_print)?,
@@ -123,27 +114,16 @@ async fn drive(args: &Args, games: &Games) -> Result<Report, ReplayEnd> {
 }
 
 async fn connect(args: &Args) -> Result<Bus, Failure> {
-    let bus = match &args.data {
+    match &args.data {
+        None => args.nats.inspect("replay", Role::Tool).await,
         Some(dir) => {
             let options = BusOptions {
                 accept_loss: args.accept_loss,
                 ..BusOptions::default()
             };
-            Bus::inspect_folder(dir, &options).await
+            Ok(Bus::inspect_folder(dir, &options).await?)
         }
-        None => {
-            let sources = Sources::new(args.config.clone());
-            let sources = sources.flag("--nats", "cluster.url", args.nats.as_ref());
-            let config: WorkerConfig =
-                config::load(&sources).map_err(|e| Failure::new(e.exit(), e.to_string()))?;
-            let options = BusOptions {
-                role: Some(Role::Tool),
-                ..config.cluster.bus_options("replay", &Supervisor::default())
-            };
-            Bus::inspect_nats(&config.cluster.url, &options).await
-        }
-    };
-    bus.map_err(|e| Failure::new(e.exit(), e.to_string()))
+    }
 }
 
 fn print(args: &Args, report: &Report) -> io::Result<()> {
@@ -183,21 +163,17 @@ fn verdict(report: &Report) -> String {
     }
 }
 
-/// Prints a line on standard error, unless that fails.
-fn say(line: fmt::Arguments<'_>) {
-    writeln!(io::stderr(), "grandstand: {line}").ok();
-}
-
 fn print_progress(progress: Progress) {
     let phase = match progress.second {
         true => "replaying",
         false => "reading",
     };
     let Progress { read, behind, .. } = progress;
-    say(format_args!("{phase}: {read} entries done, {behind} left"));
+    say(format_args!(
+        "grandstand: {phase}: {read} entries done, {behind} left"
+    ));
 }
 
-/// Passes on the error of a write, unless the reader closed the pipe: it needs no more output.
 /// Prints a game's panic once and in one line, because the game panics in each replica.
 fn print_panics_once() {
     let last = AtomicU64::new(0);
@@ -210,7 +186,7 @@ fn print_panics_once() {
         (&text, &place).hash(&mut hasher);
         let hash = hasher.finish();
         if last.swap(hash, Ordering::Relaxed) != hash {
-            say(format_args!("panicked at {place}: {text}"));
+            say(format_args!("grandstand: panicked at {place}: {text}"));
         }
     }));
 }

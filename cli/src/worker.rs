@@ -68,8 +68,7 @@ async fn drive(
         registry,
         None,
         supervisor,
-    )
-    .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    )?;
     component.set(Phase::Starting("connecting to the bus".into()));
     let scope = supervisor.scope("worker");
     let watched = (&component, &scope);
@@ -81,7 +80,7 @@ async fn drive(
             return frame.result();
         }
     };
-    let bus = bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let bus = bus?;
 
     let (signal, watch) = drain::channel();
     let worker = grandstand_worker::process::run(bus, games, settings, watch, component);

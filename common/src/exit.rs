@@ -79,6 +79,18 @@ impl Failure {
     }
 }
 
+/// An error that decides the exit code of the process. `?` makes it a [`Failure`].
+pub trait ExitError: fmt::Display {
+    /// The exit code of the process.
+    fn exit(&self) -> Exit;
+}
+
+impl<E: ExitError> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.exit(), error.to_string())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -98,9 +110,8 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-impl BindError {
-    /// The exit code of the process.
-    pub fn exit(&self) -> Exit {
+impl ExitError for BindError {
+    fn exit(&self) -> Exit {
         match self.source.kind() {
             io::ErrorKind::AddrInUse => Exit::AddressInUse,
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::PermissionDenied => Exit::Config,
@@ -172,5 +183,18 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Exit::ALL.len());
+    }
+
+    #[test]
+    fn an_error_becomes_a_failure_with_its_code_and_its_text() {
+        let taken = || BindError {
+            key: "admin.listen",
+            address: ([127, 0, 0, 1], 8081).into(),
+            source: io::ErrorKind::AddrInUse.into(),
+        };
+        let failure = Failure::from(taken());
+        assert_eq!(failure.exit(), Exit::AddressInUse);
+        assert_eq!(failure.to_string(), taken().to_string());
+        assert!(failure.to_string().contains("127.0.0.1:8081"));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use grandstand_common::exit::{Exit, Failure};
+use grandstand_common::exit::{Exit, ExitError as _, Failure};
 use grandstand_common::process::admin::{Admin, ApiAccess, Component, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::metrics::{Build, registry};
@@ -173,7 +173,7 @@ async fn start(
         supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
-    let (takeover, mut sockets) = inherited(config).await.map_err(failed)?;
+    let (takeover, mut sockets) = inherited(config).await?;
     let listener = admin_listener(config, &mut sockets)?;
     let copy = listener.try_clone();
     let access = ApiAccess::new(Arc::clone(api), &config.edge.admin_token);
@@ -203,19 +203,14 @@ async fn start(
     }
     advise(config);
     sockets.close_rest();
-    let mut offer = config
-        .upgrade
-        .path()
-        .map(Offer::new)
-        .transpose()
-        .map_err(failed)?;
+    let mut offer = config.upgrade.path().map(Offer::new).transpose()?;
     let mut sockets = edge.take_sockets();
     if offer.is_some() {
         let copied = copy.and_then(|copy| sockets.push_copy(ADMIN, copy));
         copied.map_err(internal)?;
     }
     match (takeover, &mut offer) {
-        (None, Some(offer)) => offer.publish().map_err(failed)?,
+        (None, Some(offer)) => offer.publish()?,
         (Some(takeover), Some(offer)) => {
             takeover.complete().await;
             if let Err(error) = offer.publish() {
@@ -251,7 +246,7 @@ fn admin_listener(config: &EdgeConfig, sockets: &mut Sockets) -> Result<TcpListe
             return Ok(listener);
         }
     }
-    Admin::bind(ADMIN, address).map_err(|e| Failure::new(e.exit(), e.to_string()))
+    Ok(Admin::bind(ADMIN, address)?)
 }
 
 fn not_started(error: EdgeError) -> Failure {
@@ -267,10 +262,6 @@ fn not_started(error: EdgeError) -> Failure {
 
 fn internal(error: std::io::Error) -> Failure {
     Failure::new(Exit::Internal, format!("{ADMIN}: {error}"))
-}
-
-fn failed(error: UpgradeError) -> Failure {
-    Failure::new(error.exit(), error.to_string())
 }
 
 fn advise(config: &EdgeConfig) {

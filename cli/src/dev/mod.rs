@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, Role};
-use grandstand_common::exit::{self, Exit, Failure};
+use grandstand_common::exit::{self, Exit, ExitError as _, Failure};
 use grandstand_common::process::admin::{Admin, ApiAccess, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{Frame, frame};
@@ -61,7 +61,7 @@ async fn drive(
             let mut options = settings.edge.cluster.bus_options("dev", supervisor);
             options.accept_loss = args.accept_loss;
             let bus = Bus::open_embedded(args.data.as_deref(), &options).await;
-            BusSource::Shared(bus.map_err(|e| Failure::new(e.exit(), e.to_string()))?)
+            BusSource::Shared(bus?)
         }
     };
     let status = Status::new();
@@ -79,8 +79,7 @@ async fn drive(
         BusSource::Shared(bus) => bus.clone(),
         BusSource::Nats => {
             let (cluster, watched) = (&settings.edge.cluster, (&worker_component, supervisor));
-            let started = cluster.start(&worker.name, Role::Worker, watched).await;
-            started.map_err(|e| Failure::new(e.exit(), e.to_string()))?
+            cluster.start(&worker.name, Role::Worker, watched).await?
         }
     };
     worker.metrics.register(&mut registry);
@@ -110,8 +109,7 @@ async fn drive(
     .map_err(|error| edge_failure(&error))?;
     let access = ApiAccess::new(Arc::clone(&api), &settings.edge.edge.admin_token);
     let admin = ("--admin", args.admin);
-    let admin = Admin::start(admin, status, registry, Some(access), supervisor)
-        .map_err(|e| Failure::new(e.exit(), e.to_string()))?;
+    let admin = Admin::start(admin, status, registry, Some(access), supervisor)?;
     let names = games.names().collect();
     let used = bus.clone();
     let mut worker = WorkerThread::start((worker_bus, games), worker, worker_component)?;
@@ -167,8 +165,7 @@ async fn store_failed(bus: &BusSource) -> Failure {
     let BusSource::Shared(bus) = bus else {
         return std::future::pending().await;
     };
-    let failure = bus.store_failed().await;
-    Failure::new(failure.exit(), failure.to_string())
+    bus.store_failed().await.into()
 }
 
 fn edge_failure(error: &EdgeError) -> Failure {

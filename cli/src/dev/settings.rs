@@ -39,7 +39,6 @@ impl Settings {
     fn from(args: &Args, sources: Sources) -> Result<Self, Failure> {
         let made_secret = args.secret.is_none().then(random_secret);
         let secret = args.secret.as_ref().or(made_secret.as_ref());
-        let failed = |e: config::ConfigError| Failure::new(e.exit(), e.to_string());
         let is_set = sources.has_variable("GRANDSTAND_EDGE_CLUSTER_PARTITIONS");
         let partitions = (args.nats.is_none() && !is_set).then_some(PARTITIONS_ALONE);
         let for_edge = sources
@@ -53,12 +52,12 @@ impl Settings {
         let for_worker = sources
             .clone()
             .flag("--loops", "worker.loops", Some(args.loops));
-        let mut edge: EdgeConfig = config::load(&for_edge).map_err(failed)?;
+        let mut edge: EdgeConfig = config::load(&for_edge)?;
         if edge.upgrade.path().is_some() {
             let text = "`upgrade.socket` has no effect in `grandstand dev`, whose rooms end with it; unset it";
             return Err(Failure::new(Exit::Config, text));
         }
-        let mut worker: WorkerConfig = config::load(&for_worker).map_err(failed)?;
+        let mut worker: WorkerConfig = config::load(&for_worker)?;
         edge.edge.name = "dev".to_owned();
         // There is no balancer in front.
         edge.edge.drain_wait_ms = 0;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bus::error::BusError;
 use crate::bus::types::Role;
-use crate::exit::Exit;
+use crate::exit::{Exit, ExitError};
 
 /// The reason why the bus cannot be opened. Each text is one line: what is wrong, where, and how to fix it.
 #[derive(Debug, thiserror::Error)]
@@ -316,9 +316,10 @@ impl StoreFailure {
             },
         }
     }
+}
 
-    /// The exit code of the process.
-    pub fn exit(&self) -> Exit {
+impl ExitError for StoreFailure {
+    fn exit(&self) -> Exit {
         match self {
             Self::Full { .. } | Self::Fails { .. } => Exit::Disk,
             Self::Damaged { .. } => Exit::Damaged,
@@ -357,9 +358,10 @@ impl ConnectError {
             cause => StoreFailure::store(dir, &cause).into(),
         }
     }
+}
 
-    /// The exit code of the process.
-    pub fn exit(&self) -> Exit {
+impl ExitError for ConnectError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Setup {
                 cause: BusError::Denied { .. },

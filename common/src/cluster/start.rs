@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::settings::ClusterSettings;
 use crate::bus::{Bus, BusOptions, ConnectError, NatsErrors, Role, Servers};
-use crate::exit::Exit;
+use crate::exit::{Exit, ExitError};
 use crate::process::admin::{Component, Phase};
 use crate::supervisor::Supervisor;
 
@@ -40,9 +40,8 @@ pub enum StartError {
     },
 }
 
-impl StartError {
-    /// The exit code of the process.
-    pub fn exit(&self) -> Exit {
+impl ExitError for StartError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Connect(error) => error.exit(),
             Self::TooLate { .. } => Exit::Unavailable,

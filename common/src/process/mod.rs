@@ -24,10 +24,10 @@ pub mod service_manager;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use self::config::{Config, ConfigError, Sources};
+use self::config::{Config, Sources};
 use self::shutdown::Signals;
 use self::telemetry::{Log, LogFormat};
-use crate::exit::{self, BindError, Exit, Failure};
+use crate::exit::{self, Exit, ExitError as _, Failure};
 use crate::supervisor::{self, Failures, PartEnded, Supervisor};
 
 /// Flags of the processes of a cluster.
@@ -118,7 +118,7 @@ where
                 drive(config, frame).await
             })
         }
-        Err(error) => exit::say(name, &Failure::new(error.exit(), error.to_string())),
+        Err(error) => exit::say(name, &error.into()),
     }
 }
 
@@ -170,48 +170,4 @@ where
         };
         supervisor.guard("main", drive(&mut frame)).await?
     })
-}
-
-/// The exit code of the first error in `error`'s chain that has one: a [`Failure`], a [`BindError`] or a
-/// [`ConfigError`]. [`Exit::Internal`] if none has.
-pub fn exit_code(error: &(dyn std::error::Error + 'static)) -> Exit {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain
-        .filter_map(|error| {
-            if let Some(failure) = error.downcast_ref::<Failure>() {
-                return Some(failure.exit());
-            }
-            if let Some(bind) = error.downcast_ref::<BindError>() {
-                return Some(bind.exit());
-            }
-            let config = error.downcast_ref::<ConfigError>()?;
-            Some(config.exit())
-        })
-        .next()
-        .unwrap_or(Exit::Internal)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fmt, io};
-
-    use super::*;
-
-    #[test]
-    fn an_exit_code_is_found_at_any_depth_of_the_error() {
-        let taken = BindError {
-            key: "admin.listen",
-            address: ([127, 0, 0, 1], 8081).into(),
-            source: io::ErrorKind::AddrInUse.into(),
-        };
-        assert!(taken.to_string().contains("127.0.0.1:8081"));
-        let error = anyhow::Error::new(taken)
-            .context("admin")
-            .context("starting");
-        assert_eq!(exit_code(error.as_ref()), Exit::AddressInUse);
-
-        let error = anyhow::Error::new(Failure::new(Exit::Unavailable, "no NATS")).context("x");
-        assert_eq!(exit_code(error.as_ref()), Exit::Unavailable);
-        assert_eq!(exit_code(&fmt::Error), Exit::Internal);
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use grandstand_common::auth::{AuthConfigError, KeySet};
 use grandstand_common::bus::{Bus, BusError};
 use grandstand_common::cluster::StartError;
-use grandstand_common::exit::Exit;
+use grandstand_common::exit::{Exit, ExitError};
 use grandstand_common::supervisor::Supervisor;
 
 use crate::process::api::EdgeApi;
@@ -42,9 +42,8 @@ pub enum EdgeError {
     Ended,
 }
 
-impl EdgeError {
-    /// The process' exit code for this error.
-    pub fn exit(&self) -> Exit {
+impl ExitError for EdgeError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Listen(ListenError::Taken { .. }) | Self::Quic(ListenError::Taken { .. }) => {
                 Exit::AddressInUse

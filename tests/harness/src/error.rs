@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use grandstand_common::exit::Exit;
+use grandstand_common::exit::{Exit, ExitError};
 
 /// A process, or something that it needs, is unavailable. The text says how to fix it.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +99,10 @@ impl RigError {
             source,
         }
     }
+}
 
-    /// The exit code of a program that cannot continue.
-    pub fn exit(&self) -> Exit {
+impl ExitError for RigError {
+    fn exit(&self) -> Exit {
         match self {
             Self::NoProgram { .. } | Self::File { .. } => Exit::NoInput,
             Self::NoNats { .. }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, BusOptions, ConnectError, NatsErrors, Role, Storage};
 use grandstand_common::cluster::ClusterSettings;
+use grandstand_common::exit::ExitError as _;
 use grandstand_common::id::RoomId;
 use grandstand_common::layout::Layout;
 use grandstand_common::record::ClusterRecord;

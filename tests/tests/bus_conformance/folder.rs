@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, BusOptions, ConnectError, Read};
 use grandstand_common::clock::unix_ms;
+use grandstand_common::exit::ExitError as _;
 use grandstand_common::id::Partition;
 use grandstand_harness::nats::TempDir;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use grandstand_common::bus::{Bus, BusOptions, ConnectError, NatsErrorKind, TlsFiles};
+use grandstand_common::exit::ExitError as _;
 use grandstand_common::id::Partition;
 use grandstand_harness::nats::{NatsServer, TempDir};
 use nkeys::KeyPair;

@@ -1,7 +1,7 @@
 //! The reasons why rooms cannot be moved to other partitions.
 
 use grandstand_common::bus::{AppendError, BusError, ConnectError, PublishError, PutError};
-use grandstand_common::exit::Exit;
+use grandstand_common::exit::{Exit, ExitError};
 use grandstand_common::layout::Layout;
 
 /// The reason why rooms cannot be moved to other partitions. Nothing is lost by any of these.
@@ -111,9 +111,8 @@ pub enum RepartitionError {
     Send(#[from] PublishError),
 }
 
-impl RepartitionError {
-    /// The exit code of the process.
-    pub fn exit(&self) -> Exit {
+impl ExitError for RepartitionError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Embedded | Self::Numbers(_) | Self::NotUnderWay { .. } => Exit::Usage,
             Self::OtherUnderWay { .. } => Exit::Usage,

@@ -1,6 +1,6 @@
 //! Chooses the room of a name to replay, or says why none can be replayed.
 
-use grandstand_common::exit::Exit;
+use grandstand_common::exit::{Exit, ExitError};
 use grandstand_common::id::RoomId;
 
 use super::request::Request;
@@ -113,9 +113,8 @@ fn gone(room: &RoomId, first: u64, also: &str) -> String {
 
 const FROM_SNAPSHOT: &str = "; --from-snapshot replays the entries after the stored snapshot";
 
-impl NoRoom {
-    /// The exit code of the process.
-    pub fn exit(&self) -> Exit {
+impl ExitError for NoRoom {
+    fn exit(&self) -> Exit {
         match self {
             Self::NoSuchGame { .. } => Exit::Unavailable,
             _ => Exit::NoInput,

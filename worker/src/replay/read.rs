@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, BusError, LogEntry, LogReader, Read};
-use grandstand_common::exit::Exit;
+use grandstand_common::exit::{Exit, ExitError};
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 use grandstand_game::Games;
@@ -43,9 +43,8 @@ pub enum ReplayError {
     Output(io::Error),
 }
 
-impl ReplayError {
-    /// The exit code of the process.
-    pub fn exit(&self) -> Exit {
+impl ExitError for ReplayError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Bus(_) | Self::Lost | Self::Silent => Exit::Unavailable,
             Self::NoRoom(why) => why.exit(),

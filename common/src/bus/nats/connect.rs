@@ -20,7 +20,7 @@ use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::{cluster_record, dial, needed, permissions};
 use crate::bus::options::BusOptions;
-use crate::exit::Exit;
+use crate::exit::{Exit, ExitError as _};
 use crate::log_clock::LogClock;
 
 /// The most commands that wait to be written. Further senders wait.

@@ -2,7 +2,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::exit::Exit;
+use crate::exit::{Exit, ExitError as _};
 use crate::process::metrics::Build;
 
 fn start(status: &Status) -> (Admin, Counter) {

@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use crate::exit::Exit;
+use crate::exit::{Exit, ExitError as _};
 use layer::{Entry, Key, Keys};
 
 pub use changes::Change;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, ExitError};
 
 /// A configuration that cannot be used.
 #[derive(Debug)]
@@ -21,19 +21,20 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// The exit code of the process.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::File { .. } => Exit::NoInput,
-            Self::Problems(_) => Exit::Config,
-        }
-    }
-
     /// All problems; empty if the file could not be read.
     pub fn problems(&self) -> &[Problem] {
         match self {
             Self::File { .. } => &[],
             Self::Problems(problems) => problems,
+        }
+    }
+}
+
+impl ExitError for ConfigError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::File { .. } => Exit::NoInput,
+            Self::Problems(_) => Exit::Config,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use grandstand_common::exit::Exit;
+use grandstand_common::exit::{Exit, ExitError};
 
 /// A process cannot take over from the one that runs, or cannot offer to be replaced itself.
 #[derive(Debug, thiserror::Error)]
@@ -66,9 +66,8 @@ pub enum UpgradeError {
     Activation,
 }
 
-impl UpgradeError {
-    /// The process' exit code for this error.
-    pub fn exit(&self) -> Exit {
+impl ExitError for UpgradeError {
+    fn exit(&self) -> Exit {
         match self {
             Self::Silent { .. } | Self::Broken { .. } => Exit::Unavailable,
             _ => Exit::Config,

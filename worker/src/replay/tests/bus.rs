@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, BusOptions, Read};
-use grandstand_common::exit::Exit;
+use grandstand_common::exit::{Exit, ExitError as _};
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 use grandstand_game::Games;

@@ -1,5 +1,7 @@
 //! Rooms that do not exist, that have lost entries, or that share a name.
 
+use grandstand_common::exit::ExitError as _;
+
 use super::desk::*;
 use super::*;
 

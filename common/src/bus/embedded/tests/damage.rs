@@ -10,6 +10,7 @@ use super::Folder;
 use super::rig::{self, Seen, files, hashes, overwrite};
 use crate::bus::Bus;
 use crate::bus::embedded::journal;
+use crate::exit::ExitError as _;
 
 /// Damages of one seed each.
 const SEEDS: u64 = 500;

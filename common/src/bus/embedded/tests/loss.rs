@@ -9,6 +9,7 @@ use crate::bus::embedded::accept;
 use crate::bus::embedded::format::{DiskError, LAYOUT};
 use crate::bus::options::BusOptions;
 use crate::bus::{Bucket, Bus};
+use crate::exit::ExitError as _;
 
 fn accepting() -> BusOptions {
     BusOptions {

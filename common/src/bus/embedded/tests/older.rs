@@ -8,6 +8,7 @@ use super::rig::{self, WALL_MS};
 use crate::bus::LogEntry;
 use crate::bus::embedded::format::{LAYOUT, encode_entry, log_key, numbers};
 use crate::bus::embedded::record::COPIES;
+use crate::exit::ExitError as _;
 
 /// Writes a folder as the version before wrote it: one entry and one key.
 fn older(name: &str) -> Folder {
