@@ -10,18 +10,17 @@ use tokio::sync::watch;
 
 use crate::bus::connect_error::{ConnectError, StoreFailure};
 use crate::bus::embedded::{Embedded, Faults};
-use crate::bus::error::{BusError, PublishError, PutError, RequestError};
-use crate::bus::key_filter::KeyFilter;
+use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::Nats;
 use crate::bus::nats_errors::NatsErrors;
-use crate::bus::options::{BusOptions, whole_seconds};
-use crate::bus::reader::{KvReader, LogReader, Source};
-use crate::bus::receipt::{PutReceipt, Receipt};
+use crate::bus::options::BusOptions;
+use crate::bus::reader::{LogReader, Source};
+use crate::bus::receipt::Receipt;
 use crate::bus::second_connection::SecondConnection;
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
-use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogState};
+use crate::bus::types::{ConnectionState, LogState};
 use crate::log_clock::LogClock;
 use crate::subject;
 
@@ -293,108 +292,5 @@ impl Bus {
             Self::Embedded(bus) => Source::Embedded(bus.read_log(partition, subject, from).await?),
         };
         Ok(LogReader(source))
-    }
-
-    /// Reads a key's value, or the marker of its deletion. Never returns an older one than was acked.
-    ///
-    /// # Errors
-    /// If the server does not answer.
-    pub async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
-        subject_check::key(key)?;
-        either!(self, bus => bus.get(bucket, key).await)
-    }
-
-    /// Compare-and-swap: writes a value if the key still has revision `expected`, and returns the new revision.
-    /// Revision 0 means that the key was never written, or its marker has expired.
-    ///
-    /// # Errors
-    /// See [`PutError`]. After [`PutError::Unknown`] the value may have been written.
-    pub async fn put_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        value: Bytes,
-        expected: u64,
-    ) -> Result<u64, PutError> {
-        self.start_put_if(bucket, key, value, expected).await?.await
-    }
-
-    /// Writes like [`put_if`](Self::put_if), pipelined like [`append`](Self::append).
-    ///
-    /// # Errors
-    /// If the value cannot be sent.
-    pub async fn start_put_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        value: Bytes,
-        expected: u64,
-    ) -> Result<PutReceipt, PublishError> {
-        subject_check::key(key)?;
-        BusStats::count(&self.stats().puts);
-        either!(self, bus => bus.start_put_if(bucket, key, value, expected).await)
-    }
-
-    /// Writes like [`put_if`](Self::put_if) a value that is removed after `ttl` (rounded up to whole seconds). A watcher is not
-    /// told of the removal.
-    ///
-    /// # Errors
-    /// See [`PutError`]. After [`PutError::Unknown`] the value may have been written.
-    pub async fn put_expiring(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        (value, ttl): (Bytes, Duration),
-        expected: u64,
-    ) -> Result<u64, PutError> {
-        subject_check::key(key)?;
-        BusStats::count(&self.stats().puts);
-        let value = (value, whole_seconds(ttl));
-        either!(self, bus => bus.start_put_expiring(bucket, key, value, expected).await)?.await
-    }
-
-    /// Deletes a key that still has revision `expected`: writes a marker, which expires after `ttl` (rounded up to
-    /// whole seconds), and returns the marker's revision.
-    ///
-    /// # Errors
-    /// See [`PutError`].
-    pub async fn delete_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        expected: u64,
-        ttl: Duration,
-    ) -> Result<u64, PutError> {
-        subject_check::key(key)?;
-        BusStats::count(&self.stats().puts);
-        let ttl = whole_seconds(ttl);
-        either!(self, bus => bus.start_delete_if(bucket, key, expected, ttl).await)?.await
-    }
-
-    /// Reads the keys with `prefix`: their current values and markers, then changes. An empty prefix means all keys;
-    /// others are whole tokens with their dot, for example `7.`.
-    ///
-    /// # Errors
-    /// If reading cannot start.
-    pub async fn watch(&self, bucket: Bucket, prefix: &str) -> Result<KvReader, BusError> {
-        self.watch_all(bucket, &[prefix]).await
-    }
-
-    /// Reads the keys with any of these prefixes, like [`watch`](Self::watch). One reader of many prefixes looks at each
-    /// key once, where many readers would look at each key once each.
-    ///
-    /// # Errors
-    /// If reading cannot start, or if there is no prefix.
-    pub async fn watch_all<P: AsRef<str>>(
-        &self,
-        bucket: Bucket,
-        prefixes: &[P],
-    ) -> Result<KvReader, BusError> {
-        let filter = KeyFilter::new(prefixes)?;
-        let source = match self {
-            Self::Nats(bus) => Source::Nats(bus.watch(bucket, &filter).await?),
-            Self::Embedded(bus) => Source::Embedded(bus.watch(bucket, filter).await?),
-        };
-        Ok(KvReader(source))
     }
 }

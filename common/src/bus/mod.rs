@@ -35,6 +35,8 @@ pub mod embedded;
 
 mod api;
 
+mod buckets;
+
 pub mod metrics;
 
 pub use self::api::Bus;

@@ -57,6 +57,15 @@ pub enum Bucket {
     Revocations,
 }
 
+/// A write of a key.
+#[derive(Debug, Clone)]
+pub(crate) enum KeyWrite {
+    /// Stores a value. With `ttl_s`, it is removed after so many seconds.
+    Value { value: Bytes, ttl_s: Option<u64> },
+    /// Stores the marker of a deletion, which is removed after `ttl_s` seconds.
+    Deletion { ttl_s: u64 },
+}
+
 /// A key's state in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvEntry {

@@ -2,16 +2,17 @@
 
 use bytes::Bytes;
 use grandstand_types::id::Partition;
-use tokio::sync::oneshot;
+use parking_lot::MutexGuard;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::bus::embedded::client::Embedded;
 use crate::bus::embedded::faults::WriteOutcome;
 use crate::bus::embedded::kv::Value;
-use crate::bus::embedded::state::{Ack, PendingWrite, StoreChange};
+use crate::bus::embedded::state::{Ack, PendingWrite, State, StoreChange};
 use crate::bus::error::{AppendError, PublishError, Unanswered};
 use crate::bus::options;
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
-use crate::bus::types::Bucket;
+use crate::bus::types::{Bucket, KeyWrite};
 
 impl Embedded {
     pub(crate) async fn append(
@@ -44,64 +45,50 @@ impl Embedded {
             return Ok(Receipt(Answer::Ready(Some(Ok(seq)))));
         };
         let (sender, receiver) = oneshot::channel();
-        state.queue.push(PendingWrite {
-            change: StoreChange::Append(partition, entry),
-            ack: Some(Ack::Append(sender, seq)),
-            _permit: permit,
-        });
-        drop(guard);
-        self.shared().work.notify_one();
+        let change = StoreChange::Append(partition, entry);
+        self.queue(guard, change, Ack::Append(sender, seq), permit);
         Ok(Receipt(Answer::Pending(receiver)))
     }
 
+    /// Queues a change for the disk, which answers `ack` once the change is stored.
+    fn queue(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        change: StoreChange,
+        ack: Ack,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        state.queue.push(PendingWrite {
+            change,
+            ack: Some(ack),
+            _permit: permit,
+        });
+        drop(state);
+        self.shared().work.notify_one();
+    }
+
     /// Waits until the disk has caught up enough.
-    async fn permit(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         // Without a disk nothing below waits, and a writer in a loop must let other tasks run now and then.
         tokio::task::coop::consume_budget().await;
         self.shared().disk.as_ref()?;
         self.shared().permits.clone().acquire_owned().await.ok()
     }
 
-    pub(crate) async fn start_put_if(
+    /// Starts to write a key whose revision is `expected`.
+    pub(crate) async fn start_write(
         &self,
         bucket: Bucket,
         key: &str,
-        value: Bytes,
+        write: KeyWrite,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, (Value::InMemory(value), None), expected)
-            .await
-    }
-
-    pub(crate) async fn start_put_expiring(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        (value, ttl_s): (Bytes, u64),
-        expected: u64,
-    ) -> Result<PutReceipt, PublishError> {
-        let value = (Value::InMemory(value), Some(ttl_s * 1000));
-        self.put(bucket, key, value, expected).await
-    }
-
-    pub(crate) async fn start_delete_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        expected: u64,
-        ttl_s: u64,
-    ) -> Result<PutReceipt, PublishError> {
-        let marker = (Value::Marker, Some(ttl_s * 1000));
-        self.put(bucket, key, marker, expected).await
-    }
-
-    async fn put(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        value: (Value, Option<u64>),
-        expected: u64,
-    ) -> Result<PutReceipt, PublishError> {
+        let value = match write {
+            KeyWrite::Value { value, ttl_s } => {
+                (Value::InMemory(value), ttl_s.map(|ttl_s| ttl_s * 1000))
+            }
+            KeyWrite::Deletion { ttl_s } => (Value::Marker, Some(ttl_s * 1000)),
+        };
         let bucket = self.shared().bucket(bucket);
         let permit = self.permit().await;
         let mut guard = self.shared().state.lock();
@@ -129,13 +116,7 @@ impl Embedded {
             return Ok(PutReceipt(Answer::Ready(Some(Ok(revision)))));
         };
         let (sender, receiver) = oneshot::channel();
-        state.queue.push(PendingWrite {
-            change,
-            ack: Some(Ack::Put(sender, revision)),
-            _permit: permit,
-        });
-        drop(guard);
-        self.shared().work.notify_one();
+        self.queue(guard, change, Ack::Put(sender, revision), permit);
         Ok(PutReceipt(Answer::Pending(receiver)))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::header::{self, HeaderMap};
+use async_nats::header;
 use bytes::Bytes;
 use grandstand_types::id::Partition;
 use grandstand_types::layout::Layout;
@@ -24,7 +24,9 @@ use crate::bus::options::BusOptions;
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
-use crate::bus::types::{Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read};
+use crate::bus::types::{
+    Bucket, ConnectionState, KeyWrite, KvEntry, LogEntry, LogState, Message, Read,
+};
 use crate::log_clock::LogClock;
 use crate::subject;
 
@@ -252,49 +254,25 @@ impl Nats {
         connection.last_message(&stream, &subject, key).await
     }
 
-    pub(crate) async fn start_put_if(
+    /// Starts to write a key whose revision is `expected`.
+    pub(crate) async fn start_write(
         &self,
         bucket: Bucket,
         key: &str,
-        value: Bytes,
-        expected: u64,
-    ) -> Result<PutReceipt, PublishError> {
-        self.put(bucket, key, value, names::expecting(expected))
-            .await
-    }
-
-    pub(crate) async fn start_put_expiring(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        (value, ttl_s): (Bytes, u64),
+        write: KeyWrite,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
         let mut headers = names::expecting(expected);
-        headers.insert(header::NATS_MESSAGE_TTL, ttl_s.to_string());
-        self.put(bucket, key, value, headers).await
-    }
-
-    pub(crate) async fn start_delete_if(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        expected: u64,
-        ttl_s: u64,
-    ) -> Result<PutReceipt, PublishError> {
-        let mut headers = names::expecting(expected);
-        headers.insert(jetstream::KV_OPERATION, "DEL");
-        headers.insert(header::NATS_MESSAGE_TTL, ttl_s.to_string());
-        self.put(bucket, key, Bytes::new(), headers).await
-    }
-
-    async fn put(
-        &self,
-        bucket: Bucket,
-        key: &str,
-        value: Bytes,
-        headers: HeaderMap,
-    ) -> Result<PutReceipt, PublishError> {
+        let (value, ttl_s) = match write {
+            KeyWrite::Value { value, ttl_s } => (value, ttl_s),
+            KeyWrite::Deletion { ttl_s } => {
+                headers.insert(jetstream::KV_OPERATION, "DEL");
+                (Bytes::new(), Some(ttl_s))
+            }
+        };
+        if let Some(ttl_s) = ttl_s {
+            headers.insert(header::NATS_MESSAGE_TTL, ttl_s.to_string());
+        }
         let connection = &self.inner.connection;
         let subject = self.bucket(bucket).subject(key);
         connection.check_permitted(&subject)?;
