@@ -168,6 +168,11 @@ impl Report {
         }
     }
 
+    /// A figure; 0 without it.
+    pub fn figure(&self, name: &str) -> f64 {
+        self.figures.number(name).unwrap_or(0.0)
+    }
+
     /// Adds a warning.
     pub fn warn(&mut self, text: impl Into<String>) {
         self.warnings.push(text.into());

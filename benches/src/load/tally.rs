@@ -133,12 +133,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds the counts of another generator, or later counts of the same one. `same` tells them apart, because the
-    /// current state of the same generator is replaced, not summed.
-    pub fn add(&mut self, other: &Self, same: bool) {
-        if same {
-            (self.live, self.unacked, self.behind) = (0, 0, 0);
-        }
+    /// Adds later counts of the same generator. Its current state is replaced.
+    pub fn add_later(&mut self, later: &Self) {
+        (self.live, self.unacked, self.behind) = (0, 0, 0);
+        self.add(later);
+    }
+
+    /// Adds the counts and the current state of another generator.
+    pub fn add(&mut self, other: &Self) {
         self.live += other.live;
         self.unacked += other.unacked;
         self.behind += other.behind;
@@ -208,9 +210,9 @@ mod tests {
             ..Tally::default()
         };
         let mut sum = tally(5, 10);
-        sum.add(&tally(4, 1), true);
+        sum.add_later(&tally(4, 1));
         assert_eq!((sum.live, sum.received), (4, 11));
-        sum.add(&tally(3, 1), false);
+        sum.add(&tally(3, 1));
         assert_eq!((sum.live, sum.received), (7, 12));
     }
 }

@@ -8,7 +8,7 @@ use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::scenario::figures::{put_deliveries, put_servers};
-use crate::scenario::measure::{Measured, drain, measure, settle};
+use crate::scenario::measure::{Measured, drain, measure, settle, warm_up};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{OFFERED, Repeat, Variant};
 
@@ -65,10 +65,10 @@ async fn run_once(
 
     progress.phase("warming up");
     player.tell(Command::Rate(options.rate)).await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
     progress.phase("measuring");
     let mut loads = [&mut load, player];
-    let mut measured = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
+    let mut measured = measure(servers, &mut loads, common, progress).await?;
     loads[1].tell(Command::Silence).await?;
     progress.phase("waiting for late messages");
     drain(&mut loads, &mut measured).await?;
@@ -89,7 +89,6 @@ async fn run_once(
 }
 
 fn chart(report: &Report, measured: &Measured, options: &Options) -> Chart {
-    let figure = |name| report.figures.number(name).unwrap_or(0.0);
     let offered = options.rate * f64::from(options.spectators);
     let samples = &measured.samples;
     let received = samples
@@ -107,10 +106,10 @@ fn chart(report: &Report, measured: &Measured, options: &Options) -> Chart {
         ),
         subtitle: format!(
             "{:.1} % of {:.0} deliveries a second arrived; p99 {:.1} ms; {:.2} µs of the edge's CPU each",
-            figure("delivered_percent"),
+            report.figure("delivered_percent"),
             offered,
-            figure("p99_ms"),
-            figure("edge_cpu_us_per_delivery"),
+            report.figure("p99_ms"),
+            report.figure("edge_cpu_us_per_delivery"),
         ),
         panels: vec![
             Panel {

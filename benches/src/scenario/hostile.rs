@@ -1,7 +1,5 @@
 //! `hostile`: two-player rooms on a shard that strangers attack.
 
-use std::time::Duration;
-
 use grandstand_harness::hostile::{self, Attack, Ends, Running};
 
 use crate::error::BenchError;
@@ -16,7 +14,7 @@ use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::scenario::figures::put_servers;
-use crate::scenario::measure::{Measured, drain, measure, settle};
+use crate::scenario::measure::{Measured, drain, measure, settle, warm_up};
 use crate::scenario::rooms::pairs;
 
 /// Two-player rooms on a shard that hostile clients attack: latency from input to ack without them, beside each kind of them,
@@ -75,15 +73,9 @@ pub async fn run(
     };
     let mut load = Load::connect_all(&players, progress).await?;
     load.tell(Command::Rate(options.rate)).await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
     progress.phase("without hostile clients");
-    let mut last = measure(
-        || servers.usage(),
-        &mut [&mut load],
-        common.seconds,
-        progress,
-    )
-    .await?;
+    let mut last = measure(&servers, &mut [&mut load], common, progress).await?;
     let mut parts = vec![part("alone", &last, &[])];
     let (kinds, all_at_once) = match options.only.is_empty() {
         true => (Attack::ALL.to_vec(), true),
@@ -99,18 +91,12 @@ pub async fn run(
             .into_iter()
             .map(|kind| hostile::start(kind, target))
             .collect();
-        settle(common.seconds.min(3.0)).await;
-        last = measure(
-            || servers.usage(),
-            &mut [&mut load],
-            common.seconds,
-            progress,
-        )
-        .await?;
+        warm_up(common).await;
+        last = measure(&servers, &mut [&mut load], common, progress).await?;
         parts.push(part(name, &last, &attacks));
         drop(attacks);
         // The next kind does not find what is left of this one.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        settle(1.0).await;
     }
     drop(pinned);
     load.tell(Command::Silence).await?;

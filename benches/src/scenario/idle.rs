@@ -276,25 +276,24 @@ fn put_memory(report: &mut Report, connections: u32, before: &Used, after: &Used
 }
 
 fn chart(report: &Report, connections: u32) -> Chart {
-    let figure = |name| report.figures.number(name).unwrap_or(0.0);
     let bar = |name: &str, value| Line::new(name, vec![(0.0, value)]);
     Chart {
         title: format!("{connections} idle connections"),
         subtitle: format!(
             "connected in {:.1} s ({:.0} per second); {:.0} bytes each in the edge, {:.0} in the kernel for both ends",
-            figure("connect_seconds"),
-            figure("connects_per_s"),
-            figure("user_bytes_per_connection"),
-            figure("kernel_bytes_per_connection"),
+            report.figure("connect_seconds"),
+            report.figure("connects_per_s"),
+            report.figure("user_bytes_per_connection"),
+            report.figure("kernel_bytes_per_connection"),
         ),
         panels: vec![Panel {
             x: Axis::Names(vec!["memory per connection".to_owned()]),
             y: "bytes",
             lines: vec![
-                bar("the edge", figure("user_bytes_per_connection")),
+                bar("the edge", report.figure("user_bytes_per_connection")),
                 bar(
                     "the kernel, both ends",
-                    figure("kernel_bytes_per_connection"),
+                    report.figure("kernel_bytes_per_connection"),
                 ),
             ],
         }],

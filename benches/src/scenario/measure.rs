@@ -6,11 +6,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::error::BenchError;
 use crate::host::proc::Usage;
-use crate::host::servers::ServersUsage;
+use crate::host::servers::{Servers, ServersUsage};
 use crate::load::clock::now_ns;
 use crate::load::job::Command;
 use crate::load::remote::Load;
 use crate::load::tally::Tally;
+use crate::outcome::RunOptions;
 use crate::progress::Progress;
 
 /// Time for generators to receive a window's start: the first value, doubled after each failure up to the second.
@@ -49,20 +50,21 @@ pub struct Measured {
     pub received: u64,
 }
 
-/// Measures for `seconds`. Inputs that are due in that time count even if they are delivered afterwards.
+/// Measures for as long as the options say. Inputs that are due in that time count even if they are delivered afterwards.
 ///
 /// # Errors
 /// If a process has ended.
 pub async fn measure(
-    usage: impl Fn() -> Result<ServersUsage, BenchError>,
+    servers: &Servers,
     loads: &mut [&mut Load],
-    seconds: f64,
+    common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Measured, BenchError> {
-    measure_until(usage, loads, seconds, progress, |_| false).await
+    let usage = || servers.usage();
+    measure_until(usage, loads, common.seconds, progress, |_| false).await
 }
 
-/// Measures like [`measure`], but ends early once `enough` returns true.
+/// Measures like [`measure`], for at most `seconds`. Ends early once `enough` returns true.
 ///
 /// # Errors
 /// If a process has ended.
@@ -105,7 +107,7 @@ pub async fn measure_until(
                 sample.p99_ms = tally.latencies.quantile_ms(0.99).unwrap_or(0.0);
                 measured.received += tally.received;
             }
-            measured.tallies[at].add(&tally, true);
+            measured.tallies[at].add_later(&tally);
         }
         progress.step(
             f64::from(step) / f64::from(steps),
@@ -168,7 +170,7 @@ pub async fn drain(loads: &mut [&mut Load], measured: &mut Measured) -> Result<(
         for (at, load) in loads.iter_mut().enumerate() {
             let tally = load.collect().await?;
             came += tally.received + tally.acked;
-            measured.tallies[at].add(&tally, true);
+            measured.tallies[at].add_later(&tally);
         }
         quiet = if came == 0 { quiet + 1 } else { 0 };
         if quiet == 2 {
@@ -181,4 +183,9 @@ pub async fn drain(loads: &mut [&mut Load], measured: &mut Measured) -> Result<(
 /// Waits before a measurement, so that the system settles.
 pub async fn settle(seconds: f64) {
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+}
+
+/// Waits until the effect of a new rate has settled.
+pub async fn warm_up(common: &RunOptions) {
+    settle(common.seconds.min(3.0)).await;
 }

@@ -9,7 +9,7 @@ use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::scenario::figures::put_servers;
-use crate::scenario::measure::{Measured, drain, measure, settle};
+use crate::scenario::measure::{Measured, drain, measure, warm_up};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
@@ -73,20 +73,14 @@ async fn run_once(
     } = &mut stage;
 
     small.tell(Command::Rate(options.rate)).await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
     progress.phase("small rooms alone");
-    let alone = measure(
-        || servers.usage(),
-        &mut [&mut small],
-        common.seconds,
-        progress,
-    )
-    .await?;
+    let alone = measure(servers, &mut [&mut small], common, progress).await?;
     giant.tell(Command::Rate(options.giant_rate)).await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
     progress.phase("beside the giant room");
     let mut loads = [&mut small, &mut crowd, giant];
-    let mut beside = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
+    let mut beside = measure(servers, &mut loads, common, progress).await?;
     for sender in [0, 2] {
         loads[sender].tell(Command::Silence).await?;
     }
@@ -129,7 +123,6 @@ fn put(report: &mut Report, alone: &Measured, beside: &Measured, spectators: u32
 }
 
 fn chart(report: &Report, options: &Options, alone: &Measured, beside: &Measured) -> Chart {
-    let figure = |name| report.figures.number(name).unwrap_or(0.0);
     Chart {
         title: format!(
             "{} two-player rooms beside a room with {} messages per second and {} spectators",
@@ -137,8 +130,8 @@ fn chart(report: &Report, options: &Options, alone: &Measured, beside: &Measured
         ),
         subtitle: format!(
             "p99 from input to update: {:.1} ms alone, {:.1} ms beside the giant room",
-            figure("alone_p99_ms"),
-            figure("beside_p99_ms"),
+            report.figure("alone_p99_ms"),
+            report.figure("beside_p99_ms"),
         ),
         panels: vec![Panel {
             x: Axis::Percentile,

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::scenario::figures::put_servers;
 use crate::scenario::jobs::job;
-use crate::scenario::measure::{Measured, drain, measure, settle};
+use crate::scenario::measure::{Measured, drain, measure, warm_up};
 
 /// Many two-player rooms: latency from input to update and to ack through edge, NATS, the durable log, worker and back
 ///
@@ -63,20 +63,13 @@ pub async fn run(
     })
     .await?;
     progress.phase("connecting");
-    let mut load =
-        Load::start(&pairs(&servers, options.rooms, options.size, Cores::SHARED)).await?;
-    load.wait_connected(progress).await?;
+    let players = pairs(&servers, options.rooms, options.size, Cores::SHARED);
+    let mut load = Load::connect_all(&players, progress).await?;
     progress.phase("warming up");
     load.tell(Command::Rate(options.rate)).await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
     progress.phase("measuring");
-    let mut measured = measure(
-        || servers.usage(),
-        &mut [&mut load],
-        common.seconds,
-        progress,
-    )
-    .await?;
+    let mut measured = measure(&servers, &mut [&mut load], common, progress).await?;
     load.tell(Command::Silence).await?;
     progress.phase("waiting for late messages");
     drain(&mut [&mut load], &mut measured).await?;
@@ -120,7 +113,6 @@ pub async fn run(
 }
 
 fn chart(report: &Report, measured: &Measured, options: &Options) -> Chart {
-    let figure = |name| report.figures.number(name).unwrap_or(0.0);
     let tally = &measured.tallies[0];
     let p99 = measured
         .samples
@@ -133,8 +125,8 @@ fn chart(report: &Report, measured: &Measured, options: &Options) -> Chart {
         ),
         subtitle: format!(
             "through edge, NATS, the log, worker and back: p50 {:.2} ms, p99 {:.1} ms from input to update",
-            figure("update_p50_ms"),
-            figure("update_p99_ms"),
+            report.figure("update_p50_ms"),
+            report.figure("update_p99_ms"),
         ),
         panels: vec![
             Panel {

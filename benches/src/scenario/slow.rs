@@ -8,12 +8,13 @@ use crate::error::BenchError;
 use crate::host::kernel::Kernel;
 use crate::load::job::{Command, Job, Reading};
 use crate::load::remote::Load;
+use crate::load::tally::Tally;
 use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::scenario::figures::put_servers;
-use crate::scenario::measure::{Measured, measure, settle};
+use crate::scenario::measure::{Measured, measure, settle, warm_up};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
@@ -44,6 +45,57 @@ pub struct Options {
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Small, so that unread data queue in the server and not in the clients' kernel.
 const RECEIVE_BUFFER: u32 = 8192;
+
+/// The figures of all phases.
+struct Phases {
+    /// The number of spectators that read all the time.
+    reading: u32,
+    /// The player and its readers, while all spectators read.
+    before: Measured,
+    /// The player and its readers, while the others do not.
+    during: Measured,
+    /// The messages to the others once they read again.
+    late: Tally,
+    memory_before: u64,
+    kernel_before: Kernel,
+    kernel_during: Kernel,
+    /// The seconds until the others were current again.
+    current_s: f64,
+}
+
+impl Phases {
+    fn report(&self, options: &Options, common: &RunOptions) -> Report {
+        let (before, during) = (&self.before, &self.during);
+        let mut report = Report::new("slow");
+        let settings = &mut report.settings;
+        settings.put("spectators", options.spectators);
+        settings.put_number("rate_per_s", options.rate);
+        settings.put("size_bytes", options.size);
+        settings.put("stuck_percent", options.stuck_percent);
+        settings.put("slow_percent", options.slow_percent);
+        settings.put_number("seconds", common.seconds);
+        let figures = &mut report.figures;
+        figures.put_latencies("all_read_", &before.tallies[0].latencies);
+        figures.put_latencies("readers_", &during.tallies[0].latencies);
+        let offered = during.tallies[1].sent_in_window * u64::from(self.reading);
+        let delivered = during.tallies[0].in_window as f64 / offered.max(1) as f64;
+        figures.put_number("readers_delivered_percent", delivered * 100.0);
+        let peak = during.samples.iter().map(|sample| sample.edge_memory).max();
+        figures.put("edge_memory_before_bytes", self.memory_before);
+        figures.put("edge_memory_most_bytes", peak.unwrap_or(0));
+        figures.put("kernel_buffers_before_bytes", self.kernel_before.buffers);
+        figures.put("kernel_buffers_after_bytes", self.kernel_during.buffers);
+        figures.put_number("current_again_seconds", self.current_s);
+        figures.put("snapshots", self.late.snapshots);
+        figures.put("errors", self.late.errors);
+        if let Some(error) = &self.late.error {
+            report.warn(error.clone());
+        }
+        put_servers(&mut report, during);
+        report.put_generator(during.generator);
+        report
+    }
+}
 
 /// Runs the scenario.
 ///
@@ -87,11 +139,11 @@ async fn run_once(
         player, servers, ..
     } = &mut stage;
     player.tell(Command::Rate(options.rate)).await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
 
     progress.phase("all spectators read");
     let mut loads = [&mut readers, player];
-    let before = measure(|| servers.usage(), &mut loads, common.seconds, progress).await?;
+    let before = measure(servers, &mut loads, common, progress).await?;
     let [readers, player] = loads;
     let (memory_before, kernel_before) = (servers.usage()?.edges.memory, kernel()?);
     progress.phase("half do not read");
@@ -105,9 +157,9 @@ async fn run_once(
         load.collect().await?;
     }
     let mut during = measure(
-        || servers.usage(),
+        servers,
         &mut [&mut *readers, &mut *player],
-        common.seconds,
+        common,
         progress,
     )
     .await?;
@@ -119,63 +171,51 @@ async fn run_once(
     let rest = readers.collect().await?;
     let newest = rest.newest;
     // Messages that were in flight at the end count, too.
-    during.tallies[0].add(&rest, true);
+    during.tallies[0].add_later(&rest);
     for load in [&mut stuck, &mut slow] {
         load.tell(Command::Read(Reading::All)).await?;
     }
     let start = Instant::now();
-    let (mut snapshots, mut errors, mut error) = (0, 0, None);
+    let mut late = Tally::default();
     for load in [&mut stuck, &mut slow] {
-        loop {
-            let tally = load.collect().await?;
-            snapshots += tally.snapshots;
-            errors += tally.errors;
-            error = error.or(tally.error);
-            if tally.newest == newest && tally.behind == 0 {
-                break;
-            }
-            if start.elapsed() > TIMEOUT {
-                return Err(BenchError::Timeout {
-                    state: format!("{} slow readers are still behind", tally.behind),
-                    seconds: TIMEOUT.as_secs(),
-                });
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
+        late.add(&until_current(load, newest, start).await?);
     }
     let current_s = start.elapsed().as_secs_f64();
 
-    let mut report = Report::new("slow");
-    let settings = &mut report.settings;
-    settings.put("spectators", options.spectators);
-    settings.put_number("rate_per_s", options.rate);
-    settings.put("size_bytes", options.size);
-    settings.put("stuck_percent", options.stuck_percent);
-    settings.put("slow_percent", options.slow_percent);
-    settings.put_number("seconds", common.seconds);
-    let figures = &mut report.figures;
-    figures.put_latencies("all_read_", &before.tallies[0].latencies);
-    figures.put_latencies("readers_", &during.tallies[0].latencies);
-    let offered = during.tallies[1].sent_in_window * u64::from(reading);
-    let delivered = during.tallies[0].in_window as f64 / offered.max(1) as f64;
-    figures.put_number("readers_delivered_percent", delivered * 100.0);
-    let peak = during.samples.iter().map(|sample| sample.edge_memory).max();
-    figures.put("edge_memory_before_bytes", memory_before);
-    figures.put("edge_memory_most_bytes", peak.unwrap_or(0));
-    figures.put("kernel_buffers_before_bytes", kernel_before.buffers);
-    figures.put("kernel_buffers_after_bytes", kernel_during.buffers);
-    figures.put_number("current_again_seconds", current_s);
-    figures.put("snapshots", snapshots);
-    figures.put("errors", errors);
-    if let Some(error) = error {
-        report.warn(error);
-    }
-    put_servers(&mut report, &during);
-    report.put_generator(during.generator);
+    let phases = Phases {
+        reading,
+        before,
+        during,
+        late,
+        memory_before,
+        kernel_before,
+        kernel_during,
+        current_s,
+    };
+    let report = phases.report(options, common);
     Ok(Outcome {
-        chart: chart(&report, options, &before, &during),
+        chart: chart(&report, options, &phases.before, &phases.during),
         report,
     })
+}
+
+/// Waits until all clients of a load have the newest version. Returns what they received meanwhile.
+async fn until_current(load: &mut Load, newest: u64, start: Instant) -> Result<Tally, BenchError> {
+    let mut received = Tally::default();
+    loop {
+        let tally = load.collect().await?;
+        received.add_later(&tally);
+        if tally.newest == newest && tally.behind == 0 {
+            return Ok(received);
+        }
+        if start.elapsed() > TIMEOUT {
+            return Err(BenchError::Timeout {
+                state: format!("{} slow readers are still behind", tally.behind),
+                seconds: TIMEOUT.as_secs(),
+            });
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn kernel() -> Result<Kernel, BenchError> {
@@ -183,7 +223,6 @@ fn kernel() -> Result<Kernel, BenchError> {
 }
 
 fn chart(report: &Report, options: &Options, before: &Measured, during: &Measured) -> Chart {
-    let figure = |name| report.figures.number(name).unwrap_or(0.0);
     let memory = |measured: &Measured| {
         let points = measured.samples.iter();
         points
@@ -197,9 +236,9 @@ fn chart(report: &Report, options: &Options, before: &Measured, during: &Measure
         ),
         subtitle: format!(
             "p99 of readers: {:.1} ms before, {:.1} ms meanwhile; all are current {:.1} s after they read again",
-            figure("all_read_p99_ms"),
-            figure("readers_p99_ms"),
-            figure("current_again_seconds"),
+            report.figure("all_read_p99_ms"),
+            report.figure("readers_p99_ms"),
+            report.figure("current_again_seconds"),
         ),
         panels: vec![
             Panel {

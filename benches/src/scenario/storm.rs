@@ -12,7 +12,7 @@ use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::scenario::measure::{Measured, measure, settle};
+use crate::scenario::measure::{Measured, measure, settle, warm_up};
 use crate::scenario::stage::Stage;
 use crate::scenario::variant::{Repeat, Variant};
 
@@ -84,16 +84,10 @@ async fn run_once(
     let mut small = Load::connect_all(&stage.pairs(options.rooms, SIZE), progress).await?;
     let servers = &stage.servers;
     small.tell(Command::Rate(options.rate)).await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
 
     progress.phase("before");
-    let before = measure(
-        || servers.usage(),
-        &mut [&mut small],
-        common.seconds,
-        progress,
-    )
-    .await?;
+    let before = measure(servers, &mut [&mut small], common, progress).await?;
     crowd.tell(Command::AtOnce(options.clients)).await?;
     let mut recovery_s = Vec::new();
     let (mut during, mut reconnects) = (Tally::default(), Tally::default());
@@ -108,8 +102,8 @@ async fn run_once(
         recovery_s.push(crowd.wait_connected(progress).await?);
         // Inputs that are due until now count; their updates come within this second.
         small.tell(Command::Window(0, 0)).await?;
-        during.add(&small.collect().await?, true);
-        reconnects.add(&crowd.collect().await?, true);
+        during.add_later(&small.collect().await?);
+        reconnects.add_later(&crowd.collect().await?);
     }
     let cpu = servers.usage()?.edges - cpu;
 
@@ -148,14 +142,13 @@ async fn run_once(
 
 fn chart(report: &Report, options: &Options, of: (&Measured, &Tally, &Tally)) -> Chart {
     let (before, during, reconnects) = of;
-    let figure = |name| report.figures.number(name).unwrap_or(0.0);
     Chart {
         title: format!("{} clients reconnect at once", options.clients),
         subtitle: format!(
             "all are back after {:.1} s; p99 of players: {:.1} ms before, {:.1} ms meanwhile",
-            figure("back_seconds"),
-            figure("before_p99_ms"),
-            figure("during_p99_ms"),
+            report.figure("back_seconds"),
+            report.figure("before_p99_ms"),
+            report.figure("during_p99_ms"),
         ),
         panels: vec![
             Panel {

@@ -118,7 +118,7 @@ impl Load {
         let mut sum = Tally::default();
         for generator in &mut self.generators {
             match generator.answer().await? {
-                Reply::Tally(tally) => sum.add(&tally, false),
+                Reply::Tally(tally) => sum.add(&tally),
                 _ => return Err(BenchError::UnexpectedReply),
             }
         }

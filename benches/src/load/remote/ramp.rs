@@ -46,7 +46,7 @@ impl Load {
         let mut last = (0, Instant::now());
         while outcome.stopped.is_none() {
             self.handle_replies(POLL_INTERVAL).await?;
-            outcome.tally.add(&self.collect().await?, true);
+            outcome.tally.add_later(&self.collect().await?);
             let live = self.live();
             if live == self.wanted {
                 break;

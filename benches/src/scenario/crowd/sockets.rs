@@ -19,7 +19,7 @@ use crate::outcome::RunOptions;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::scenario::jobs::{job, publisher};
-use crate::scenario::measure::settle;
+use crate::scenario::measure::{settle, warm_up};
 use crate::scenario::variant::Variant;
 
 /// The most time until the whole crowd has received a message.
@@ -92,7 +92,7 @@ pub(super) async fn run(
 
     progress.phase("waiting for the room");
     clients.begin().await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
     phases.push(clients.end("wait").await?);
 
     progress.phase("the room is created");
@@ -144,7 +144,7 @@ pub(super) async fn run(
     servers.rig.nats.relaunch()?;
     drop(pinned);
     servers.rig.nats.try_ready(PATIENCE).await?;
-    settle(common.seconds.min(3.0)).await;
+    warm_up(common).await;
     phases.push(clients.end("recover").await?);
     clients.put(report);
     Ok(phases)
@@ -169,7 +169,7 @@ impl Clients {
         let (start, mut began) = (Instant::now(), Instant::now());
         let mut pings = Latencies::default();
         loop {
-            self.seen.add(&self.crowd.collect().await?, true);
+            self.seen.add_later(&self.crowd.collect().await?);
             let latest = self.pinger.collect().await?.latencies;
             if !has_begun(&self.seen) {
                 (began, pings) = (Instant::now(), Latencies::default());

@@ -112,11 +112,10 @@ fn measure(options: &Options, games: &Games, loops: u16, part: Duration) -> f64 
 }
 
 fn chart(report: &Report, options: &Options) -> Chart {
-    let figure = |name| report.figures.number(name).unwrap_or(0.0);
     let names = ["1 loop".to_owned(), format!("{} loops", options.loops)];
     let points = [
-        figure("one_loop_inputs_per_s"),
-        figure("loops_inputs_per_s"),
+        report.figure("one_loop_inputs_per_s"),
+        report.figure("loops_inputs_per_s"),
     ];
     let points = points.iter().enumerate();
     Chart {
@@ -124,7 +123,7 @@ fn chart(report: &Report, options: &Options) -> Chart {
         subtitle: format!(
             "{} rooms, fed from memory: {:.2} times the inputs of one loop",
             options.rooms,
-            figure("ratio"),
+            report.figure("ratio"),
         ),
         panels: vec![Panel {
             x: Axis::Names(names.to_vec()),

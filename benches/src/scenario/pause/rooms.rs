@@ -75,7 +75,7 @@ impl Watched {
     pub(super) async fn collect(&mut self) -> Result<Tally, BenchError> {
         let mut sum = Tally::default();
         for load in self.loads() {
-            sum.add(&load.collect().await?, false);
+            sum.add(&load.collect().await?);
         }
         Ok(sum)
     }

@@ -278,10 +278,9 @@ async fn play(player: &mut Client, options: &Options, seconds: f64) -> Result<u6
 }
 
 fn chart(report: &Report, options: &Options) -> Chart {
-    let figure = |name: &str| report.figures.number(name).unwrap_or(0.0);
     let bar = |transport: Transport| {
         let name = transport.name();
-        let cost = figure(&format!("{name}_edge_cpu_us_per_delivery"));
+        let cost = report.figure(&format!("{name}_edge_cpu_us_per_delivery"));
         Line::new(name, vec![(0.0, cost)])
     };
     Chart {
@@ -291,7 +290,7 @@ fn chart(report: &Report, options: &Options) -> Chart {
         ),
         subtitle: format!(
             "an idle connection over QUIC takes {:.0} bytes in the edge",
-            figure("user_bytes_per_connection")
+            report.figure("user_bytes_per_connection")
         ),
         panels: vec![Panel {
             x: Axis::Names(vec!["CPU of the edge per delivery".to_owned()]),
