@@ -1,13 +1,14 @@
 //! Answers to joins, and snapshots for clients that were slow.
 
 use bytes::Bytes;
-use grandstand_common::envelope::{Role, ServerMessage};
-use grandstand_common::id::{Instance, Lane as LaneId};
+use grandstand_common::envelope::{Encoding, Role, ServerMessage};
+use grandstand_common::id::{Instance, Lane as LaneId, RoomId};
 
 use super::clients::{JoinRequest, Membership};
 use super::effects::{Answer, ClientAction, Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
 use super::rooms::event::presence_message;
+use super::rooms::lane::Lane;
 use super::rooms::sessions::PlayerSession;
 use super::state::Hub;
 use crate::codec::put_message;
@@ -40,31 +41,15 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         shared: Bytes::new(),
         private: Vec::new(),
     };
-    if let Some(request) = &mut membership.request
-        && !request.joined_sent
-    {
-        let instance = match lane_state.version() {
-            // The room is delayed, and spectators must not see it yet.
-            None if lane_state.known_version().is_some() => Instance(0),
-            _ => lane_state.instance(),
-        };
-        let name = instance.to_string();
-        let session = sessions.get(membership.session);
-        let joined = ServerMessage::Joined {
-            id: request.id,
-            room: id,
-            role: match at.lane {
-                LaneId::Players => Role::Player,
-                LaneId::Spectators => Role::Spectator,
-            },
-            instance: (instance.0 != 0).then_some(name.as_str()),
-            last_seq: session.map_or(0, PlayerSession::acked),
-        };
-        put_message(&mut answer.joined, encoding, &joined);
-        request.joined_sent = true;
-        request.id = None;
-        membership.answered = true;
-    }
+    let session = sessions.get(membership.session);
+    let state = (&*lane_state, session);
+    put_joined(
+        &mut answer.joined,
+        membership,
+        (id, at.lane),
+        state,
+        encoding,
+    );
     let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
     let missed =
         since.and_then(|(version, epoch)| lane_state.missed(id, encoding, *version, epoch));
@@ -110,6 +95,42 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         }
     }
     effects.act(conn, ClientAction::Answer(Box::new(answer)));
+}
+
+/// Adds `joined`, unless the client has it.
+fn put_joined(
+    out: &mut Vec<u8>,
+    membership: &mut Membership,
+    (room, lane): (&RoomId, LaneId),
+    (state, session): (&Lane, Option<&PlayerSession>),
+    encoding: Encoding,
+) {
+    let Some(request) = &mut membership.request else {
+        return;
+    };
+    if request.joined_sent {
+        return;
+    }
+    let instance = match state.version() {
+        // The room is delayed, and spectators must not see it yet.
+        None if state.known_version().is_some() => Instance(0),
+        _ => state.instance(),
+    };
+    let name = instance.to_string();
+    let joined = ServerMessage::Joined {
+        id: request.id,
+        room,
+        role: match lane {
+            LaneId::Players => Role::Player,
+            LaneId::Spectators => Role::Spectator,
+        },
+        instance: (instance.0 != 0).then_some(name.as_str()),
+        last_seq: session.map_or(0, PlayerSession::acked),
+    };
+    put_message(out, encoding, &joined);
+    request.joined_sent = true;
+    request.id = None;
+    membership.answered = true;
 }
 
 /// Notes that the frames that followed `joined` in an answer are not sent yet. They are made again once the client's
