@@ -1,7 +1,7 @@
 //! The protocol's messages and their parts, independent of the encoding.
 
 use grandstand_types::data::Data;
-use grandstand_types::id::RoomId;
+use grandstand_types::id::{Lane, RoomId};
 use simdutf8::compat::Utf8Error;
 
 use crate::error::ErrorKind;
@@ -92,6 +92,16 @@ pub enum Role {
     Spectator,
     /// Plays, or watches on request.
     Player,
+}
+
+impl From<Lane> for Role {
+    /// The role of the members of a lane.
+    fn from(lane: Lane) -> Self {
+        match lane {
+            Lane::Players => Self::Player,
+            Lane::Spectators => Self::Spectator,
+        }
+    }
 }
 
 impl Role {

@@ -1,7 +1,7 @@
 //! Answers to joins, and snapshots for clients that were slow.
 
 use bytes::Bytes;
-use grandstand_common::envelope::{Encoding, Role, ServerMessage};
+use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::{Instance, Lane as LaneId, RoomId};
 
 use super::clients::{JoinRequest, Membership};
@@ -120,10 +120,7 @@ fn put_joined(
     let joined = ServerMessage::Joined {
         id: request.id,
         room,
-        role: match lane {
-            LaneId::Players => Role::Player,
-            LaneId::Spectators => Role::Spectator,
-        },
+        role: lane.into(),
         instance: (instance.0 != 0).then_some(name.as_str()),
         last_seq: session.map_or(0, PlayerSession::acked),
     };

@@ -244,10 +244,7 @@ pub(super) fn ungranted(hub: &Hub, conn: ConnKey) -> Vec<RoomKey> {
         return Vec::new();
     };
     let is_ungranted = |membership: &&Membership| {
-        let needed = match membership.lane {
-            LaneId::Players => Role::Player,
-            LaneId::Spectators => Role::Spectator,
-        };
+        let needed = Role::from(membership.lane);
         let room = hub.rooms.get(membership.room);
         let granted = room.and_then(|room| client.grants().role(room.id()));
         granted.is_none_or(|(role, _)| role < needed)
