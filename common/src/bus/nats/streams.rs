@@ -271,7 +271,7 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
             fix,
         })
     };
-    let edit = |flag: &str, value: String| format!("`nats stream edit {name} {flag}={value}`");
+    let edit = |flag: &str, value: String| edit_command(name, flag, &value);
     let recreate = || {
         format!(
             "it cannot be changed: use another NATS account, or `nats stream rm {name}`, which deletes its contents"
@@ -318,8 +318,21 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
         same! { "allow_msg_ttl" allow_message_ttl ttl }
     }
     let is_share = is_log && options.log_limit == LogLimit::Share;
+    warn_of_byte_limit(wanted, found, is_share);
+    Ok(())
+}
+
+/// The command that changes a setting of a stream.
+fn edit_command(stream: &str, flag: &str, value: &str) -> String {
+    format!("`nats stream edit {stream} {flag}={value}`")
+}
+
+/// Warns of a byte limit that differs from the configured one, because a stream keeps the limit that it has. With
+/// `is_share` any limit will do.
+fn warn_of_byte_limit(wanted: &Config, found: &Config, is_share: bool) {
+    let name = &wanted.name;
     if is_share && found.max_bytes < 0 {
-        let fix = edit("--max-bytes", LARGEST_SHARE.to_string());
+        let fix = edit_command(name, "--max-bytes", &LARGEST_SHARE.to_string());
         tracing::warn!(
             stream = name,
             "the stream has no byte limit, so that a full disk would stop all rooms: {fix}, or set \
@@ -331,7 +344,6 @@ fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), Co
             "the stream keeps the byte limit that it has (-1 is none), whatever is configured";
         tracing::warn!(stream = name, found, wanted, "{what}");
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -131,15 +131,24 @@ pub(crate) async fn drive_accept(
             Err(_) => context.metrics.on_accept_failure(AcceptFailure::Connection),
         }
     };
-    if end == Some(ListenerEnd::Close) {
-        let listener = listener.into_std()?;
-        // The kernel resets the connections that are still in the queue when the socket is closed.
-        while let Ok(permit) = Arc::clone(&context.handshakes).try_acquire_owned()
-            && let Ok((socket, peer)) = listener.accept()
-        {
-            socket.set_nonblocking(true)?;
-            begin((TcpStream::from_std(socket)?, peer), permit);
-        }
+    match end {
+        Some(ListenerEnd::Close) => accept_queued(listener, &context, begin),
+        Some(ListenerEnd::HandOver) | None => Ok(()),
+    }
+}
+
+/// Accepts the connections that are in the queue of a listener, which the kernel resets when the socket is closed.
+fn accept_queued(
+    listener: TcpListener,
+    context: &ServerContext,
+    begin: impl Fn((TcpStream, SocketAddr), OwnedSemaphorePermit),
+) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    while let Ok(permit) = Arc::clone(&context.handshakes).try_acquire_owned()
+        && let Ok((socket, peer)) = listener.accept()
+    {
+        socket.set_nonblocking(true)?;
+        begin((TcpStream::from_std(socket)?, peer), permit);
     }
     Ok(())
 }
