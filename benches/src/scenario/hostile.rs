@@ -33,7 +33,7 @@ pub struct Options {
     /// Size of an input's data in bytes
     #[arg(long, default_value_t = 64)]
     pub size: u32,
-    /// Only these kinds, separated by commas, for example ping_flood,never_reads; without it all, and then all at once
+    /// The kinds to measure, separated by commas, for example ping_flood,never_reads; without it all, and then all at once
     #[arg(long, value_delimiter = ',', value_parser = kind)]
     pub only: Vec<Attack>,
 }
