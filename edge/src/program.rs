@@ -18,9 +18,10 @@ use grandstand_common::supervisor::{PartEnded, Supervisor};
 
 use crate::process::api::EdgeApi;
 use crate::process::config::EdgeConfig;
-use crate::process::upgrade::{Offer, Sockets, Takeover, UpgradeError};
+use crate::process::upgrade::{Offer, Sockets, Successor, Takeover, UpgradeError};
 use crate::process::{self, BusSource, Edge, EdgeError, EdgeOptions};
 use crate::server::listen::{ListenError, SocketKind, adopt, capped};
+#[cfg(feature = "quic")]
 use crate::server::quic::capped_buffers;
 use crate::server::routes::Pages;
 use crate::shard::metrics::EdgeMetrics;
@@ -103,7 +104,7 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
             let reload = tokio::select! {
                 ended = frame.failures.first() => break Event::Failed(ended),
                 signal = api.ending_wanted(&mut frame.signals) => break Event::Signal(signal),
-                () = &mut taken => break Event::Replaced,
+                successor = &mut taken => break Event::Replaced(successor),
                 reload = reloads.next() => reload,
             };
             match edge.reload(&reload.config) {
@@ -130,11 +131,11 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
             let wait = Duration::from_millis(config.edge.drain_wait_ms);
             end(edge, wait, frame).await
         }
-        Event::Replaced => {
+        Event::Replaced(successor) => {
             // The new process answers at the admin port.
             drop(admin);
             component.set(Phase::Draining);
-            end_replaced(edge, frame).await
+            end_replaced(edge, successor, frame).await
         }
     }
 }
@@ -146,7 +147,7 @@ enum Event {
     /// A signal asks it to.
     Signal(&'static str),
     /// A new process has taken over.
-    Replaced,
+    Replaced(Successor),
 }
 
 /// Starts the edge and its admin port. If a process runs that can be replaced, its sockets are used, and it is told to end
@@ -199,16 +200,12 @@ async fn start(
     }
     if let Some(address) = edge.quic_address() {
         tracing::info!(%address, "clients may connect with QUIC");
+        #[cfg(feature = "quic")]
         warn_of_small_buffers(config.quic.buffer_bytes as usize);
     }
     advise(config);
     sockets.close_rest();
     let mut offer = config.upgrade.path().map(Offer::new).transpose()?;
-    let mut sockets = edge.take_sockets();
-    if offer.is_some() {
-        let copied = copy.and_then(|copy| sockets.push_copy(ADMIN, copy));
-        copied.map_err(internal)?;
-    }
     match (takeover, &mut offer) {
         (None, Some(offer)) => offer.publish()?,
         (Some(takeover), Some(offer)) => {
@@ -219,7 +216,12 @@ async fn start(
         }
         (_, None) => {}
     }
-    edge.take_packets();
+    edge.take_packets().map_err(not_started)?;
+    let mut sockets = edge.take_sockets();
+    if offer.is_some() {
+        let copied = copy.and_then(|copy| sockets.push_copy(ADMIN, copy));
+        copied.map_err(internal)?;
+    }
     Ok(Running {
         edge,
         admin,
@@ -277,7 +279,7 @@ fn advise(config: &EdgeConfig) {
 }
 
 /// Waits until a new process has taken over.
-async fn taken(offer: Option<&Offer>, sockets: &Sockets) {
+async fn taken(offer: Option<&Offer>, sockets: &Sockets) -> Successor {
     match offer {
         Some(offer) => offer.taken(sockets).await,
         None => std::future::pending().await,
@@ -301,7 +303,7 @@ async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failur
 }
 
 /// Ends the edge in order while another process accepts. The second signal ends the process at once.
-async fn end_replaced(edge: Edge, frame: &mut Frame) -> Result<(), Failure> {
+async fn end_replaced(edge: Edge, successor: Successor, frame: &mut Frame) -> Result<(), Failure> {
     let signals = &mut frame.signals;
     let twice = async {
         let signal = signals.next().await;
@@ -312,13 +314,14 @@ async fn end_replaced(edge: Edge, frame: &mut Frame) -> Result<(), Failure> {
         signals.next().await
     };
     tokio::select! {
-        () = edge.hand_over() => {}
+        () = edge.hand_over(successor) => {}
         signal = twice => tracing::warn!(signal, "ending at once"),
     }
     frame.result()
 }
 
 /// Says how the kernel's buffers for packets can be as large as they are configured.
+#[cfg(feature = "quic")]
 fn warn_of_small_buffers(wanted: usize) {
     if let Some(cap) = capped_buffers(wanted) {
         tracing::info!(

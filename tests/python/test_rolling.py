@@ -13,25 +13,15 @@ import hashlib
 import hmac
 import json
 import os
-import re
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 
 import websockets
+from processes import SECRET, WAIT_S, Grandstand, Process, free_port, start_nats
 
 CLIENTS = 200
-SECRET = "a secret of 32 bytes or more, for tests"
-WAIT_S = 30
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def token(player):
@@ -39,63 +29,6 @@ def token(player):
     claims = {"sub": player, "exp": int(time.time()) + 3600, "rooms": {"relay-*": "player"}}
     signed = b".".join(part(json.dumps(x).encode()) for x in ({"alg": "HS256", "typ": "JWT"}, claims))
     return (signed + b"." + part(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest())).decode()
-
-
-class Process:
-    """A process with its log, stopped at the end."""
-
-    running = []
-
-    def __init__(self, name, arguments, folder, environment=None):
-        self.name, self.arguments, self.environment = name, arguments, {**os.environ, **(environment or {})}
-        self.log = open(os.path.join(folder, f"{name}.log"), "a+")
-        self.process = None
-        self.start()
-
-    def start(self):
-        """Starts the program. Returns the process that ran before, which goes on."""
-        before = self.process
-        self.process = subprocess.Popen(self.arguments, stdout=self.log, stderr=self.log, env=self.environment)
-        Process.running.append(self.process)
-        return before
-
-    def tail(self):
-        self.log.seek(0)
-        return f"the log of {self.name} ends with:\n{self.log.read()[-3000:]}"
-
-    async def until(self, holds, what):
-        until = time.monotonic() + WAIT_S
-        while not holds():
-            assert time.monotonic() < until, f"waited for {what}; {self.tail()}"
-            await asyncio.sleep(0.05)
-
-    async def ended(self, process):
-        await self.until(lambda: process.poll() is not None, f"the end of process {process.pid}")
-        assert process.returncode == 0, f"exit code {process.returncode}; {self.tail()}"
-
-
-class Grandstand(Process):
-    """A process of Grandstand with its admin port."""
-
-    def __init__(self, name, arguments, folder, environment=None):
-        self.admin = free_port()
-        super().__init__(name, [*arguments, "--admin", f"127.0.0.1:{self.admin}"], folder, environment)
-
-    def page(self, path):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, ""
-        except OSError:
-            return None, ""
-
-    async def ready(self):
-        await self.until(lambda: self.page("/ready")[0] == 200, "/ready")
-
-    def accepted(self):
-        found = re.search(r"^grandstand_edge_accepted_total (\d+)", self.page("/metrics")[1], re.M)
-        return int(found.group(1)) if found else 0
 
 
 def haproxy(folder, port, edges):
@@ -143,20 +76,18 @@ async def restart(edge):
     await edge.ended(edge.process)
     edge.start()
     await edge.ready()
-    await edge.until(lambda: edge.accepted() > 0, "clients")
+    await edge.until(lambda: edge.metric("accepted_total") > 0, "clients")
 
 
 async def replace(edge):
     """Starts a new process of an edge, and waits for the end of the earlier one."""
     earlier = edge.start()
     await edge.ended(earlier)
-    await edge.until(lambda: edge.accepted() > 0, "clients")
+    await edge.until(lambda: edge.metric("accepted_total") > 0, "clients")
 
 
 async def drive(program, nats_server, rounds, folder):
-    nats = free_port()
-    Process("nats", [nats_server, "-js", "-sd", os.path.join(folder, "nats"), "-a", "127.0.0.1", "-p", str(nats)], folder)
-    url = ["--nats", f"nats://127.0.0.1:{nats}"]
+    url = start_nats(nats_server, folder)
     worker = Grandstand("worker", [program, "worker", *url], folder)
     edges = []
     for name in ("a", "b"):
@@ -207,13 +138,7 @@ def main():
         try:
             asyncio.run(drive(program, nats_server, rounds, folder))
         finally:
-            for process in reversed(Process.running):
-                process.terminate()
-            for process in Process.running:
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+            Process.end_all()
     print("passed")
 
 

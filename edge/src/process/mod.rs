@@ -10,6 +10,12 @@ pub mod api;
 
 mod sockets;
 
+#[cfg(feature = "quic")]
+mod packets;
+
+#[cfg(not(feature = "quic"))]
+mod no_packets;
+
 mod certificates;
 
 mod revocations;
@@ -52,10 +58,13 @@ use crate::shard::metrics::EdgeMetrics;
 use crate::shard::questions::QUESTIONS;
 use api::RevokeParts;
 use config::{EdgeConfig, LimitsSection};
+#[cfg(not(feature = "quic"))]
+use no_packets as packets;
+use packets::{Packets, listen_quic};
 use reload::Replaceable;
-use sockets::{copies, listen, listen_quic};
+use sockets::{copies, listen};
 use thread::{ShardThread, Stop};
-use upgrade::Sockets;
+use upgrade::{Sockets, Successor};
 
 pub use options::{AdmissionError, BusSource, EdgeError, EdgeOptions, admission};
 pub use reload::EdgeReloadError;
@@ -65,6 +74,9 @@ const FAILED_DRAIN: Duration = Duration::from_secs(3);
 
 /// The time for the last writes to clients and to the log, after the drain time.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The time within which the shards must stop reading packets of QUIC: a turn of each, even of a slow one.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// A handle to a running edge. Dropping it does not stop the edge; [`Edge::end`] and [`Edge::give_up`] do.
 #[derive(Debug)]
@@ -81,8 +93,10 @@ pub struct Edge {
     limits_in_use: watch::Sender<LimitsSection>,
     /// Copies of the listening sockets, for the next process.
     sockets: Sockets,
-    /// Whether packets of QUIC are read.
-    reads_quic: watch::Sender<bool>,
+    /// The sockets of QUIC, until they are read.
+    packets: Option<Packets>,
+    /// Closed once no shard reads packets of QUIC any more.
+    reading: mpsc::Receiver<()>,
     replaceable: Replaceable,
 }
 
@@ -109,8 +123,8 @@ impl Edge {
         self.limits_in_use.send_replace(limits.clone());
     }
 
-    /// Takes the copies of the listening sockets, for the next process. There are none without `upgrade.socket`. A listener
-    /// is closed only once they are dropped.
+    /// Takes the copies of the listening sockets, for the next process. There are none without `upgrade.socket`, and those of
+    /// QUIC only once they are [read](Self::take_packets). A listener is closed only once they are dropped.
     pub fn take_sockets(&mut self) -> Sockets {
         std::mem::take(&mut self.sockets)
     }
@@ -127,9 +141,15 @@ impl Edge {
         Ok(())
     }
 
-    /// Reads packets of QUIC from sockets of another process, which does so no more.
-    pub fn take_packets(&self) {
-        self.reads_quic.send_replace(true);
+    /// Reads packets of QUIC from the sockets of another process, which does so no more.
+    ///
+    /// # Errors
+    /// If the sockets of further shards cannot be opened.
+    pub fn take_packets(&mut self) -> Result<(), EdgeError> {
+        match self.packets.take() {
+            Some(packets) => packets.begin(&mut self.sockets),
+            None => Ok(()),
+        }
     }
 
     /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
@@ -138,10 +158,17 @@ impl Edge {
         self.stop(within, ListenerEnd::Close).await;
     }
 
-    /// Ends like [`end`](Self::end), while another process accepts at the same sockets.
-    pub async fn hand_over(self) {
+    /// Ends like [`end`](Self::end), while another process accepts at the same sockets. It is told when it alone reads packets of
+    /// QUIC.
+    pub async fn hand_over(mut self, successor: Successor) {
         let within = self.drain;
-        self.stop(within, ListenerEnd::HandOver).await;
+        self.tell(within, ListenerEnd::HandOver);
+        let released = async { while self.reading.recv().await.is_some() {} };
+        if tokio::time::timeout(RELEASE, released).await.is_err() {
+            tracing::warn!("a shard does not say that it reads no packets of QUIC any more");
+        }
+        successor.release().await;
+        self.left(within).await;
     }
 
     /// Ends because a part of the process has failed: clients of a shard that has failed are disconnected
@@ -151,9 +178,19 @@ impl Edge {
         self.stop(within, ListenerEnd::Close).await;
     }
 
-    async fn stop(mut self, within: Duration, listeners: ListenerEnd) {
+    async fn stop(self, within: Duration, listeners: ListenerEnd) {
+        self.tell(within, listeners);
+        self.left(within).await;
+    }
+
+    /// Tells the shards to drain.
+    fn tell(&self, within: Duration, listeners: ListenerEnd) {
         self.supervisor.stand_down();
         self.stop.send_replace(Some(Stop { within, listeners }));
+    }
+
+    /// Waits until the shards have drained.
+    async fn left(mut self, within: Duration) {
         let gone = async { while self.ended.recv().await.is_some() {} };
         let grace = within + GRACE;
         if tokio::time::timeout(grace, gone).await.is_err() {
@@ -179,7 +216,6 @@ pub async fn start(
 ) -> Result<Edge, EdgeError> {
     let tls = config.certificates()?;
     let is_first = sockets.is_empty();
-    let (reads_quic, reading) = watch::channel(is_first);
     if is_first {
         // While the edge waits for NATS, clients are refused instead of waiting in a backlog.
         drop((
@@ -209,16 +245,14 @@ pub async fn start(
             tls_address = Some(addr);
         }
     }
-    let quic = listen_quic(config, tls.as_ref(), sockets)?;
+    let (quic, packets) = listen_quic(config, tls.as_ref(), sockets)?;
     let copies = match config.upgrade.path() {
-        Some(_) => copies(&listeners, &quic)?,
+        Some(_) => copies(&listeners)?,
         None => Sockets::default(),
     };
-    let quic_address = match quic.first() {
-        Some(listener) => Some(listener.socket.local_addr()?),
-        None => None,
-    };
+    let quic_address = packets.as_ref().map(Packets::addr);
     let mut quic = quic.into_iter();
+    let (reads, reading) = mpsc::channel(1);
     let (sender, leases) = watch::channel(Leases::default());
     let random: u32 = rand::random();
     let edges = (0..listeners.len())
@@ -264,7 +298,7 @@ pub async fn start(
             edge,
             listeners,
             quic: quic.next(),
-            reads_quic: reading.clone(),
+            reads_packets: reads.clone(),
             proxy: replaceable.proxy.clone(),
             leases: leases.clone(),
             log_clock: bus.log_clock().clone(),
@@ -281,7 +315,7 @@ pub async fn start(
         let supervisor = thread.supervisor.clone();
         supervisor.thread(&name, move || thread.run())?;
     }
-    drop((ready, running));
+    drop((ready, running, reads));
     for _ in 0..config.shards() {
         started.recv().await.unwrap_or(Err(EdgeError::Ended))?;
     }
@@ -316,7 +350,7 @@ pub async fn start(
         supervisor.keep("certificates", followed);
     }
     let drain = Duration::from_millis(config.edge.drain_ms);
-    Ok(Edge {
+    let mut edge = Edge {
         address: address.unwrap_or(config.edge.listen),
         tls_address,
         quic_address,
@@ -328,7 +362,12 @@ pub async fn start(
         limits,
         limits_in_use,
         sockets: copies,
-        reads_quic,
+        packets,
+        reading,
         replaceable,
-    })
+    };
+    if is_first {
+        edge.take_packets()?;
+    }
+    Ok(edge)
 }

@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use super::config::EdgeConfig;
-use super::options::EdgeError;
 use super::upgrade::Sockets;
 use crate::server::listen::{ListenError, Listener, SocketKind, adopt, bind_beside};
-use crate::server::quic::{Handover, QuicListener, bind_udp_beside};
 use crate::server::tls::Tls;
 
 /// Opens the listeners of each shard: without TLS, with TLS, or both. Those of `sockets` are used first.
@@ -41,31 +39,8 @@ pub(super) fn listen(
     Ok(shards)
 }
 
-/// Binds the UDP socket of each shard; none without `quic.listen`.
-pub(super) fn listen_quic(
-    config: &EdgeConfig,
-    tls: Option<&Tls>,
-    sockets: &mut Sockets,
-) -> Result<Vec<QuicListener>, EdgeError> {
-    let Some((options, tls)) = config.quic_listener().zip(tls) else {
-        return Ok(Vec::new());
-    };
-    let shards = config.shards();
-    let adopted = adopted(QUIC, SocketKind::Datagrams, options.addr, sockets);
-    let opened = adopted.and_then(|adopted| bind_udp_beside(&options, adopted, shards));
-    let opened = opened.map_err(EdgeError::Quic)?;
-    let listeners = opened.into_iter().zip(Handover::between(shards));
-    let listeners = listeners.map(|(socket, handover)| QuicListener {
-        socket,
-        handover,
-        tls: tls.clone(),
-        options: config.quic(),
-    });
-    Ok(listeners.collect())
-}
-
 /// Takes those of `sockets` that have this name and address.
-fn adopted<T: From<OwnedFd>>(
+pub(super) fn adopted<T: From<OwnedFd>>(
     name: &str,
     kind: SocketKind,
     address: SocketAddr,
@@ -78,9 +53,6 @@ fn adopted<T: From<OwnedFd>>(
     Ok(adopted)
 }
 
-/// The configuration key of the address for QUIC.
-const QUIC: &str = "quic.listen";
-
 /// The configuration key of a listener's address, by which its socket is handed over.
 fn name(is_encrypted: bool) -> &'static str {
     match is_encrypted {
@@ -89,14 +61,9 @@ fn name(is_encrypted: bool) -> &'static str {
     }
 }
 
-pub(super) fn copies(
-    listeners: &[Vec<Listener>],
-    quic: &[QuicListener],
-) -> std::io::Result<Sockets> {
+/// Copies of listeners, for the next process.
+pub(super) fn copies(listeners: &[Vec<Listener>]) -> std::io::Result<Sockets> {
     let mut sockets = Sockets::default();
-    for listener in quic {
-        sockets.push_copy(QUIC, &listener.socket)?;
-    }
     for listener in listeners.iter().flatten() {
         sockets.push_copy(name(listener.tls.is_some()), &listener.socket)?;
     }

@@ -27,7 +27,7 @@ use crate::server::echo::EchoHandler;
 use crate::server::farewell;
 use crate::server::listen::{Listener, ListenerEnd};
 use crate::server::proxy::SharedProxy;
-use crate::server::quic::{QuicListener, Status};
+use crate::server::quic::QuicListener;
 use crate::server::routes::{Route, Routes};
 use crate::server::yielding;
 use crate::shard::bus::{Leases, ShardBus};
@@ -64,8 +64,8 @@ pub(super) struct ShardThread {
     pub(super) listeners: Vec<Listener>,
     pub(super) quic: Option<QuicListener>,
     pub(super) proxy: SharedProxy,
-    /// Whether packets of QUIC are read.
-    pub(super) reads_quic: watch::Receiver<bool>,
+    /// Held as long as the shard reads packets of QUIC.
+    pub(super) reads_packets: mpsc::Sender<()>,
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) layouts: watch::Receiver<Followed>,
     /// The limits that all shards share.
@@ -172,7 +172,7 @@ impl ShardThread {
             supervisor.keep_local("accept", accepting);
         }
         let quic = self.quic;
-        let quic = quic.map(|listener| server.serve_quic(listener, &supervisor, self.reads_quic));
+        let quic = quic.map(|listener| server.serve_quic(listener, &supervisor));
         self.ready.send(Ok(())).await.ok();
         let mut stopped = self.stopped;
         let stop = match stopped.wait_for(Option::is_some).await {
@@ -188,9 +188,10 @@ impl ShardThread {
         if let Some(quic) = &quic {
             match stop.listeners {
                 ListenerEnd::Close => quic.stop(),
-                ListenerEnd::HandOver => hand_over_quic(quic, connections.clone()),
+                ListenerEnd::HandOver => quic.hand_over(),
             }
         }
+        drop(self.reads_packets);
         let draining = drain((&shard, &server), connections.clone(), stop.within);
         tokio::select! {
             biased;
@@ -207,6 +208,7 @@ impl ShardThread {
             supervisor.guard("farewell", farewell).await.ok();
         }
         if let Some(quic) = quic {
+            quic.stop();
             quic.settled(SETTLING).await;
         }
         Ok(())
@@ -251,15 +253,6 @@ fn server(
         Routes { routes, pages },
         edge,
     )
-}
-
-/// Leaves the UDP socket to the next process. Its clients cannot be drained, because their packets do not arrive any more:
-/// they are closed at once and reconnect.
-fn hand_over_quic(quic: &Status, mut connections: Connections) {
-    for conn in connections.open_quic_keys() {
-        connections.close(conn, ErrorKind::GoingAway);
-    }
-    quic.hand_over();
 }
 
 /// Tells clients to reconnect at times spread over the drain time, waits for them to leave, and closes the remaining

@@ -123,6 +123,7 @@ impl ServerContext {
     ///
     /// # Errors
     /// If a limit of the process is reached.
+    #[cfg(feature = "quic")]
     pub(super) fn arrive_unproven(&self) -> Result<Arrived, Refused> {
         self.options.limits.arrive(None, now())
     }

@@ -20,7 +20,11 @@ pub mod handler;
 
 pub mod tls;
 
+#[cfg(feature = "quic")]
 pub mod quic;
+
+#[cfg(not(feature = "quic"))]
+pub mod no_quic;
 
 pub mod proxy;
 
@@ -53,6 +57,8 @@ use context::{ServerContext, ServerOptions};
 use driver::Driver;
 use listen::{Listener, ListenerEnd};
 use metrics::ServerMetrics;
+#[cfg(not(feature = "quic"))]
+pub(crate) use no_quic as quic;
 use quic::{QuicListener, Status};
 use routes::Routes;
 use yielding::yield_cpu;
@@ -115,23 +121,9 @@ impl Server {
         self.context.connections.is_empty() && !self.context.has_handshakes()
     }
 
-    /// Serves clients over QUIC on the running `LocalSet`, as soon as `begin` says so.
-    pub fn serve_quic(
-        &self,
-        listener: QuicListener,
-        supervisor: &Supervisor,
-        mut begin: watch::Receiver<bool>,
-    ) -> Rc<Status> {
-        let (driver, status) = (Rc::clone(&self.driver), Rc::default());
-        let driving = Rc::clone(&status);
-        supervisor.keep_local("quic", async move {
-            // Without its sender, the process ends.
-            if begin.wait_for(|begin| *begin).await.is_err() {
-                return Ok(());
-            }
-            quic::drive_quic(driver, listener, driving).await
-        });
-        status
+    /// Serves clients over QUIC on the running `LocalSet`, as soon as the listener's sockets come.
+    pub fn serve_quic(&self, listener: QuicListener, supervisor: &Supervisor) -> Rc<Status> {
+        quic::serve(Rc::clone(&self.driver), listener, supervisor)
     }
 
     #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::core::{ChainConfig, CoreConfig, DeliveryPolicy, RoomConfig};
 use crate::limits::SharedLimits;
 use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
+#[cfg(feature = "quic")]
 use crate::server::quic::{QuicOptions, UdpOptions};
 use crate::server::tls::{Tls, TlsError};
 use crate::websocket::deflate::DeflateOptions;
@@ -222,11 +223,13 @@ impl EdgeConfig {
     }
 
     /// The options of the sockets for QUIC; `None` if there are none.
+    #[cfg(feature = "quic")]
     pub fn quic_listener(&self) -> Option<UdpOptions> {
         self.quic.udp(self.edge.exclusive)
     }
 
     /// The options of connections over QUIC.
+    #[cfg(feature = "quic")]
     pub fn quic(&self) -> QuicOptions {
         let heartbeat = Duration::from_millis(self.edge.heartbeat_ms);
         self.quic.options(heartbeat)
@@ -316,6 +319,14 @@ mod tests {
                 "tcp.send_buffer_bytes",
             ),
             ("TCP_USER_TIMEOUT_MS", "5000000000", "tcp.user_timeout_ms"),
+            (
+                "QUIC_LISTEN",
+                "127.0.0.1:8443",
+                match cfg!(feature = "quic") {
+                    true => "tls.certificate_files",
+                    false => "built without QUIC",
+                },
+            ),
         ] {
             let name = format!("GRANDSTAND_EDGE_{key}");
             let found = problems(&[(name.as_str(), value)]);

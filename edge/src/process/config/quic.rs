@@ -1,14 +1,17 @@
 //! The section of QUIC.
 
 use std::net::SocketAddr;
+#[cfg(feature = "quic")]
 use std::time::Duration;
 
 use grandstand_common::process::config::Checks;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "quic")]
 use crate::server::quic::{QuicOptions, UdpOptions};
 
 /// The longest silence of a connection beyond two heartbeats, for packets that were lost.
+#[cfg(feature = "quic")]
 const SPARE_IDLE: Duration = Duration::from_secs(5);
 
 /// The listener for QUIC, native and WebTransport.
@@ -21,6 +24,8 @@ pub struct QuicSection {
     pub buffer_bytes: u32,
     /// The most bytes written to a connection that its client has not acknowledged.
     pub send_window_bytes: u32,
+    /// The average packets of a client beyond one for each that the edge sends it; 0 for no limit.
+    pub packets_per_s: u32,
 }
 
 impl Default for QuicSection {
@@ -29,6 +34,7 @@ impl Default for QuicSection {
             listen: String::new(),
             buffer_bytes: 2 << 20,
             send_window_bytes: 64 << 10,
+            packets_per_s: 5000,
         }
     }
 }
@@ -47,6 +53,9 @@ impl QuicSection {
                 self.listen
             )
         });
+        checks.require("quic.listen", off || cfg!(feature = "quic"), || {
+            "must be empty, because this program is built without QUIC; build it with the cargo feature `quic`".to_owned()
+        });
         let mut range = |key: &str, value: u64, range| {
             checks.range(&format!("quic.{key}"), value, range);
         };
@@ -59,6 +68,7 @@ impl QuicSection {
     }
 
     /// The options of the sockets; `None` without `quic.listen`.
+    #[cfg(feature = "quic")]
     pub(super) fn udp(&self, exclusive: bool) -> Option<UdpOptions> {
         Some(UdpOptions {
             addr: self.address()?,
@@ -68,10 +78,12 @@ impl QuicSection {
     }
 
     /// The options of connections that are silent for at most two `heartbeat`.
+    #[cfg(feature = "quic")]
     pub(super) fn options(&self, heartbeat: Duration) -> QuicOptions {
         QuicOptions {
             idle: heartbeat * 2 + SPARE_IDLE,
             send_window: self.send_window_bytes,
+            packets_per_s: self.packets_per_s,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::error::UpgradeError;
@@ -84,7 +84,7 @@ impl Offer {
 
     /// Hands the sockets over to the next process, and waits until it uses them. A process that ends before changes
     /// nothing.
-    pub async fn taken(&self, sockets: &Sockets) {
+    pub async fn taken(&self, sockets: &Sockets) -> Successor {
         loop {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -104,9 +104,9 @@ impl Offer {
             }
             tracing::info!(pid, "upgrade: a new process starts to take over");
             match hand_over(stream, sockets).await {
-                Ok(()) => {
+                Ok(successor) => {
                     tracing::info!(pid, "upgrade: the new process has taken over");
-                    return;
+                    return successor;
                 }
                 Err(error) => tracing::warn!(
                     pid,
@@ -127,12 +127,24 @@ impl Drop for Offer {
     }
 }
 
-async fn hand_over(mut stream: UnixStream, sockets: &Sockets) -> io::Result<()> {
+/// A new process that has taken over.
+#[derive(Debug)]
+pub struct Successor(UnixStream);
+
+impl Successor {
+    /// Tells it that this process reads no packets of QUIC any more.
+    pub async fn release(mut self) {
+        // If it has ended, nobody is left to be told.
+        self.0.write_all(wire::RELEASED).await.ok();
+    }
+}
+
+async fn hand_over(mut stream: UnixStream, sockets: &Sockets) -> io::Result<Successor> {
     wire::send(&stream, sockets).await?;
     let mut answer = [0; wire::READY.len()];
     stream.read_exact(&mut answer).await?;
     match answer == wire::READY {
-        true => Ok(()),
+        true => Ok(Successor(stream)),
         false => Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "it has answered something else",
@@ -177,17 +189,37 @@ mod tests {
         let begin = async || Takeover::begin(&path).await.unwrap().unwrap();
         let first = tokio::select! {
             first = begin() => first,
-            () = &mut taken => unreachable!(),
+            _ = &mut taken => unreachable!(),
         };
         drop(first);
         let (second, mut got) = tokio::select! {
             second = begin() => second,
-            () = &mut taken => unreachable!(),
+            _ = &mut taken => unreachable!(),
         };
         let got = got.take("edge.listen").remove(0).file;
         let got = std::net::TcpListener::from(got).local_addr().unwrap();
         assert_eq!(got, listener.local_addr().unwrap());
-        tokio::join!(second.complete(), taken);
+        let completed = second.complete();
+        tokio::pin!(completed);
+        let successor = tokio::select! {
+            successor = &mut taken => successor,
+            () = &mut completed => unreachable!("nothing is released yet"),
+        };
+        tokio::join!(successor.release(), completed);
+    }
+
+    #[tokio::test]
+    async fn an_earlier_version_that_answers_nothing_is_replaced_as_well() {
+        let folder = folder();
+        let path = folder.path().join("edge.sock");
+        let mut offer = Offer::new(&path).unwrap();
+        offer.publish().unwrap();
+        let (sockets, _listener) = sockets();
+        let take = async || {
+            let (takeover, _sockets) = Takeover::begin(&path).await.unwrap().unwrap();
+            takeover.complete().await;
+        };
+        tokio::join!(take(), async { drop(offer.taken(&sockets).await) });
     }
 
     #[tokio::test]

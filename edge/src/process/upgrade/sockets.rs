@@ -7,8 +7,8 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use super::error::UpgradeError;
 use crate::server::listen::HandedOver;
 
-/// Open sockets, each named by the configuration key of its address, such as `edge.listen`. Several may have one name: one
-/// per shard.
+/// Open sockets, each named by the configuration key of its address, such as `edge.listen`, or by what it is for. Several may
+/// have one name: one per shard.
 #[derive(Debug, Default)]
 pub struct Sockets(Vec<HandedOver>);
 
@@ -19,7 +19,7 @@ impl Sockets {
     /// If the process has no descriptor left.
     pub(crate) fn push_copy(
         &mut self,
-        name: &'static str,
+        name: impl Into<String>,
         socket: impl AsFd,
     ) -> std::io::Result<()> {
         self.push(name, socket.as_fd().try_clone_to_owned()?);
@@ -34,8 +34,13 @@ impl Sockets {
 
     /// Takes the sockets of this name.
     pub(crate) fn take(&mut self, name: &str) -> Vec<HandedOver> {
+        self.take_where(|found| found == name)
+    }
+
+    /// Takes the sockets whose names are of a kind.
+    pub(crate) fn take_where(&mut self, is_wanted: impl Fn(&str) -> bool) -> Vec<HandedOver> {
         self.0
-            .extract_if(.., |socket| socket.name == name)
+            .extract_if(.., |socket| is_wanted(&socket.name))
             .collect()
     }
 

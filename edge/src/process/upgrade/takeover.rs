@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::geteuid;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::error::UpgradeError;
@@ -15,6 +15,9 @@ use super::wire;
 
 /// The time within which the process that runs must hand its sockets over.
 const HAND_OVER: Duration = Duration::from_secs(10);
+
+/// The time within which that process must stop reading packets of QUIC.
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// A takeover that has begun. Dropping it leaves everything to the process that runs.
 #[derive(Debug)]
@@ -70,12 +73,23 @@ impl Takeover {
         Ok(Some((Self { stream, from }, sockets)))
     }
 
-    /// Tells the earlier process that this one accepts, so that it ends.
+    /// Tells the earlier process that this one accepts, so that it ends. Returns once that process reads no packets of QUIC
+    /// any more.
     pub async fn complete(mut self) {
         let from = self.from;
-        match self.stream.write_all(wire::READY).await {
-            Ok(()) => tracing::info!(from, "taken over: the earlier process ends now"),
-            Err(_) => tracing::info!(from, "taken over: the earlier process has ended already"),
+        if self.stream.write_all(wire::READY).await.is_err() {
+            tracing::info!(from, "taken over: the earlier process has ended already");
+            return;
+        }
+        tracing::info!(from, "taken over: the earlier process ends now");
+        let mut answer = [0; wire::RELEASED.len()];
+        let released = tokio::time::timeout(RELEASE, self.stream.read_exact(&mut answer)).await;
+        if released.is_err() {
+            tracing::warn!(
+                from,
+                "the earlier process does not say that it reads no packets of QUIC any more: connections over QUIC may be \
+                 lost"
+            );
         }
     }
 }

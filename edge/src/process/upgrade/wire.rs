@@ -22,8 +22,12 @@ const END: &str = "\nend\n";
 /// The line with which the receiver says that it uses the sockets.
 pub(super) const READY: &[u8] = b"ready\n";
 
-/// The most bytes of all lines: 1024 shards have two sockets each.
-const MAX_TEXT: usize = 64 << 10;
+/// The line with which the sender answers that it reads no packets of QUIC any more. A sender of an earlier version answers
+/// nothing.
+pub(super) const RELEASED: &[u8] = b"released\n";
+
+/// The most bytes of all lines: 1024 shards have four sockets each, and as many again for each earlier process that drains.
+const MAX_TEXT: usize = 256 << 10;
 
 /// The most descriptors taken at once; the kernel delivers those of one message.
 const FILES: usize = 16;

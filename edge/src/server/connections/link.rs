@@ -13,5 +13,9 @@ pub(crate) enum Link {
     /// A socket with TLS.
     Tls(TcpStream, Box<TlsSession>),
     /// A stream of a QUIC connection.
+    #[cfg_attr(
+        not(feature = "quic"),
+        expect(dead_code, reason = "there is no such stream")
+    )]
     Quic(Box<QuicLink>),
 }

@@ -37,6 +37,7 @@ use table::Table;
 pub(crate) use link::Link;
 pub(crate) use poller::{Poller, Readiness};
 pub(crate) use socket::{ConnState, FlushStatus, Received};
+#[cfg(feature = "quic")]
 pub(crate) use table::CLOSE_GRACE;
 
 /// A link whose client's handshake is complete.
@@ -123,11 +124,6 @@ impl Connections {
         self.0.table.borrow().open_keys()
     }
 
-    /// The connections over QUIC that are not closing.
-    pub(crate) fn open_quic_keys(&self) -> Vec<ConnKey> {
-        self.0.table.borrow().open_quic_keys()
-    }
-
     /// Whether messages flow, or would if the connection were not paused.
     pub(crate) fn is_open(&self, key: ConnKey) -> bool {
         self.state(key).0 == ConnState::Open
@@ -179,6 +175,7 @@ impl Connections {
     }
 
     /// Notes that a packet of the client has arrived.
+    #[cfg(feature = "quic")]
     pub(crate) fn on_activity(&self, key: ConnKey, now: Instant) {
         let mut table = self.0.table.borrow_mut();
         let now = table.coarse(now);

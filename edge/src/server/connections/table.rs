@@ -75,14 +75,6 @@ impl Table {
         open.map(|(key, _)| conn_key(key)).collect()
     }
 
-    pub(super) fn open_quic_keys(&self) -> Vec<ConnKey> {
-        let open = |(_, conn): &(DefaultKey, &ConnEntry)| {
-            conn.state == ConnState::Open && matches!(conn.link, Link::Quic(_))
-        };
-        let open = self.conns.iter().filter(open);
-        open.map(|(key, _)| conn_key(key)).collect()
-    }
-
     /// Converts a time to the resolution that connections store.
     pub(super) fn coarse(&self, now: Instant) -> CoarseInstant {
         CoarseInstant::new(now.saturating_duration_since(self.start))

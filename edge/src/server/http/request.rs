@@ -30,6 +30,7 @@ pub(crate) struct Upgrade {
 
 impl Upgrade {
     /// The result of a request for a WebTransport session. Browsers without a choice of protocols name it in the query.
+    #[cfg(feature = "quic")]
     pub(crate) fn of_session<B>(request: &Request<B>) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let in_query = parameter(query, "protocol").ok().flatten();

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::server::listen::ListenError;
+use crate::server::quic::socket::UdpSockets;
 
 /// An address for QUIC, with the options of its sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,55 +19,93 @@ pub struct UdpOptions {
     pub buffers: usize,
 }
 
-/// Creates `count` sockets on one address. The kernel spreads packets over them by the client's address.
-///
-/// # Errors
-/// See [`ListenError`].
-pub fn bind_udp(options: &UdpOptions, count: usize) -> Result<Vec<UdpSocket>, ListenError> {
-    let mut addr = options.addr;
-    if options.exclusive && addr.port() != 0 {
-        // With SO_REUSEPORT, another process could take packets unnoticed.
-        socket(options, addr, false).map_err(|error| ListenError::of(addr, error))?;
-    }
-    let mut sockets = Vec::with_capacity(count);
-    for _ in 0..count {
-        let bound = socket(options, addr, true).map_err(|error| ListenError::of(addr, error))?;
-        addr = bound
-            .local_addr()
-            .map_err(|error| ListenError::of(addr, error))?;
-        sockets.push(bound);
-    }
-    Ok(sockets)
+/// The UDP sockets of an edge. There are at least as many as shards once it is [complete](Self::complete).
+#[derive(Debug)]
+pub struct UdpPort {
+    options: UdpOptions,
+    sockets: Vec<UdpSocket>,
 }
 
-/// Adds sockets on the same address to those that another process has opened, up to `count`. Those beyond are closed: what
-/// is in their queues is sent again.
-///
-/// # Errors
-/// See [`ListenError`].
-pub fn bind_udp_beside(
-    options: &UdpOptions,
-    mut adopted: Vec<UdpSocket>,
-    count: usize,
-) -> Result<Vec<UdpSocket>, ListenError> {
-    let Some(first) = adopted.first() else {
-        return bind_udp(options, count);
-    };
-    let beside = |error| ListenError::of(options.addr, error);
-    let addr = first.local_addr().map_err(beside)?;
-    adopted.truncate(count);
-    for socket in &adopted {
-        socket.set_nonblocking(true).map_err(beside)?;
+impl UdpPort {
+    /// Creates one socket per shard. The kernel spreads packets over them by the client's address.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn open(options: &UdpOptions, shards: usize) -> Result<Self, ListenError> {
+        let addr = options.addr;
+        if options.exclusive && addr.port() != 0 {
+            // With SO_REUSEPORT, another process could take packets unnoticed.
+            socket(options, addr, false).map_err(|error| ListenError::of(addr, error))?;
+        }
+        let mut port = Self {
+            options: options.clone(),
+            sockets: Vec::with_capacity(shards),
+        };
+        port.complete(shards)?;
+        Ok(port)
     }
-    while adopted.len() < count {
-        adopted.push(socket(options, addr, true).map_err(beside)?);
+
+    /// Takes the sockets of another process.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn adopt(options: &UdpOptions, adopted: Vec<UdpSocket>) -> Result<Self, ListenError> {
+        let mut options = options.clone();
+        for socket in &adopted {
+            let set = socket.set_nonblocking(true);
+            let addr = set.and_then(|()| socket.local_addr());
+            options.addr = addr.map_err(|error| ListenError::of(options.addr, error))?;
+        }
+        Ok(Self {
+            options,
+            sockets: adopted,
+        })
     }
-    Ok(adopted)
+
+    /// Creates the sockets that are missing for this many shards. The kernel gives them packets at once.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn complete(&mut self, shards: usize) -> Result<(), ListenError> {
+        while self.sockets.len() < shards {
+            let addr = self.options.addr;
+            let refused = |error| ListenError::of(addr, error);
+            let bound = socket(&self.options, addr, true).map_err(refused)?;
+            self.options.addr = bound.local_addr().map_err(refused)?;
+            self.sockets.push(bound);
+        }
+        Ok(())
+    }
+
+    /// The address.
+    pub fn addr(&self) -> SocketAddr {
+        self.options.addr
+    }
+
+    /// The sockets.
+    pub fn sockets(&self) -> &[UdpSocket] {
+        &self.sockets
+    }
+
+    /// Deals the sockets to this many shards. Shards for which none is left get nothing.
+    pub fn deal(self, shards: usize) -> Vec<UdpSockets> {
+        let mut dealt: Vec<UdpSockets> = Vec::with_capacity(shards);
+        for (index, socket) in self.sockets.into_iter().enumerate() {
+            match dealt.get_mut(index % shards.max(1)) {
+                Some(shard) => shard.others.push(socket),
+                None => dealt.push(UdpSockets {
+                    first: socket,
+                    others: Vec::new(),
+                }),
+            }
+        }
+        dealt
+    }
 }
 
 fn socket(options: &UdpOptions, addr: SocketAddr, share: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    if options.addr.ip().is_unspecified() && addr.is_ipv6() {
+    if addr.ip().is_unspecified() && addr.is_ipv6() {
         socket.set_only_v6(false)?;
     }
     socket.set_reuse_port(share)?;
@@ -101,22 +140,40 @@ mod tests {
 
     #[test]
     fn shards_share_a_port_that_is_taken_for_others() {
-        let sockets = bind_udp(&options(([127, 0, 0, 1], 0).into()), 3).unwrap();
-        let addr = sockets[0].local_addr().unwrap();
+        let port = UdpPort::open(&options(([127, 0, 0, 1], 0).into()), 3).unwrap();
+        let addr = port.addr();
         assert_ne!(addr.port(), 0);
-        assert!(sockets.iter().all(|s| s.local_addr().unwrap() == addr));
-        let error = bind_udp(&options(addr), 1).unwrap_err();
+        let of = |socket: &UdpSocket| socket.local_addr().unwrap();
+        assert!(port.sockets().iter().all(|s| of(s) == addr));
+        let error = UdpPort::open(&options(addr), 1).unwrap_err();
         assert!(matches!(error, ListenError::Taken { .. }), "{error}");
         let shared = UdpOptions {
             exclusive: false,
             ..options(addr)
         };
-        assert!(bind_udp(&shared, 1).is_ok());
-        for count in [5, 2] {
-            let adopted: Vec<_> = sockets.iter().map(|s| s.try_clone().unwrap()).collect();
-            let sockets = bind_udp_beside(&options(addr), adopted, count).unwrap();
-            assert_eq!(sockets.len(), count);
-            assert!(sockets.iter().all(|s| s.local_addr().unwrap() == addr));
+        assert!(UdpPort::open(&shared, 1).is_ok());
+    }
+
+    #[test]
+    fn all_sockets_of_another_process_are_read_by_any_number_of_shards() {
+        let first = UdpPort::open(&options(([127, 0, 0, 1], 0).into()), 3).unwrap();
+        let addr = first.addr();
+        for shards in [1, 2, 3, 5] {
+            let adopted = first.sockets().iter().map(|s| s.try_clone().unwrap());
+            let configured = options(([127, 0, 0, 1], 0).into());
+            let mut port = UdpPort::adopt(&configured, adopted.collect()).unwrap();
+            assert_eq!(port.addr(), addr);
+            // Nobody reads further ones yet.
+            assert_eq!(port.sockets().len(), 3);
+            port.complete(shards).unwrap();
+            assert_eq!(port.sockets().len(), shards.max(3));
+            let dealt = port.deal(shards);
+            assert_eq!(dealt.len(), shards);
+            let all = dealt.iter().map(|shard| 1 + shard.others.len());
+            assert_eq!(all.sum::<usize>(), shards.max(3));
+            for socket in dealt.iter().flat_map(|s| s.others.iter().chain([&s.first])) {
+                assert_eq!(socket.local_addr().unwrap(), addr);
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Connection ids that name their shard.
 //!
 //! The kernel spreads packets over the sockets of a port by the client's address. When a client's address changes, its
-//! packets reach the socket of another shard, which finds the right one in the connection id (RFC 9000 section 5.1).
+//! packets reach the socket of another shard, which finds the right one in the connection id (RFC 9000 section 5.1). After an
+//! upgrade in place, the new process finds the packets of the earlier one in the same way.
 
 use quinn_proto::{ConnectionId, ConnectionIdGenerator, InvalidCid};
 
@@ -18,7 +19,7 @@ const SHORT: usize = 1;
 const LONG: usize = 5;
 
 /// The shard that a connection belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     /// Tells apart the processes that share a port one after the other.
     pub(super) generation: u8,
@@ -35,16 +36,15 @@ impl Place {
         (cid.len() == CID_BYTES).then_some(Self { generation, shard })
     }
 
-    /// The place that a packet's connection id names. `None` if the client may have chosen the id, as in its first packets.
+    /// The place that a packet's connection id names. A client chooses the id of its first packets: such an id has another
+    /// length, or names a place by chance.
     pub(super) fn of_packet(packet: &[u8]) -> Option<Self> {
         let first = *packet.first()?;
         if first & 0x80 == 0 {
             return Self::of(packet.get(SHORT..SHORT + CID_BYTES)?);
         }
-        let is_handshake = first & 0x30 == 0x20;
         let len = usize::from(*packet.get(LONG)?);
-        let cid = packet.get(LONG + 1..LONG + 1 + len)?;
-        is_handshake.then_some(cid).and_then(Self::of)
+        Self::of(packet.get(LONG + 1..LONG + 1 + len)?)
     }
 }
 
@@ -94,8 +94,10 @@ mod tests {
 
     #[test]
     fn a_packet_names_the_shard_of_its_connection() {
-        let (short, long) = ([0x40], [0xE0, 0, 0, 0, 1, CID_BYTES as u8]);
-        for head in [short.as_slice(), &long] {
+        let short = [0x40];
+        // Initial, 0-RTT and Handshake.
+        let long = |first: u8| [first, 0, 0, 0, 1, CID_BYTES as u8];
+        for head in [short.as_slice(), &long(0xC0), &long(0xD0), &long(0xE0)] {
             let (_, packet) = packet(head, 20);
             assert_eq!(Place::of_packet(&packet), Some(PLACE));
             assert_eq!(Place::of_packet(&packet[..head.len() + 5]), None);
@@ -104,17 +106,9 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_the_client_chose_names_no_shard() {
-        // Initial and 0-RTT packets.
-        for first in [0xC0, 0xD0] {
-            let (_, packet) = packet(&[first, 0, 0, 0, 1, CID_BYTES as u8], 20);
-            assert_eq!(Place::of_packet(&packet), None);
-        }
-        // A Handshake packet with an id of another length.
-        assert_eq!(
-            Place::of_packet(&[0xE0, 0, 0, 0, 1, 4, 7, 2, 3, 9, 0, 0]),
-            None
-        );
+    fn an_id_of_another_length_names_no_shard() {
+        let packet = [0xC0, 0, 0, 0, 1, 4, 7, 2, 3, 9, 0, 0];
+        assert_eq!(Place::of_packet(&packet), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use grandstand_common::error::ErrorKind;
 use quinn_proto::{ConnectionHandle, Event, StreamEvent, StreamId};
 use tracing::{debug, warn};
 
+use crate::conn::transport::Transport;
 use crate::server::connections::{ConnState, Link, Upgraded};
 use crate::server::driver::Driver;
 use crate::server::handler::ConnectInfo;
@@ -48,7 +49,7 @@ impl Clients {
                 debug!(%reason, "a QUIC connection has ended");
                 self.leave_handshake(session, "failed");
                 session.conn.borrow_mut().is_lost = true;
-                if let Some(key) = session.stop() {
+                if let Some(key) = session.stop(now) {
                     self.server.context.connections.wake(key);
                 }
             }
@@ -212,6 +213,29 @@ impl Clients {
         }
     }
 
+    /// Closes a connection that has brought far more packets than it may.
+    pub(super) fn on_flood(&self, session: &mut Session, now: Instant) {
+        let why = ErrorKind::RateLimited;
+        match session.stage {
+            Stage::Open(key, _) => {
+                self.server.context.connections.clone().close(key, why);
+            }
+            Stage::Ending(_) | Stage::Over => {}
+            _ => {
+                self.leave_handshake(session, "limited");
+                session.refuse(why.close_code(), why.code(), now);
+            }
+        }
+    }
+
+    /// Closes a client because its packets do not arrive any more.
+    pub(super) fn send_away(&self, session: &Session) {
+        if let Stage::Open(key, _) = session.stage {
+            let mut connections = self.server.context.connections.clone();
+            connections.close(key, ErrorKind::GoingAway);
+        }
+    }
+
     /// Counts a handshake as over, once.
     fn leave_handshake(&self, session: &mut Session, result: &'static str) {
         if session.permit.take().is_some() {
@@ -224,6 +248,8 @@ impl Clients {
     /// Closes a connection whose handshake or whose end takes too long.
     pub(super) fn on_late(&self, session: &mut Session, now: Instant) {
         match session.stage {
+            // It is forgotten.
+            Stage::Over => {}
             Stage::Ending(_) => session.close(now),
             _ => {
                 self.leave_handshake(session, "late");

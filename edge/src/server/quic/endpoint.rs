@@ -1,30 +1,40 @@
 //! The QUIC connections of a shard: packets and timers in, packets out, and clients for the server.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use quinn_proto::{ConnectionHandle, DatagramEvent, EcnCodepoint, Incoming, Transmit};
+use quinn_proto::{
+    ConnectionHandle, DatagramEvent, EcnCodepoint, EndpointEvent, Incoming, Transmit,
+};
 use tracing::debug;
 
 use crate::server::connections::CLOSE_GRACE;
 use crate::server::driver::Driver;
+use crate::server::quic::arrivals::Arrivals;
+use crate::server::quic::budget::PacketBudget;
 use crate::server::quic::clients::Clients;
-use crate::server::quic::handover::{Handover, Packet, Route};
+use crate::server::quic::forward::Inlet;
+use crate::server::quic::handover::Handover;
 use crate::server::quic::link::{Conn, Wakes};
+use crate::server::quic::packet::Packet;
+use crate::server::quic::reception::Reception;
 use crate::server::quic::session::{Session, Stage};
 use crate::server::quic::settings::{QuicOptions, Settings};
-use crate::server::quic::socket::PacketSocket;
+use crate::server::quic::socket::{PacketSocket, Ports, UdpSockets};
 use crate::server::quic::status::Status;
+use crate::server::quic::timers::Timers;
 use crate::server::tls::Tls;
+use crate::time::coarse::CoarseInstant;
+use crate::time::token_bucket::{Charge, Rate};
 
 /// The most connections polled, and timers handled, before other tasks run.
 const POLLS_PER_TURN: usize = 32;
 
-/// The most packets from other shards that are handled before other tasks run.
-const HANDOVERS_PER_TURN: usize = 64;
+/// The most packets that are handled before other tasks run.
+const PACKETS_PER_TURN: usize = 64;
 
 /// The most system calls that send packets of one connection before another one's turn.
 const SENDS_PER_POLL: usize = 4;
@@ -33,13 +43,15 @@ const SENDS_PER_POLL: usize = 4;
 pub(super) struct Endpoint {
     clients: Clients,
     pub(super) socket: PacketSocket,
-    pub(super) handover: Handover,
+    pub(super) reception: Reception,
     status: Rc<Status>,
     settings: Settings,
+    packets: Rate,
+    start: Instant,
     proto: quinn_proto::Endpoint,
     /// By handle.
     sessions: Vec<Option<Session>>,
-    timers: BTreeSet<(Instant, usize)>,
+    timers: Timers,
     /// Clients whose handshakes have not begun.
     incoming: VecDeque<Incoming>,
     /// The packets to be sent next.
@@ -50,32 +62,37 @@ impl Endpoint {
     /// Creates the endpoint of a shard on the running runtime.
     ///
     /// # Errors
-    /// If the socket cannot be used.
+    /// If a socket cannot be used.
     pub(super) fn new(
         server: Rc<Driver>,
-        (socket, handover): (std::net::UdpSocket, Handover),
+        (sockets, mut handover): (UdpSockets, Handover),
         tls: Tls,
         options: QuicOptions,
-        status: Rc<Status>,
+        (status, now): (Rc<Status>, Instant),
     ) -> io::Result<Self> {
-        let socket = PacketSocket::new(socket)?;
+        let ports = Ports::new(sockets)?;
+        let inlet = handover.take_inlet().map(Inlet::new).transpose()?;
+        let arrivals = Arrivals::new(Rc::clone(&ports), inlet, Rc::clone(&status));
+        let socket = PacketSocket::new(ports);
         let mut settings = Settings::new(tls, options);
         let config = Arc::new(settings.endpoint(handover.place()));
         let allow_mtud = !socket.may_fragment();
         let clients = Clients {
             metrics: server.context.metrics.quic.clone(),
-            wakes: Wakes::new(Rc::clone(socket.socket())),
+            wakes: Wakes::new(Rc::clone(&arrivals)),
             server,
         };
         Ok(Self {
-            clients,
             proto: quinn_proto::Endpoint::new(config, settings.current(), allow_mtud, None),
             socket,
-            handover,
+            reception: Reception::new(arrivals, handover, clients.metrics.clone()),
+            clients,
             status,
             settings,
+            packets: options.packets(),
+            start: now,
             sessions: Vec::new(),
-            timers: BTreeSet::new(),
+            timers: Timers::default(),
             incoming: VecDeque::new(),
             out: Vec::new(),
         })
@@ -86,19 +103,9 @@ impl Endpoint {
         &self.clients.wakes
     }
 
-    /// Whether packets are read. Once the socket is handed over, the next process reads them.
-    pub(super) fn is_reading(&self) -> bool {
-        !self.status.is_handed_over()
-    }
-
-    /// Whether the next process has the socket, and no client of this one needs it any more.
-    pub(super) fn is_over(&self) -> bool {
-        self.status.is_handed_over() && self.status.is_settled()
-    }
-
     /// When to call [`turn`](Self::turn), if nothing else happens.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|&(at, _)| at)
+        self.timers.next()
     }
 
     /// Handles what has happened, up to limits. Returns whether something is left.
@@ -107,22 +114,19 @@ impl Endpoint {
     /// If the socket fails.
     pub(super) fn turn(&mut self, now: Instant) -> io::Result<bool> {
         self.socket.flush();
-        let mut packets = Vec::new();
-        let has_more = self.is_reading() && self.socket.receive(|packet| packets.push(packet))?;
-        self.clients.metrics.received.inc_by(packets.len() as u64);
-        for packet in packets {
-            match self.handover.route(packet) {
-                Route::Here(packet) => self.on_packet(packet, now),
-                Route::Elsewhere => drop(self.clients.metrics.handed_over.inc()),
-                Route::Lost => drop(self.clients.metrics.lost.inc()),
+        let mut has_more = self.reception.receive(&mut self.socket)?;
+        if self.reception.arrivals.notice_end() {
+            for session in self.sessions.iter().flatten() {
+                self.clients.send_away(session);
             }
         }
-        for _ in 0..HANDOVERS_PER_TURN {
-            let Some(packet) = self.handover.try_next() else {
+        for _ in 0..PACKETS_PER_TURN {
+            let Some(packet) = self.reception.next() else {
                 break;
             };
             self.on_packet(packet, now);
         }
+        has_more |= self.reception.has_packets();
         for _ in 0..self.clients.server.context.options.accepts.max(1) {
             let Some(incoming) = self.incoming.pop_front() else {
                 break;
@@ -130,11 +134,10 @@ impl Endpoint {
             self.accept(incoming, now);
         }
         for _ in 0..POLLS_PER_TURN {
-            let Some(&(at, handle)) = self.timers.first().filter(|(at, _)| *at <= now) else {
+            let Some(handle) = self.timers.pop_due(now) else {
                 break;
             };
-            self.timers.remove(&(at, handle));
-            self.on_timeout(ConnectionHandle(handle), now);
+            self.on_timeout(handle, now);
         }
         for _ in 0..POLLS_PER_TURN {
             if self.socket.is_blocked() {
@@ -150,13 +153,14 @@ impl Endpoint {
     }
 
     /// Handles a packet of a connection of this shard, or of a new one.
-    pub(super) fn on_packet(&mut self, packet: Packet, now: Instant) {
+    fn on_packet(&mut self, packet: Packet, now: Instant) {
         let Packet {
             from,
             to,
             ecn,
             data,
         } = packet;
+        let (bytes, coarse) = (data.len(), self.coarse(now));
         let ecn = ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn as u8));
         self.out.clear();
         match self.proto.handle(now, from, to, ecn, data, &mut self.out) {
@@ -164,11 +168,23 @@ impl Endpoint {
             Some(DatagramEvent::Response(transmit)) => self.answer(transmit),
             Some(DatagramEvent::NewConnection(incoming)) => self.on_incoming(incoming),
             Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                let Some(Some(session)) = self.sessions.get(handle.0) else {
+                let Some(Some(session)) = self.sessions.get_mut(handle.0) else {
                     return;
                 };
                 let mut conn = session.conn.borrow_mut();
-                conn.proto.handle_event(event);
+                let elsewhere = from != conn.proto.remote_address();
+                let (budget, rate) = (&mut session.budget, self.packets);
+                match budget.on_received(bytes, elsewhere, rate, coarse) {
+                    Charge::Allowed => conn.proto.handle_event(event),
+                    // As if the network had dropped it.
+                    refused => {
+                        self.clients.metrics.refused.inc();
+                        if refused == Charge::Refused || conn.is_lost {
+                            return;
+                        }
+                        conn.is_flooded = true;
+                    }
+                }
                 self.clients.wakes.push(handle, &mut conn);
                 if let Stage::Open(key, _) = session.stage {
                     self.clients
@@ -272,7 +288,8 @@ impl Endpoint {
         let conn = Conn::new(proto);
         self.clients.wakes.push(handle, &mut conn.borrow_mut());
         let deadline = now + context.options.handshake_timeout;
-        let session = Session::new(conn, permit, (arrived, is_proven), deadline);
+        let budget = PacketBudget::new(self.packets, self.coarse(now));
+        let session = Session::new(conn, (permit, budget), (arrived, is_proven), deadline);
         if self.sessions.len() <= handle.0 {
             self.sessions.resize_with(handle.0 + 1, || None);
         }
@@ -305,6 +322,9 @@ impl Endpoint {
             self.clients.on_event(&mut session, event, now);
         }
         self.clients.advance(&mut session, handle, now);
+        if std::mem::take(&mut conn.borrow_mut().is_flooded) {
+            self.clients.on_flood(&mut session, now);
+        }
         if std::mem::take(&mut conn.borrow_mut().is_ending) {
             session.end();
             if let Stage::Ending(_) = session.stage {
@@ -323,18 +343,28 @@ impl Endpoint {
                 conn.proto.handle_event(reply);
             }
         }
-        self.transmit(handle, &mut conn, now);
+        let sent = self.transmit(handle, &mut conn, now);
+        session.budget.on_sent(sent);
         if session.is_settled() && !was_settled {
             self.status.on_end();
         }
         self.arm(&mut session, handle, &mut conn);
-        if !conn.proto.is_drained() {
-            drop(conn);
-            self.sessions[handle.0] = Some(session);
+        if conn.proto.is_drained() {
+            return;
         }
+        drop(conn);
+        if session.is_forgotten(now) {
+            // Otherwise a client decides how long: three times what it makes the round trip look like.
+            self.timers.replace(handle, session.armed, None);
+            self.proto.handle_event(handle, EndpointEvent::drained());
+            return;
+        }
+        self.sessions[handle.0] = Some(session);
     }
 
-    fn transmit(&mut self, handle: ConnectionHandle, conn: &mut Conn, now: Instant) {
+    /// Sends a connection's packets, up to a limit. Returns their number.
+    fn transmit(&mut self, handle: ConnectionHandle, conn: &mut Conn, now: Instant) -> usize {
+        let mut sent = 0;
         for _ in 0..SENDS_PER_POLL {
             if self.socket.is_blocked() {
                 break;
@@ -342,29 +372,28 @@ impl Endpoint {
             self.out.clear();
             let segments = self.socket.max_segments();
             let Some(transmit) = conn.proto.poll_transmit(now, segments, &mut self.out) else {
-                return;
+                return sent;
             };
             let segment = transmit.segment_size.unwrap_or(transmit.size);
             let packets = transmit.size.div_ceil(segment.max(1));
+            sent += packets;
             self.clients.metrics.sent.inc_by(packets as u64);
             self.socket.send(transmit, &self.out);
         }
         self.clients.wakes.push(handle, conn);
+        sent
     }
 
     /// Sets the timer of a connection.
     fn arm(&mut self, session: &mut Session, handle: ConnectionHandle, conn: &mut Conn) {
         let next = conn.proto.poll_timeout();
         let next = next.into_iter().chain(session.deadline).min();
-        if next == session.armed {
-            return;
-        }
-        if let Some(before) = session.armed {
-            self.timers.remove(&(before, handle.0));
-        }
-        session.armed = next.filter(|_| !conn.proto.is_drained());
-        if let Some(at) = session.armed {
-            self.timers.insert((at, handle.0));
-        }
+        let next = next.filter(|_| !conn.proto.is_drained());
+        self.timers.replace(handle, session.armed, next);
+        session.armed = next;
+    }
+
+    fn coarse(&self, now: Instant) -> CoarseInstant {
+        CoarseInstant::new(now.saturating_duration_since(self.start))
     }
 }

@@ -8,9 +8,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use quinn_proto::{Connection, ConnectionHandle, ReadError, StreamId, WriteError};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::net::UdpSocket;
 use tokio::sync::Notify;
+
+use crate::server::quic::arrivals::Arrivals;
 
 /// The close code of a connection that ended as both sides wanted (RFC 6455 section 7.4.1).
 const NORMAL_CLOSURE: u16 = 1000;
@@ -19,15 +19,15 @@ const NORMAL_CLOSURE: u16 = 1000;
 pub(super) struct Wakes {
     queue: RefCell<VecDeque<ConnectionHandle>>,
     bell: Notify,
-    socket: Rc<UdpSocket>,
+    arrivals: Rc<Arrivals>,
 }
 
 impl Wakes {
-    pub(super) fn new(socket: Rc<UdpSocket>) -> Rc<Self> {
+    pub(super) fn new(arrivals: Rc<Arrivals>) -> Rc<Self> {
         Rc::new(Self {
             queue: RefCell::default(),
             bell: Notify::new(),
-            socket,
+            arrivals,
         })
     }
 
@@ -62,6 +62,8 @@ pub(super) struct Conn {
     pub(super) is_queued: bool,
     /// Nothing more can be sent, and nothing more arrives.
     pub(super) is_lost: bool,
+    /// The client sends far more packets than it may.
+    pub(super) is_flooded: bool,
     /// The code and the reason with which the edge ends it.
     pub(super) reason: (u16, &'static str),
     /// The edge ends it.
@@ -74,6 +76,7 @@ impl Conn {
             proto,
             is_queued: false,
             is_lost: false,
+            is_flooded: false,
             reason: (NORMAL_CLOSURE, ""),
             is_ending: false,
         }))
@@ -208,9 +211,7 @@ impl QuicLink {
 
     /// Whether packets have arrived that are not handled yet. They may be of any connection.
     pub(crate) fn has_packets(&self) -> bool {
-        let mut socket = [PollFd::new(&*self.wakes.socket, PollFlags::IN)];
-        let polled = poll(&mut socket, Some(&Timespec::default()));
-        polled.is_err() || !socket[0].revents().is_empty()
+        self.wakes.arrivals.has_packets()
     }
 
     /// Ends the stream after the bytes that were written.

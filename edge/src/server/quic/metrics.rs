@@ -20,7 +20,11 @@ pub struct QuicMetrics {
     pub(super) datagrams_received: Counter,
     /// Packets handed over to another shard.
     pub(super) handed_over: Counter,
-    /// Packets that another shard was too busy to take.
+    /// Packets forwarded to an earlier process.
+    pub(super) forwarded: Counter,
+    /// Packets of clients that send too many.
+    pub(super) refused: Counter,
+    /// Packets that another shard or process was too busy to take.
     pub(super) lost: Counter,
 }
 
@@ -54,8 +58,18 @@ impl QuicMetrics {
             self.handed_over.clone(),
         );
         registry.register(
+            "quic_packets_forwarded",
+            "QUIC packets forwarded to an earlier process, which drains",
+            self.forwarded.clone(),
+        );
+        registry.register(
+            "quic_packets_refused",
+            "QUIC packets dropped because their client sends more than quic.packets_per_s, or from forged addresses",
+            self.refused.clone(),
+        );
+        registry.register(
             "quic_packets_lost",
-            "QUIC packets dropped because the shard of their connection was too busy",
+            "QUIC packets dropped because the shard or the process of their connection was too busy",
             self.lost.clone(),
         );
     }

@@ -2,9 +2,12 @@
 //!
 //! A connection's stream carries the very frames of a WebSocket, not masked, and is a [`Link`] among the server's
 //! connections, so that everything above it is the same. The protocol of QUIC is `quinn-proto`, which does no I/O: one task
-//! per shard drives all connections, and packets that the kernel gave to another shard are handed over.
+//! per shard drives all connections. Packets that the kernel gave to another shard are handed over, and after an upgrade in
+//! place the new process forwards those of the earlier one's connections.
 //!
 //! [`Link`]: crate::server::connections
+
+mod packet;
 
 mod socket;
 
@@ -12,9 +15,17 @@ mod bind;
 
 mod cid;
 
+mod forward;
+
 mod handover;
 
+mod status;
+
+mod arrivals;
+
 mod settings;
+
+mod budget;
 
 pub(crate) mod link;
 
@@ -24,11 +35,13 @@ mod webtransport;
 
 mod session;
 
-mod status;
-
 pub mod metrics;
 
 mod clients;
+
+mod timers;
+
+mod reception;
 
 mod endpoint;
 
@@ -39,21 +52,26 @@ use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
+use grandstand_common::supervisor::Supervisor;
+use tokio::sync::oneshot;
+
 use crate::server::driver::Driver;
 use crate::server::tls::Tls;
 use crate::server::yielding::yield_cpu;
 use endpoint::Endpoint;
 
-pub use bind::{UdpOptions, bind_udp, bind_udp_beside, capped_buffers};
+pub use bind::{UdpOptions, UdpPort, capped_buffers};
+pub use forward::Outlet;
 pub use handover::Handover;
 pub use settings::{HTTP3, NATIVE, QuicOptions};
+pub use socket::UdpSockets;
 pub use status::Status;
 
-/// A UDP socket for QUIC, and how clients speak there.
+/// UDP sockets for QUIC, and how clients speak there.
 #[derive(Debug)]
 pub struct QuicListener {
-    /// The socket.
-    pub socket: std::net::UdpSocket,
+    /// The sockets. They come once no other process reads them.
+    pub sockets: oneshot::Receiver<UdpSockets>,
     /// The shard's side of the handover of packets.
     pub handover: Handover,
     /// The certificates.
@@ -62,33 +80,47 @@ pub struct QuicListener {
     pub options: QuicOptions,
 }
 
-/// Serves clients over QUIC, forever, or until the socket is handed over and no client is left.
+/// Serves clients over QUIC on the running `LocalSet`, as soon as the listener's sockets come.
+pub(super) fn serve(
+    driver: Rc<Driver>,
+    listener: QuicListener,
+    supervisor: &Supervisor,
+) -> Rc<Status> {
+    let status = Rc::default();
+    let driving = drive_quic(driver, listener, Rc::clone(&status));
+    supervisor.keep_local("quic", driving);
+    status
+}
+
+/// Serves clients over QUIC, forever.
 ///
 /// # Errors
-/// If the socket cannot be registered with the running runtime, or fails.
-pub(crate) async fn drive_quic(
+/// If a socket cannot be registered with the running runtime, or fails.
+async fn drive_quic(
     driver: Rc<Driver>,
     listener: QuicListener,
     status: Rc<Status>,
 ) -> io::Result<()> {
     let QuicListener {
-        socket,
+        sockets,
         handover,
         tls,
         options,
     } = listener;
-    let mut endpoint = Endpoint::new(driver, (socket, handover), tls, options, status)?;
+    let Ok(sockets) = sockets.await else {
+        // The process ends before it has them.
+        return std::future::pending().await;
+    };
+    let given = (sockets, handover);
+    let mut endpoint = Endpoint::new(driver, given, tls, options, (status, now()))?;
     loop {
-        if endpoint.is_over() {
-            return Ok(());
-        }
         if endpoint.turn(now())? {
             yield_cpu().await;
             continue;
         }
         let until = endpoint.next_timeout();
-        let socket = Rc::clone(endpoint.socket.socket());
         let (is_blocked, wakes) = (endpoint.socket.is_blocked(), Rc::clone(endpoint.wakes()));
+        let ports = endpoint.socket.ports();
         let timeout = async {
             match until {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -96,13 +128,10 @@ pub(crate) async fn drive_quic(
             }
         };
         tokio::select! {
-            ready = socket.readable(), if endpoint.is_reading() => ready?,
-            ready = socket.writable(), if is_blocked => ready?,
+            ready = endpoint.reception.ready() => ready?,
+            ready = ports.writable(), if is_blocked => ready?,
             () = wakes.rung(), if !is_blocked => {}
             () = timeout => {}
-            packet = endpoint.handover.next() => if let Some(packet) = packet {
-                endpoint.on_packet(packet, now());
-            },
         }
     }
 }

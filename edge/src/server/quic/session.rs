@@ -13,6 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::conn::key::ConnKey;
 use crate::limits::Arrived;
+use crate::server::connections::CLOSE_GRACE;
+use crate::server::quic::budget::PacketBudget;
 use crate::server::quic::link::Conn;
 use crate::server::quic::settings::HTTP3;
 use crate::server::quic::webtransport::{self, WebTransport};
@@ -59,13 +61,14 @@ impl Streams {
 pub(super) struct Session {
     pub(super) conn: Rc<RefCell<Conn>>,
     pub(super) stage: Stage,
+    pub(super) budget: PacketBudget,
     /// Held until the client is connected.
     pub(super) permit: Option<OwnedSemaphorePermit>,
     /// Counts the client until it is connected.
     pub(super) arrived: Option<Arrived>,
     /// The client's address was charged before the handshake.
     pub(super) is_charged: bool,
-    /// When the stage must be over: that of a handshake, and that of an end.
+    /// When the stage must be over: that of a handshake, that of an end, and that after it.
     pub(super) deadline: Option<Instant>,
     /// The time of its entry among the timers.
     pub(super) armed: Option<Instant>,
@@ -77,13 +80,14 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(
         conn: Rc<RefCell<Conn>>,
-        permit: OwnedSemaphorePermit,
+        (permit, budget): (OwnedSemaphorePermit, PacketBudget),
         (arrived, is_charged): (Arrived, bool),
         deadline: Instant,
     ) -> Self {
         Self {
             conn,
             stage: Stage::Handshake,
+            budget,
             permit: Some(permit),
             arrived: Some(arrived),
             is_charged,
@@ -123,18 +127,26 @@ impl Session {
     pub(super) fn take_streams(&mut self, dir: Dir) {
         let mut conn = self.conn.borrow_mut();
         while let Some(id) = conn.proto.streams().accept(dir) {
-            match &mut self.stage {
-                Stage::Native(stream @ None, _) if dir == Dir::Bi => *stream = Some(id),
-                Stage::WebTransport(session) if dir == Dir::Bi => session.add(id),
-                // The streams of HTTP/3 in one direction are read and ignored.
-                _ if dir == Dir::Uni && self.is_http3 => discard(&mut conn, id),
-                _ => {
-                    let none = VarInt::from_u32(0);
-                    conn.proto.recv_stream(id).stop(none).ok();
-                    if dir == Dir::Bi {
-                        conn.proto.send_stream(id).reset(none).ok();
-                    }
+            let is_wanted = match &mut self.stage {
+                Stage::Native(stream @ None, _) if dir == Dir::Bi => {
+                    *stream = Some(id);
+                    true
                 }
+                Stage::WebTransport(session) if dir == Dir::Bi => session.add(id),
+                _ => false,
+            };
+            if is_wanted {
+                continue;
+            }
+            if dir == Dir::Uni && self.is_http3 {
+                // The streams of HTTP/3 in one direction are read and ignored.
+                discard(&mut conn, id);
+                continue;
+            }
+            let none = VarInt::from_u32(0);
+            conn.proto.recv_stream(id).stop(none).ok();
+            if dir == Dir::Bi {
+                conn.proto.send_stream(id).reset(none).ok();
             }
         }
     }
@@ -193,7 +205,7 @@ impl Session {
         conn.proto.close(now, code, reason);
         conn.is_lost = true;
         drop(conn);
-        self.stop();
+        self.stop(now);
     }
 
     /// Closes a connection whose client is not connected.
@@ -203,14 +215,19 @@ impl Session {
     }
 
     /// Notes that the connection is over. Returns the key of its client, if it was connected.
-    pub(super) fn stop(&mut self) -> Option<ConnKey> {
+    pub(super) fn stop(&mut self, now: Instant) -> Option<ConnKey> {
         self.permit = None;
         self.arrived = None;
-        self.deadline = None;
+        self.deadline = Some(now + CLOSE_GRACE);
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Open(key, _) => Some(key),
             _ => None,
         }
+    }
+
+    /// Whether the connection has been over for long enough, whatever its client still sends.
+    pub(super) fn is_forgotten(&self, now: Instant) -> bool {
+        matches!(self.stage, Stage::Over) && self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// Whether the client knows that it is disconnected.

@@ -9,6 +9,7 @@ use ring::{hkdf, hmac};
 
 use crate::server::quic::cid::{Place, ShardCids};
 use crate::server::tls::Tls;
+use crate::time::token_bucket::Rate;
 
 /// The ALPN of clients that open one stream and speak the protocol of the WebSocket on it.
 pub const NATIVE: &[u8] = b"grandstand/1";
@@ -31,6 +32,12 @@ const DATAGRAM_BYTES: usize = 16 << 10;
 /// The most bytes that a client's handshake may have.
 const HANDSHAKE_BYTES: usize = 16 << 10;
 
+/// The most bytes of all packets that wait for their handshakes to begin.
+const WAITING_BYTES: u64 = 4 << 20;
+
+/// The seconds of packets that may come at once.
+const BURST_S: u32 = 4;
+
 /// The settings of QUIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuicOptions {
@@ -39,6 +46,16 @@ pub struct QuicOptions {
     /// The most bytes written to a connection that its client has not acknowledged. Further ones wait in its outbox, where
     /// outdated updates can be dropped.
     pub send_window: u32,
+    /// The average packets of a client beyond one for each that the edge sends it; 0 for no limit.
+    pub packets_per_s: u32,
+}
+
+impl QuicOptions {
+    /// The rate of these packets.
+    pub(super) fn packets(&self) -> Rate {
+        let burst = self.packets_per_s.saturating_mul(BURST_S);
+        Rate::new(self.packets_per_s, burst)
+    }
 }
 
 /// Makes the configuration of new connections, with the certificates of the moment.
@@ -74,8 +91,11 @@ impl Settings {
         let key = self.tls.derive(b"grandstand quic address tokens 1");
         let key = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&key);
         let mut config = ServerConfig::new(Arc::new(crypto), Arc::new(key));
-        config.transport_config(Arc::clone(&self.transport));
-        config.migration(true);
+        config
+            .transport_config(Arc::clone(&self.transport))
+            .migration(true)
+            .incoming_buffer_size(HANDSHAKE_BYTES as u64)
+            .incoming_buffer_size_total(WAITING_BYTES);
         let made = Arc::new(config);
         self.made = Some((current, Arc::clone(&made)));
         Some(made)

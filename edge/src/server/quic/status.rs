@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 /// The interval at which the end of the last connection is looked for.
@@ -14,6 +15,7 @@ pub struct Status {
     is_stopped: Cell<bool>,
     is_handed_over: Cell<bool>,
     connections: Cell<usize>,
+    bell: Notify,
 }
 
 impl Status {
@@ -22,25 +24,27 @@ impl Status {
         self.is_stopped.set(true);
     }
 
-    /// Leaves the socket to another process from now on: packets are sent, but not read any more.
+    /// Leaves the sockets to another process from now on: packets are sent, but no packet is read after this call. The other
+    /// process forwards those of this one's connections, and of clients that this one has asked to prove their address.
     pub fn hand_over(&self) {
-        self.stop();
         self.is_handed_over.set(true);
+        self.bell.notify_one();
     }
 
     pub(super) fn is_handed_over(&self) -> bool {
         self.is_handed_over.get()
     }
 
-    pub(super) fn is_settled(&self) -> bool {
-        self.connections.get() == 0
+    /// Waits until the sockets are handed over.
+    pub(super) async fn changed(&self) {
+        self.bell.notified().await;
     }
 
     /// Waits until all connections are closed, at most for `within`. A process that ends earlier leaves its clients without
     /// a word, because the kernel sends nothing for it.
     pub async fn settled(&self, within: Duration) {
         let end = Instant::now() + within;
-        while !self.is_settled() && Instant::now() < end {
+        while self.connections.get() > 0 && Instant::now() < end {
             sleep(POLL_INTERVAL).await;
         }
     }

@@ -1,14 +1,15 @@
+mod hostile;
 mod rig;
+mod upgrade;
 
-use std::net::UdpSocket;
 use std::time::Duration;
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::supervisor::Supervisor;
-use quinn::{ConnectionError, Endpoint as Client, TransportErrorCode, VarInt};
-use tokio::sync::watch;
+use quinn::{ConnectionError, TransportErrorCode, VarInt};
 
 use super::*;
+use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
 use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
@@ -23,7 +24,7 @@ fn frame(payload: &[u8]) -> bytes::Bytes {
     frame.into()
 }
 
-async fn opened(quic: &rig::Quic) -> crate::conn::key::ConnKey {
+async fn opened(quic: &rig::Quic) -> ConnKey {
     match quic.rig.told().await {
         Told::Open(conn, info) => {
             assert_eq!(info.token.as_deref(), Some("secret"));
@@ -31,6 +32,24 @@ async fn opened(quic: &rig::Quic) -> crate::conn::key::ConnKey {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Waits for the next message of a client.
+async fn hears(quic: &rig::Quic, conn: ConnKey, payload: &[u8]) {
+    let told = quic.rig.told().await;
+    assert_eq!(
+        told,
+        Told::Message(conn, MessageKind::Text, payload.to_vec())
+    );
+}
+
+/// Connects with a protocol, and is refused with this code.
+async fn is_refused(quic: &rig::Quic, protocol: &[u8], code: TransportErrorCode) {
+    let refused = quic.connect(protocol).await.unwrap_err();
+    assert!(
+        matches!(&refused, ConnectionError::ConnectionClosed(close) if close.error_code == code),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -82,27 +101,6 @@ fn a_close_by_the_edge_arrives_with_its_code_after_all_messages() {
 }
 
 #[test]
-fn a_socket_that_is_handed_over_is_read_no_more_and_its_clients_are_closed() {
-    with(Setup::default(), async |quic| {
-        let mut peer = quic.open().await;
-        let conn = opened(&quic).await;
-        quic.rig.conns.clone().close(conn, ErrorKind::GoingAway);
-        quic.status.hand_over();
-        let close = peer.next().await.unwrap();
-        assert_eq!((close.0, &close.1[..2]), (0x88, [0x03, 0xF4].as_slice()));
-        // Packets wait for the other process.
-        let endpoint = Client::client(([127, 0, 0, 1], 0).into()).unwrap();
-        let connecting = endpoint.connect_with(quic.config(NATIVE), quic.addr, "localhost");
-        let from = endpoint.local_addr().unwrap();
-        let mut packet = [0; 2048];
-        let mut read = || Some(quic.copy.recv_from(&mut packet).ok()?.1);
-        quic.rig.until(|| (read()? == from).then_some(())).await;
-        drop(connecting);
-        assert_eq!(peer.closed().await.0, 1012);
-    });
-}
-
-#[test]
 fn a_close_by_the_client_is_answered() {
     with(Setup::default(), async |quic| {
         let mut peer = quic.open().await;
@@ -121,11 +119,7 @@ fn a_client_that_closes_its_connection_is_gone_at_once() {
         let mut peer = quic.open().await;
         let conn = opened(&quic).await;
         peer.send(0x81, b"last").await;
-        let told = quic.rig.told().await;
-        assert_eq!(
-            told,
-            Told::Message(conn, MessageKind::Text, b"last".to_vec())
-        );
+        hears(&quic, conn, b"last").await;
         peer.connection.close(VarInt::from_u32(7), b"bye");
         let end = Told::Closed(conn, CloseReason::Lost);
         assert_eq!(quic.rig.told().await, end);
@@ -186,24 +180,15 @@ fn a_silent_client_stays_because_it_acknowledges_pings() {
         let conn = opened(&quic).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         peer.send(0x81, b"here").await;
-        let told = quic.rig.told().await;
-        assert_eq!(
-            told,
-            Told::Message(conn, MessageKind::Text, b"here".to_vec())
-        );
+        hears(&quic, conn, b"here").await;
     });
 }
 
 #[test]
 fn other_first_messages_and_protocols_are_refused() {
     with(Setup::default(), async |quic| {
-        let refused = quic.connect(b"http/1.1").await.unwrap_err();
         // TLS' alert no_application_protocol.
-        let code = TransportErrorCode::crypto(120);
-        assert!(
-            matches!(&refused, ConnectionError::ConnectionClosed(close) if close.error_code == code),
-            "{refused:?}"
-        );
+        is_refused(&quic, b"http/1.1", TransportErrorCode::crypto(120)).await;
         let connection = quic.connect(NATIVE).await.unwrap();
         let (mut sender, _receiver) = connection.open_bi().await.unwrap();
         sender.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
@@ -235,93 +220,22 @@ fn a_stopped_endpoint_refuses_new_clients_and_keeps_the_others() {
         let mut peer = quic.open().await;
         let conn = opened(&quic).await;
         quic.status.stop();
-        let refused = quic.connect(NATIVE).await.unwrap_err();
-        let code = TransportErrorCode::CONNECTION_REFUSED;
-        assert!(
-            matches!(&refused, ConnectionError::ConnectionClosed(close) if close.error_code == code),
-            "{refused:?}"
-        );
+        is_refused(&quic, NATIVE, TransportErrorCode::CONNECTION_REFUSED).await;
         peer.send(0x81, b"here").await;
-        let told = quic.rig.told().await;
-        assert_eq!(
-            told,
-            Told::Message(conn, MessageKind::Text, b"here".to_vec())
-        );
+        hears(&quic, conn, b"here").await;
     });
-}
-
-#[test]
-fn under_load_clients_must_prove_their_address() {
-    let options = ServerOptions {
-        // The loop that accepts connections over TCP holds one of them.
-        handshakes: 8,
-        ..ServerOptions::default()
-    };
-    let setup = Setup {
-        options,
-        ..Setup::default()
-    };
-    with(setup, async |quic| {
-        // Connected, without a first message: a handshake in progress.
-        let waiting = quic.connect(NATIVE).await.unwrap();
-        let metrics = &quic.rig.server.context().metrics.quic;
-        assert_eq!(metrics.handshakes("retry"), 0);
-        let proven = quic.open().await;
-        opened(&quic).await;
-        assert_eq!(metrics.handshakes("retry"), 1);
-        assert_eq!(metrics.handshakes("open"), 1);
-        drop((waiting, proven));
-    });
-}
-
-#[test]
-fn an_unproven_address_gets_at_most_three_times_what_it_sent() {
-    with(Setup::default(), async |quic| {
-        // A client whose address is someone else's: the answers to its first packet go where nobody reads them.
-        let (client, capture) = first_packet(&quic).await;
-        let victim = UdpSocket::bind("127.0.0.1:0").unwrap();
-        victim.set_nonblocking(true).unwrap();
-        victim.send_to(&capture, quic.addr).unwrap();
-        let (mut received, mut buffer) = (0, [0; 2048]);
-        let accepted = &quic.rig.server.context().metrics.accepted;
-        quic.rig.until(|| (accepted.get() == 1).then_some(())).await;
-        // The edge sends its first flight again and again.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        while let Ok((count, _)) = victim.recv_from(&mut buffer) {
-            received += count;
-        }
-        assert!(received > 0, "nothing was sent");
-        assert!(received <= 3 * capture.len(), "{received} bytes");
-        drop(client);
-    });
-}
-
-/// The first packet of a client's handshake.
-async fn first_packet(quic: &rig::Quic) -> (quinn::Endpoint, Vec<u8>) {
-    let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let to = listener.local_addr().unwrap();
-    let client = quinn::Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
-    let connecting = client
-        .connect_with(quic.config(NATIVE), to, "localhost")
-        .unwrap();
-    let mut buffer = [0; 2048];
-    let count = quic.rig.until(|| listener.recv(&mut buffer).ok()).await;
-    drop(connecting);
-    (client, buffer[..count].to_vec())
 }
 
 #[test]
 fn a_connection_survives_a_new_address_on_another_shard() {
     with(Setup::default(), async |quic| {
-        let mut listeners = rig::bind(&quic.tls, 3);
-        let addr = listeners[0].socket.local_addr().unwrap();
+        let (addr, mut listeners) = rig::bind(&quic.tls, 3);
         let supervisor = Supervisor::default();
         let shards: Vec<_> = listeners
             .drain(..)
             .map(|listener| {
                 let shard = rig::echo(&supervisor);
-                shard.serve_quic(listener, &supervisor, watch::channel(true).1);
+                shard.serve_quic(listener, &supervisor);
                 shard
             })
             .collect();
@@ -331,8 +245,7 @@ fn a_connection_survives_a_new_address_on_another_shard() {
             let payload = [b'a' + round; 100];
             peer.send(0x81, &payload).await;
             assert_eq!(peer.next().await, Some((0x81, payload.to_vec())));
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            peer.endpoint.rebind(socket).unwrap();
+            peer.rebind();
         }
         let handed_over: u64 = shards
             .iter()
@@ -357,7 +270,6 @@ fn datagrams_carry_whole_frames_in_both_directions() {
             peer.connection.send_datagram(other).unwrap();
         }
         peer.connection.send_datagram(frame(b"up")).unwrap();
-        let told = quic.rig.told().await;
-        assert_eq!(told, Told::Message(conn, MessageKind::Text, b"up".to_vec()));
+        hears(&quic, conn, b"up").await;
     });
 }

@@ -27,6 +27,9 @@ const READ: usize = 2048;
 /// The most requests before the one that opens a session. One byte then names the session in each datagram.
 const MAX_REQUEST: u64 = 63;
 
+/// The most streams that are kept, finished ones included: that of the request, that of the session, and some that were tried.
+const MAX_STREAMS: usize = 8;
+
 /// A session whose stream is not there yet.
 #[derive(Debug, Default)]
 pub(super) struct WebTransport {
@@ -65,9 +68,13 @@ impl WebTransport {
         }
     }
 
-    /// Adds a stream that the client has opened.
-    pub(super) fn add(&mut self, stream: StreamId) {
-        self.streams.push((stream, Vec::new()));
+    /// Adds a stream that the client has opened. Returns false if there are too many.
+    pub(super) fn add(&mut self, stream: StreamId) -> bool {
+        let is_free = self.streams.len() < MAX_STREAMS;
+        if is_free {
+            self.streams.push((stream, Vec::new()));
+        }
+        is_free
     }
 
     /// Reads what has arrived. Returns the session once its stream is there. `limit`: the most bytes of a request.
@@ -215,5 +222,23 @@ fn read(
         if received.len() > limit {
             return Err(Refused);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quinn_proto::Side;
+
+    use super::*;
+
+    #[test]
+    fn streams_that_are_opened_and_finished_over_and_over_are_refused() {
+        let mut session = WebTransport::default();
+        let mut opened = 0;
+        for index in 0..1000 {
+            let stream = StreamId::new(Side::Client, Dir::Bi, index);
+            opened += usize::from(session.add(stream));
+        }
+        assert_eq!(opened, MAX_STREAMS);
     }
 }

@@ -11,8 +11,6 @@ pub(crate) mod session;
 
 pub(crate) mod stream;
 
-pub(crate) mod wire;
-
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -144,6 +142,7 @@ impl Tls {
     }
 
     /// A key for another use of the secret of session tickets.
+    #[cfg(feature = "quic")]
     pub(crate) fn derive(&self, what_for: &[u8]) -> [u8; 32] {
         self.0.tickets.derive(what_for)
     }

@@ -1,6 +1,6 @@
 //! Clients over QUIC that are not ours: quinn.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
 use rustls::version;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use crate::server::Server;
 use crate::server::connections::Connections;
@@ -18,7 +18,7 @@ use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
 use crate::server::metrics::ServerMetrics;
 use crate::server::quic::{
-    Handover, NATIVE, QuicListener, QuicOptions, Status, UdpOptions, bind_udp,
+    Handover, NATIVE, Outlet, QuicListener, QuicOptions, Status, UdpOptions, UdpPort,
 };
 use crate::server::routes::{Route, Routes};
 use crate::server::testing::{PATIENCE, Rig, Setup, run};
@@ -30,6 +30,7 @@ use crate::websocket::frame::{Opcode, frame_len, put_frame};
 pub(super) const OPTIONS: QuicOptions = QuicOptions {
     idle: Duration::from_secs(60),
     send_window: 64 << 10,
+    packets_per_s: 1000,
 };
 
 /// A shard that serves QUIC.
@@ -37,28 +38,41 @@ pub(super) struct Quic {
     pub(super) rig: Rig,
     pub(super) addr: SocketAddr,
     /// The socket, as another process has it.
-    pub(super) copy: std::net::UdpSocket,
+    pub(super) copy: UdpSocket,
+    /// The way to the shard for packets that another process has read.
+    pub(super) outlet: Option<Outlet>,
     pub(super) status: Rc<Status>,
     pub(super) tls: Tls,
     pub(super) certificate: CertificateDer<'static>,
 }
 
-/// Binds the sockets of this many shards.
-pub(super) fn bind(tls: &Tls, shards: usize) -> Vec<QuicListener> {
-    let options = UdpOptions {
-        addr: ([127, 0, 0, 1], 0).into(),
-        exclusive: true,
-        buffers: 256 << 10,
+const UDP: UdpOptions = UdpOptions {
+    addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+    exclusive: true,
+    buffers: 256 << 10,
+};
+
+/// The shards of a process.
+pub(super) fn listeners(tls: &Tls, port: UdpPort, sides: Vec<Handover>) -> Vec<QuicListener> {
+    let sockets = port.deal(sides.len()).into_iter();
+    let listener = |(sockets, handover)| {
+        let (sender, receiver) = oneshot::channel();
+        sender.send(sockets).unwrap();
+        QuicListener {
+            sockets: receiver,
+            handover,
+            tls: tls.clone(),
+            options: OPTIONS,
+        }
     };
-    let sockets = bind_udp(&options, shards).unwrap();
-    let sides = sockets.into_iter().zip(Handover::between(shards));
-    let listener = |(socket, handover)| QuicListener {
-        socket,
-        handover,
-        tls: tls.clone(),
-        options: OPTIONS,
-    };
-    sides.map(listener).collect()
+    sockets.zip(sides).map(listener).collect()
+}
+
+/// The sockets of this many shards, and the shards.
+pub(super) fn bind(tls: &Tls, shards: usize) -> (SocketAddr, Vec<QuicListener>) {
+    let port = UdpPort::open(&UDP, shards).unwrap();
+    let sides = Handover::between(shards, &[]);
+    (port.addr(), listeners(tls, port, sides))
 }
 
 /// A shard whose clients get their messages back, on the running `LocalSet`.
@@ -83,19 +97,28 @@ pub(super) fn echo(supervisor: &Supervisor) -> Server {
 
 /// Runs a test on a shard that serves QUIC.
 pub(super) fn with(setup: Setup, test: impl AsyncFnOnce(Quic)) {
+    with_options(setup, OPTIONS, test);
+}
+
+/// As [`with`], with other settings of QUIC.
+pub(super) fn with_options(setup: Setup, options: QuicOptions, test: impl AsyncFnOnce(Quic)) {
     let folder = Folder::new();
     let (tls, certificate) = localhost(&folder);
     run(setup, async |rig| {
-        let listener = bind(&tls, 1).remove(0);
-        let addr = listener.socket.local_addr().unwrap();
-        let copy = listener.socket.try_clone().unwrap();
-        let status =
-            rig.server
-                .serve_quic(listener, &Supervisor::default(), watch::channel(true).1);
+        let port = UdpPort::open(&UDP, 1).unwrap();
+        let (addr, copy) = (port.addr(), port.sockets()[0].try_clone().unwrap());
+        let mut sides = Handover::between(1, &[]);
+        let outlet = Some(sides[0].open().unwrap());
+        let listener = QuicListener {
+            options,
+            ..listeners(&tls, port, sides).remove(0)
+        };
+        let status = rig.server.serve_quic(listener, &Supervisor::default());
         let quic = Quic {
             rig,
             addr,
             copy,
+            outlet,
             status,
             tls,
             certificate,
@@ -104,7 +127,26 @@ pub(super) fn with(setup: Setup, test: impl AsyncFnOnce(Quic)) {
     });
 }
 
+/// A process that has taken the sockets of another one over: its shard.
+pub(super) struct Next {
+    pub(super) shard: Server,
+    _supervisor: Supervisor,
+}
+
 impl Quic {
+    /// Starts a process that has taken the sockets over and forwards packets to `earlier` ones.
+    pub(super) fn next(&self, earlier: &[Outlet]) -> Next {
+        let port = UdpPort::adopt(&UDP, vec![self.copy.try_clone().unwrap()]).unwrap();
+        let listener = listeners(&self.tls, port, Handover::between(1, earlier)).remove(0);
+        let supervisor = Supervisor::default();
+        let shard = echo(&supervisor);
+        shard.serve_quic(listener, &supervisor);
+        Next {
+            shard,
+            _supervisor: supervisor,
+        }
+    }
+
     /// A client's settings, for a protocol.
     pub(super) fn config(&self, protocol: &[u8]) -> ClientConfig {
         let mut config = client(std::slice::from_ref(&self.certificate), &[&version::TLS13]);
@@ -182,6 +224,12 @@ impl Peer {
             .await
             .unwrap();
         Some((bytes[0], bytes.split_off(header)))
+    }
+
+    /// Moves to another address.
+    pub(super) fn rebind(&self) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        self.endpoint.rebind(socket).unwrap();
     }
 
     /// Waits for the end of the connection. Returns the code and the reason with which the edge closed it.
