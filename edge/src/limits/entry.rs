@@ -1,4 +1,4 @@
-//! What is counted for one address or one player, in 16 bytes.
+//! The counts of one address or one player, in 16 bytes.
 
 use crate::time::coarse::CoarseInstant;
 use crate::time::token_bucket::{Rate, TokenBucket};

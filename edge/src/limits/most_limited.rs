@@ -1,4 +1,4 @@
-//! Who is refused most, for operators.
+//! The addresses and players that are refused most, for operators.
 
 use std::fmt::Display;
 
@@ -18,7 +18,7 @@ pub struct Limited {
     pub limit: &'static str,
     /// The address or the player.
     pub who: String,
-    /// How often it was refused, at most: a new entry takes over the count of the one that it displaces.
+    /// The most times that it was refused: a new entry takes over the count of the one that it displaces.
     pub refused: u64,
 }
 

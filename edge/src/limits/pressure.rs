@@ -1,6 +1,6 @@
-//! How close the process is to its limit of memory.
+//! The steps by which an edge sheds load as its memory runs short.
 
-/// What the edge sheds. Each step includes those before it.
+/// The load that the edge sheds. Each step includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[repr(u8)]
 pub enum Pressure {
@@ -54,7 +54,7 @@ impl Pressure {
             .unwrap_or(Self::None)
     }
 
-    /// What is shed, for people; `None` if nothing is.
+    /// The load that is shed, for people; `None` if none is.
     pub fn words(self) -> Option<&'static str> {
         match self {
             Self::None => None,

@@ -1,4 +1,4 @@
-//! Why a connection or a join is refused.
+//! The reasons why connections and joins are refused.
 
 use std::time::Duration;
 

@@ -67,7 +67,7 @@ impl SharedLimits {
         self.0.pressure.store(pressure as u8, Ordering::Relaxed);
     }
 
-    /// What is shed for lack of memory.
+    /// The load that is shed for lack of memory.
     pub fn pressure(&self) -> Pressure {
         Pressure::from_number(self.0.pressure.load(Ordering::Relaxed))
     }
@@ -82,7 +82,7 @@ impl SharedLimits {
         (self.0.addresses.len(), self.0.players.len())
     }
 
-    /// How often a limit has refused something.
+    /// The number of times that a limit has refused something.
     pub fn refused(&self, limit: Limit) -> u64 {
         self.0.refused[limit as usize].load(Ordering::Relaxed)
     }

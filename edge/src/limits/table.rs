@@ -18,7 +18,7 @@ use crate::time::token_bucket::Rate;
 pub(super) struct Key(pub(super) [u32; 2]);
 
 impl Key {
-    /// What is not limited. The table never has an entry for it: it would be a multicast address.
+    /// The key of everything that is not limited. The table never has an entry for it: it would be a multicast address.
     pub(super) const UNLIMITED: Self = Self([u32::MAX; 2]);
 }
 

@@ -1,4 +1,4 @@
-//! What the events of a connection mean for its client: connected, reading, writing, gone.
+//! Handles the events of a connection for its client: connected, reading, writing, gone.
 
 use std::rc::Rc;
 use std::time::Instant;

@@ -92,7 +92,7 @@ impl Hello {
         }))
     }
 
-    /// What the client's handshake says.
+    /// The information about the client in its handshake.
     pub(super) fn info(self, path: &'static str, peer: SocketAddr) -> ConnectInfo {
         ConnectInfo {
             path,

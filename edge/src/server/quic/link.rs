@@ -58,7 +58,7 @@ impl Wakes {
 /// A QUIC connection.
 pub(super) struct Conn {
     pub(super) proto: Connection,
-    /// It is among the [`Wakes`].
+    /// Whether the connection is among the [`Wakes`].
     pub(super) is_queued: bool,
     /// Nothing more can be sent, and nothing more arrives.
     pub(super) is_lost: bool,

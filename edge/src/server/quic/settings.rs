@@ -1,4 +1,4 @@
-//! What the endpoint of a shard offers its clients.
+//! The settings that the endpoint of a shard offers its clients.
 
 use std::sync::Arc;
 use std::time::Duration;

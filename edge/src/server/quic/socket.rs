@@ -97,7 +97,7 @@ impl Ports {
 pub(super) struct PacketSocket {
     ports: Rc<Ports>,
     buffers: Vec<u8>,
-    /// What the socket did not accept.
+    /// The packets that the socket did not accept.
     unsent: Option<(Transmit, Vec<u8>)>,
 }
 

@@ -1,4 +1,4 @@
-//! What the rest of the shard has to know of its endpoint.
+//! The state of an endpoint, as the rest of its shard knows it.
 
 use std::cell::Cell;
 use std::time::Duration;

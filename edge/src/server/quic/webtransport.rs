@@ -178,7 +178,7 @@ fn session_data(received: &[u8], request: StreamId) -> Option<&[u8]> {
     (frame == Frame::WEBTRANSPORT && session.into_inner() == request).then_some(rest)
 }
 
-/// What the client's request says: as that of a WebSocket, with the protocols that it offers in place of subprotocols.
+/// Reads the client's request like that of a WebSocket, with the protocols that it offers in place of subprotocols.
 fn info(request: &ConnectRequest, peer: SocketAddr) -> Option<ConnectInfo> {
     let url = &request.url;
     let mut asked = Request::builder()

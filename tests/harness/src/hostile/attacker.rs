@@ -16,9 +16,9 @@ const REST: Duration = Duration::from_millis(20);
 /// The addresses of an edge.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// That of clients without TLS.
+    /// The address for clients without TLS.
     pub plain: SocketAddr,
-    /// That of clients with TLS.
+    /// The address for clients with TLS.
     pub tls: SocketAddr,
 }
 
@@ -45,7 +45,7 @@ impl Attacker {
         }
     }
 
-    /// How its connections have ended so far.
+    /// The ends of its connections so far.
     pub(super) fn ends(&self) -> Ends {
         self.ends.lock().clone()
     }

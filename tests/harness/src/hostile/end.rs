@@ -1,8 +1,8 @@
-//! What a hostile client gets.
+//! The ends that hostile clients get.
 
 use std::collections::BTreeMap;
 
-/// How a connection ended.
+/// The end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     /// The edge answered the handshake with this HTTP status, which is not 101.
@@ -15,7 +15,7 @@ pub enum End {
     Open,
 }
 
-/// How often the connections of an attack ended in each way.
+/// The number of connections of an attack with each end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ends(BTreeMap<End, u64>);
 
@@ -32,7 +32,7 @@ impl Ends {
         }
     }
 
-    /// How often connections ended so.
+    /// The number of connections with this end.
     pub fn count(&self, end: End) -> u64 {
         self.0.get(&end).copied().unwrap_or(0)
     }

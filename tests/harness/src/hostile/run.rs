@@ -28,7 +28,7 @@ impl Running {
         self.attack
     }
 
-    /// What the attacker has got so far.
+    /// The ends that the attacker has got so far.
     pub fn ends(&self) -> Ends {
         self.attacker.ends()
     }
