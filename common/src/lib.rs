@@ -36,3 +36,6 @@ pub mod bus;
 pub mod cluster;
 
 pub mod follow;
+
+#[cfg(test)]
+mod testing;

@@ -256,23 +256,10 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::testing::LogLines;
 
     fn logged(format: LogFormat, filter: &str) -> String {
-        let lines = Lines::default();
+        let lines = LogLines::default();
         let writer = lines.clone();
         let filter = env_filter(filter).unwrap();
         let (subscriber, _) = subscriber(format, filter, move || writer.clone());
@@ -281,8 +268,7 @@ mod tests {
             tracing::debug!("detail");
             tracing::info!(target: "async_nats", "chatter");
         });
-        let bytes = lines.0.lock().clone();
-        String::from_utf8(bytes).unwrap()
+        lines.text()
     }
 
     #[test]
@@ -306,7 +292,7 @@ mod tests {
     #[test]
     fn the_filter_can_be_replaced() {
         for format in [LogFormat::Text, LogFormat::Json] {
-            let lines = Lines::default();
+            let lines = LogLines::default();
             let writer = lines.clone();
             let filter = env_filter("warn").unwrap();
             let (subscriber, replace) = subscriber(format, filter, move || writer.clone());
@@ -317,7 +303,7 @@ mod tests {
                     tracing::info!("seen");
                 }
             });
-            let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+            let text = lines.text();
             // The first `seen`, and the second `unseen`, which is logged before its filter.
             assert_eq!(text.lines().count(), 2, "{text}");
         }

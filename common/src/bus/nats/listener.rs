@@ -77,7 +77,6 @@ impl RefusedServers {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
@@ -87,21 +86,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-
-    /// The lines of the log.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::testing::LogLines;
 
     /// Speaks as a NATS server that sends `messages` messages to each subscription at once.
     async fn serve(listener: TcpListener, messages: usize) {
@@ -123,7 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn d31_a_full_subscription_is_said_once_and_counted() {
-        let lines = Lines::default();
+        let lines = LogLines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || writer.clone())
@@ -161,7 +146,7 @@ mod tests {
         assert_eq!((counted(), of_kind.load(Ordering::Relaxed)), (4, 4));
         // It does not last, so the process stays ready.
         assert_eq!(errors.current(), None);
-        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+        let text = lines.text();
         let said = text.matches("a subscription is full, so messages are lost");
         assert_eq!(said.count(), 1, "{text}");
     }
