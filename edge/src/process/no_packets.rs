@@ -1,4 +1,4 @@
-//! What stands in the place of UDP sockets in a program that is built without the feature `quic`.
+//! The stand-in for UDP sockets in a program that is built without the feature `quic`.
 
 use std::net::SocketAddr;
 

@@ -21,7 +21,7 @@ pub(super) struct Packets {
     port: UdpPort,
     /// One per shard.
     readers: Vec<oneshot::Sender<UdpSockets>>,
-    /// What the next process needs beside the sockets: a way to each shard of this process and of earlier ones.
+    /// The routes that the next process needs beside the sockets: one to each shard of this process and of earlier ones.
     outlets: Vec<Outlet>,
     is_offered: bool,
 }

@@ -1,4 +1,4 @@
-//! What stands in the place of QUIC in a program that is built without the feature `quic`: no listener, so no connection.
+//! The stand-in for QUIC in a program that is built without the feature `quic`: no listener, so no connection.
 
 use std::io;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Where the packets of a shard arrive: at its sockets, or, once another process has these, where that one forwards them.
+//! The arrival of a shard's packets: at its sockets, or, once another process has these, from that process.
 
 use std::cell::Cell;
 use std::io;
@@ -12,7 +12,7 @@ use crate::server::quic::status::Status;
 /// The most forwarded packets that are handled before other tasks run.
 const FORWARDED_PER_TURN: usize = 64;
 
-/// Where the packets of a shard arrive.
+/// The place at which the packets of a shard arrive.
 #[derive(Debug)]
 pub(super) struct Arrivals {
     ports: Rc<Ports>,

@@ -1,4 +1,4 @@
-//! How many packets a client may send.
+//! The budget of packets that a client may send.
 
 use crate::time::coarse::CoarseInstant;
 use crate::time::token_bucket::{Charge, Rate, TokenBucket};

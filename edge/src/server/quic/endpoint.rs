@@ -49,7 +49,7 @@ pub(super) struct Endpoint {
     packets: Rate,
     start: Instant,
     proto: quinn_proto::Endpoint,
-    /// By handle.
+    /// The sessions, indexed by handle.
     sessions: Vec<Option<Session>>,
     timers: Timers,
     /// Clients whose handshakes have not begun.
@@ -103,7 +103,7 @@ impl Endpoint {
         &self.clients.wakes
     }
 
-    /// When to call [`turn`](Self::turn), if nothing else happens.
+    /// The time of the next call of [`turn`](Self::turn), if nothing else happens.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.timers.next()
     }

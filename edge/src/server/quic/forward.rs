@@ -18,7 +18,7 @@ use tokio::net::UnixDatagram;
 use crate::server::quic::cid::Place;
 use crate::server::quic::packet::Packet;
 
-/// How the name of an outlet begins. The generation and the shard follow.
+/// The beginning of the name of an outlet. The generation and the shard follow.
 const NAME: &str = "quic.packets";
 
 /// The kernel's buffer of a pair, in bytes: several hundred packets. Further ones are dropped and counted; their senders send
@@ -91,7 +91,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| v6()).ok()
 }
 
-/// What became of a forwarded packet.
+/// The outcome of a forwarded packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
     /// The earlier process has it.
@@ -172,7 +172,7 @@ fn place_of(name: &str) -> Option<Place> {
     })
 }
 
-/// What a read of an [`Inlet`] has left.
+/// The state of an [`Inlet`] after a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     /// There may be more packets.
@@ -241,7 +241,7 @@ pub(super) fn pair(place: Place) -> io::Result<(Outlet, Socket)> {
     Ok((Outlet { place, socket }, inlet))
 }
 
-/// What a socket is ready for.
+/// The operations that a socket is ready for.
 fn ready(socket: &impl AsFd, flags: PollFlags) -> PollFlags {
     let mut socket = [PollFd::new(socket, flags)];
     match poll(&mut socket, Some(&Timespec::default())) {

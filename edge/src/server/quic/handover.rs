@@ -23,7 +23,7 @@ pub struct Handover {
     inbox: mpsc::Receiver<Packet>,
     /// The shards of earlier processes that still have clients.
     earlier: HashMap<Place, Outlet>,
-    /// Where packets arrive that the next process has read.
+    /// The place at which packets arrive that the next process has read.
     inlet: Option<Socket>,
 }
 

@@ -68,7 +68,7 @@ pub(super) struct Session {
     pub(super) arrived: Option<Arrived>,
     /// The client's address was charged before the handshake.
     pub(super) is_charged: bool,
-    /// When the stage must be over: that of a handshake, that of an end, and that after it.
+    /// The time by which the stage must be over: that of a handshake, that of an end, and that after it.
     pub(super) deadline: Option<Instant>,
     /// The time of its entry among the timers.
     pub(super) armed: Option<Instant>,

@@ -100,7 +100,7 @@ pub(super) fn with(setup: Setup, test: impl AsyncFnOnce(Quic)) {
     with_options(setup, OPTIONS, test);
 }
 
-/// As [`with`], with other settings of QUIC.
+/// Runs like [`with`], with other settings of QUIC.
 pub(super) fn with_options(setup: Setup, options: QuicOptions, test: impl AsyncFnOnce(Quic)) {
     let folder = Folder::new();
     let (tls, certificate) = localhost(&folder);
