@@ -196,3 +196,68 @@ async fn look(folder: &Folder, before: Seen) {
     drop(bus);
     assert_eq!(hashes(&folder.0), hashed);
 }
+
+#[test]
+fn d30_a_journal_that_ends_at_any_border_of_its_batches_is_seen() {
+    let (folder, before) = rig::filled("borders");
+    let bytes = std::fs::read(rig::journal(&folder.0)).unwrap();
+    let ends = bytes
+        .windows(4)
+        .enumerate()
+        .filter(|(_, bytes)| bytes == b"FJL\x03");
+    let ends: Vec<_> = ends.map(|(at, _)| at + 4).collect();
+    let last = *ends.last().unwrap();
+    assert!(ends.len() > 10, "{} batches", ends.len());
+    for end in [0].into_iter().chain(ends) {
+        let copy = rig::copied(&folder.0, "borders-cut");
+        let file = std::fs::File::options()
+            .write(true)
+            .open(rig::journal(&copy.0));
+        file.unwrap().set_len(end as u64).unwrap();
+        let what = format!("cut at {end} of {last}");
+        assert_eq!(is_seen(&copy, &before, &what), end < last, "{what}");
+    }
+}
+
+#[test]
+fn d30_files_that_are_swapped_or_put_back_are_seen() {
+    let (folder, _) = rig::filled("swapped");
+    let older = rig::copied(&folder.0, "swapped-older");
+    let runtime = rig::runtime();
+    let bus = rig::open(&folder.0).unwrap();
+    runtime.block_on(rig::fill(&bus, 4));
+    rig::flush(&bus);
+    runtime.block_on(rig::fill(&bus, 5));
+    let before = runtime.block_on(rig::see(&bus));
+    drop(bus);
+    let name = |path: &Path| path.strip_prefix(&folder.0).unwrap().to_owned();
+    let names: Vec<_> = files(&folder.0).iter().map(|path| name(path)).collect();
+    let read = |dir: &Path, name: &Path| std::fs::read(dir.join(name)).unwrap_or_default();
+    let mut tried = 0;
+    for (i, one) in names.iter().enumerate() {
+        let was = read(&older.0, one);
+        if !was.is_empty() && was != read(&folder.0, one) {
+            let copy = rig::copied(&folder.0, "swapped-back");
+            std::fs::write(copy.0.join(one), was).unwrap();
+            is_seen(&copy, &before, &format!("an older {}", one.display()));
+            tried += 1;
+        }
+        for other in &names[i + 1..] {
+            if read(&folder.0, one) == read(&folder.0, other) {
+                continue;
+            }
+            let copy = rig::copied(&folder.0, "swapped-pair");
+            std::fs::write(copy.0.join(one), read(&folder.0, other)).unwrap();
+            std::fs::write(copy.0.join(other), read(&folder.0, one)).unwrap();
+            let what = format!("{} and {}", one.display(), other.display());
+            is_seen(&copy, &before, &format!("swapped {what}"));
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "{tried}");
+    // The whole store of a backup, without its record.
+    let copy = rig::copied(&folder.0, "swapped-store");
+    std::fs::remove_dir_all(copy.0.join("store")).unwrap();
+    std::fs::rename(older.0.join("store"), copy.0.join("store")).unwrap();
+    assert!(is_seen(&copy, &before, "an older store"));
+}
