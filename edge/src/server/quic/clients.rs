@@ -53,9 +53,19 @@ impl Clients {
                     self.server.context.connections.wake(key);
                 }
             }
-            Event::Stream(event) => self.on_stream(session, event),
+            Event::Stream(event) => self.on_stream(session, event, now),
             Event::DatagramReceived => self.on_datagrams(session, now),
             Event::HandshakeDataReady | Event::DatagramsUnblocked => {}
+        }
+    }
+
+    /// Charges a client for what it sends beside messages, as for frames that are none.
+    fn charge(&self, session: &Session, count: u32, now: Instant) {
+        let context = &self.server.context;
+        if let Stage::Open(key, _) = session.stage
+            && context.connections.state(key).0 == ConnState::Open
+        {
+            context.route(0).handler.frames(key, count, now);
         }
     }
 
@@ -76,30 +86,39 @@ impl Clients {
                 None => Some(&received[..]),
             };
             let is_read = context.connections.state(key) == (ConnState::Open, false);
-            if let Some(message) = frame.and_then(whole_message)
-                && is_read
-            {
-                context.count_received(received.len());
-                self.metrics.datagrams_received.inc();
-                context.route(0).handler.message(key, message, now);
+            match frame.and_then(whole_message) {
+                Some(message) if is_read => {
+                    context.count_received(received.len());
+                    self.metrics.datagrams_received.inc();
+                    context.route(0).handler.message(key, message, now);
+                }
+                Some(_) => {}
+                None => self.charge(session, 1, now),
             }
         }
     }
 
-    fn on_stream(&self, session: &mut Session, event: StreamEvent) {
+    fn on_stream(&self, session: &mut Session, event: StreamEvent, now: Instant) {
         let connections = &self.server.context.connections;
         let of = |session: &Session, id: StreamId| match session.stage {
             Stage::Open(key, streams) => Some((key, streams, streams.frames == id)),
             _ => None,
         };
         match event {
-            StreamEvent::Opened { dir } => session.take_streams(dir),
+            StreamEvent::Opened { dir } => {
+                let surplus = session.take_streams(dir);
+                if surplus > 0 {
+                    self.charge(session, surplus, now);
+                }
+            }
             StreamEvent::Readable { id } => match of(session, id) {
                 Some((key, _, true)) => connections.wake(key),
                 // A session of WebTransport ends with its request.
                 Some((key, streams, false)) => {
-                    let has_ended = session.discard(id) && streams.request == Some(id);
-                    if has_ended {
+                    let (bytes, has_ended) = session.discard(id);
+                    let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+                    self.charge(session, kib.saturating_add(1), now);
+                    if has_ended && streams.request == Some(id) {
                         session.conn.borrow_mut().is_lost = true;
                         connections.wake(key);
                     }

@@ -123,9 +123,10 @@ impl Session {
         }
     }
 
-    /// Takes the streams that the client has opened.
-    pub(super) fn take_streams(&mut self, dir: Dir) {
+    /// Takes the streams that the client has opened. Returns the number of those of which nothing is needed.
+    pub(super) fn take_streams(&mut self, dir: Dir) -> u32 {
         let mut conn = self.conn.borrow_mut();
+        let mut surplus = 0;
         while let Some(id) = conn.proto.streams().accept(dir) {
             let is_wanted = match &mut self.stage {
                 Stage::Native(stream @ None, _) if dir == Dir::Bi => {
@@ -138,6 +139,7 @@ impl Session {
             if is_wanted {
                 continue;
             }
+            surplus += 1;
             if dir == Dir::Uni && self.is_http3 {
                 // The streams of HTTP/3 in one direction are read and ignored.
                 discard(&mut conn, id);
@@ -149,14 +151,16 @@ impl Session {
                 conn.proto.send_stream(id).reset(none).ok();
             }
         }
+        surplus
     }
 
-    /// Reads a stream of which nothing is needed. Returns whether it has ended.
-    pub(super) fn discard(&mut self, stream: StreamId) -> bool {
+    /// Reads a stream of which nothing is needed. Returns the number of bytes, and whether it has ended.
+    pub(super) fn discard(&mut self, stream: StreamId) -> (usize, bool) {
         let mut conn = self.conn.borrow_mut();
-        discard(&mut conn, stream);
+        let bytes = discard(&mut conn, stream);
         let end = conn.read(stream, &mut [0]);
-        end.is_err_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof)
+        let has_ended = end.is_err_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof);
+        (bytes, has_ended)
     }
 
     /// Ends the streams. The connection is closed once the client has acknowledged them.
@@ -248,7 +252,10 @@ impl Drop for Session {
     }
 }
 
-fn discard(conn: &mut Conn, stream: StreamId) {
-    let mut buffer = [0; 512];
-    while conn.read(stream, &mut buffer).is_ok() {}
+fn discard(conn: &mut Conn, stream: StreamId) -> usize {
+    let (mut buffer, mut bytes) = ([0; 512], 0);
+    while let Ok(count) = conn.read(stream, &mut buffer) {
+        bytes += count;
+    }
+    bytes
 }
