@@ -54,10 +54,14 @@ pub use status::{Component, Phase, Status};
 /// The most connections at a time; further ones wait in the backlog.
 const MAX_CONNECTIONS: usize = 64;
 
+/// The connections above which further ones are hurried: they have little time, and get one answer. So connections without
+/// requests keep no probe waiting for long.
+const FEW_CONNECTIONS: usize = MAX_CONNECTIONS / 2;
+
 /// The most time for a request's head, also for the first or next one on an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The [`HEAD_TIMEOUT`] of a connection that uses the reserve of descriptors.
+/// The [`HEAD_TIMEOUT`] of a connection that is hurried or uses the reserve of descriptors.
 const SHORT_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pause after a failed accept, because its cause (too many open files) lasts a while.
@@ -195,7 +199,10 @@ async fn serve(listener: TcpListener, pages: Arc<Pages>) {
         tokio::select! {
             (Ok(slot), Ok((stream, is_spent))) = accepting => {
                 let reserve = is_spent.then(|| Arc::clone(&reserve));
-                let serving = serve_connection(stream, Arc::clone(&pages), reserve, slot);
+                let is_hurried =
+                    reserve.is_some() || slots.available_permits() < MAX_CONNECTIONS - FEW_CONNECTIONS;
+                let serving =
+                    serve_connection(stream, Arc::clone(&pages), (reserve, is_hurried), slot);
                 pages.supervisor.run("connection", serving);
             }
             _ = ticks.tick() => {
@@ -207,24 +214,24 @@ async fn serve(listener: TcpListener, pages: Arc<Pages>) {
 }
 
 /// Serves a connection. With `reserve` it is one that uses a descriptor of the reserve, which it gives back after one
-/// answer.
+/// answer. One that is hurried gets one answer as well.
 async fn serve_connection(
     stream: TcpStream,
     pages: Arc<Pages>,
-    reserve: Option<Arc<Reserve>>,
+    (reserve, is_hurried): (Option<Arc<Reserve>>, bool),
     _slot: OwnedSemaphorePermit,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
         Box::pin(async { Ok::<_, Infallible>(answer(request, &pages).await) })
     });
-    let timeout = match reserve {
-        None => HEAD_TIMEOUT,
-        Some(_) => SHORT_HEAD_TIMEOUT,
+    let timeout = match is_hurried {
+        false => HEAD_TIMEOUT,
+        true => SHORT_HEAD_TIMEOUT,
     };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(timeout)
-        .keep_alive(reserve.is_none())
+        .keep_alive(!is_hurried)
         .serve_connection(TokioIo::new(stream), service);
     let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     if let Err(error) = ended {
