@@ -180,6 +180,20 @@ impl Revocations {
             .collect()
     }
 
+    /// Those that have not ended at `now_ms` and whose keys are not stored.
+    pub fn missing(
+        &self,
+        now_ms: u64,
+        is_stored: impl Fn(&str) -> bool,
+    ) -> Vec<(String, Revocation)> {
+        let tables = self.0.tables.read();
+        let all = tables.by_key.iter();
+        let missing = all.filter(|(key, found)| now_ms < found.until_ms && !is_stored(key));
+        missing
+            .map(|(key, found)| (key.to_string(), found.clone()))
+            .collect()
+    }
+
     /// Tells of changes; their number.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()

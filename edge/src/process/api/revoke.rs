@@ -7,7 +7,6 @@ use grandstand_common::auth::{
     MAX_REVOCATIONS, MAX_TOKEN_ID_BYTES, Revocation, Revocations, Target,
 };
 use grandstand_common::bus::{Bucket, Bus, PutError};
-use grandstand_common::clock::unix_ms;
 use grandstand_common::id::{PlayerId, RoomId};
 use grandstand_common::process::admin::ApiAnswer;
 use hyper::StatusCode;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::api::body::read_body;
 use crate::process::api::lists::Paging;
+use crate::process::revocations::time_ms;
 
 /// How long a revocation lasts if the request does not say.
 const LASTS_S: u64 = 86_400;
@@ -22,7 +22,8 @@ const LASTS_S: u64 = 86_400;
 /// The most seconds that a revocation may last.
 const MAX_LASTS_S: u64 = 366 * 86_400;
 
-/// How long the marker of a removed revocation stays, so that all edges see it, also those that reconnect.
+/// The least time for which the marker of a removed revocation stays. It stays for as long as the revocation would have
+/// lasted, so that edges that reconnect can tell a removed revocation from one that the bucket has lost.
 const MARKER: Duration = Duration::from_secs(600);
 
 /// How often a write is tried if another operator writes the same key.
@@ -153,7 +154,7 @@ impl Revoker {
             return Err(ApiAnswer::problem(StatusCode::CONFLICT, "full", &text));
         }
         for _ in 0..TRIES {
-            let at_ms = unix_ms();
+            let at_ms = time_ms(bus);
             let revocation = Revocation {
                 target: target.clone(),
                 at_ms,
@@ -200,7 +201,8 @@ impl Revoker {
             let found = found
                 .filter(|found| found.value.is_some())
                 .ok_or_else(none)?;
-            let deleted = bus.delete_if(Bucket::Revocations, key, found.revision, MARKER);
+            let ttl = left(found.value.as_ref(), time_ms(bus)).max(MARKER);
+            let deleted = bus.delete_if(Bucket::Revocations, key, found.revision, ttl);
             match deleted.await {
                 Ok(_) => {
                     tracing::warn!(key, "an operator has removed a revocation");
@@ -212,6 +214,13 @@ impl Revoker {
         }
         Err(contended())
     }
+}
+
+/// How long a stored revocation would still last.
+fn left(value: Option<&Bytes>, now_ms: u64) -> Duration {
+    let stored = value.and_then(|value| serde_json::from_slice::<Revocation>(value).ok());
+    let until_ms = stored.map_or(0, |stored| stored.until_ms);
+    Duration::from_millis(until_ms.saturating_sub(now_ms) + 1_000)
 }
 
 fn unavailable(error: &dyn std::error::Error) -> ApiAnswer {
