@@ -1,6 +1,7 @@
 //! `grandstand cluster`: changes a running cluster, and prints the users of NATS.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use clap::Subcommand;
 use grandstand_common::bus::{Bus, Role, authorization};
@@ -60,6 +61,10 @@ struct Repartition {
     /// Keep the former streams, and print how to delete them
     #[arg(long)]
     keep_old: bool,
+    /// Seconds for which the former streams are kept after the move: longer than `sync_interval` of NATS, so that a power cut
+    /// loses no room
+    #[arg(long, value_name = "SECONDS", default_value_t = 150, conflicts_with_all = ["abort", "keep_old"])]
+    keep_s: u32,
 }
 
 const HELP: &str = "NATS needs free storage for a second copy of all rooms.\n\nExit codes: 0 done or nothing to do, 64 the numbers \
@@ -98,6 +103,7 @@ async fn repartition(args: &Repartition) -> Result<(), Failure> {
         partitions,
         streams: args.streams,
         keep_old: args.keep_old,
+        keep_for: Duration::from_secs(args.keep_s.into()),
     };
     let mut signals = runtime::signals()?;
     let mut tell = |step: &repartition::Step| progress.show(step);

@@ -103,6 +103,11 @@ fn line(step: &Step) -> String {
             share(*done, *of),
             format!("moved; waiting for owners: {done} of {of} partitions have one"),
         ),
+        Step::Keeping { left_s } => {
+            let text =
+                "moved; keeping the former streams until the copies are on the disks of NATS";
+            (1.0, format!("{text}: {left_s} s left"))
+        }
         Step::Deleting => (1.0, "deleting the former streams".to_owned()),
     };
     let full = (done.clamp(0.0, 1.0) * BAR_WIDTH as f64) as usize;

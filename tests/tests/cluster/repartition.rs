@@ -6,12 +6,14 @@ use std::time::Duration;
 use grandstand_common::bus::{Bucket, Bus, BusError, BusOptions, Read};
 use grandstand_common::id::{Partition, RoomId};
 use grandstand_common::layout::Layout;
-use grandstand_common::record::{CLUSTER_KEY, ClusterRecord, WorkerRecord};
+use grandstand_common::record::{CLUSTER_KEY, ClusterRecord, Lease, WorkerRecord};
 use grandstand_common::subject;
+use grandstand_common::wire::Entry;
 use grandstand_harness::client::Client;
 use grandstand_harness::process::{Output, Process, Start};
 use grandstand_harness::programs;
 use grandstand_harness::rig::{Plan, Rig};
+use prost::Message as _;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -32,6 +34,10 @@ fn plan(workers: usize, edges: usize, partitions: u16) -> Plan {
 fn command(rig: &Rig, arguments: &[&str]) -> Start {
     let start = Start::grandstand("cluster").arg("repartition");
     let start = start.flag("--nats", rig.nats.url());
+    let start = match arguments.contains(&"--abort") {
+        true => start,
+        false => start.flag("--keep-s", 0),
+    };
     arguments.iter().fold(start, |start, arg| start.arg(arg))
 }
 
@@ -58,6 +64,7 @@ async fn until(bus: &Bus, what: &str, holds: impl Fn(&ClusterRecord) -> bool) {
 fn spawn(rig: &Rig, arguments: &[&str]) -> Child {
     Command::new(programs::grandstand().unwrap())
         .args(["cluster", "repartition", "--nats", &rig.nats.url()])
+        .args(["--keep-s", "0"])
         .args(arguments)
         .stderr(Stdio::null())
         .spawn()
@@ -218,4 +225,167 @@ async fn d33_entries_that_no_snapshot_covers_are_copied_from_the_logs_of_dead_wo
     }
     let partition = Partition(0);
     assert!(bus.log_state(partition).await.is_err());
+}
+
+/// The move itself may be a moment old when the power fails, and NATS writes to its disks once in a while only.
+#[tokio::test]
+async fn d33_the_former_streams_stay_until_the_copies_are_on_disk() {
+    let rig = Rig::start(plan(1, 1, 8)).await.unwrap();
+    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
+        .await
+        .unwrap();
+    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    alice.join("relay-1", json!({})).await;
+    let former = bus.layout();
+    let nats = rig.nats.url();
+    let child = Command::new(programs::grandstand().unwrap())
+        .args(["cluster", "repartition", "32", "--nats", &nats])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until(&bus, "the rooms are moved", |record| {
+        record.layout.partitions == 32
+    })
+    .await;
+    alice.input("relay-1", json!(1)).await;
+    alice.until_answered("relay-1").await;
+    sleep(Duration::from_secs(2)).await;
+    kill(child);
+    for index in 0..usize::from(former.streams) {
+        let partition = former.partition(index);
+        let kept = bus.with_layout(former).log_state(partition).await;
+        assert!(kept.is_ok(), "{kept:?}");
+    }
+    succeeds(&command(&rig, &["32"]).output().await, "nothing to do");
+    streams_are_gone(&bus, former).await;
+}
+
+#[tokio::test]
+async fn d33_entries_at_which_loops_got_stuck_are_carried_along() {
+    let rig = Rig::start(plan(0, 0, 8)).await.unwrap();
+    let bus = rig.bus().await.unwrap();
+    let room: RoomId = "relay-1".parse().unwrap();
+    let partition = bus.layout().partition_of(&room);
+    let mut places = Vec::new();
+    for n in 0..3 {
+        let entry = Entry {
+            n,
+            ..Entry::default()
+        };
+        let subject = subject::log(partition, &room);
+        let sent = bus.append(subject, entry.encode_to_vec().into()).await;
+        places.push(sent.unwrap().await.unwrap());
+    }
+    let mut reader = bus.read_log(partition, places[1]).await.unwrap();
+    let Read::Item(stored, _) = reader.next().await else {
+        panic!("the log has it");
+    };
+    let stuck =
+        |seq: u64, time_ms: u64| json!({"room": room, "seq": seq, "time_ms": time_ms, "times": 2});
+    let lease = json!({
+        "worker": null, "epoch": 5, "ready": false,
+        "stuck": [stuck(places[1], stored.time_ms), stuck(0, 0), stuck(places[2], 1)],
+    });
+    let key = partition.to_string();
+    let put = bus.put_if(Bucket::Leases, &key, lease.to_string().into(), 0);
+    put.await.unwrap();
+    let child = spawn(&rig, &["32"]);
+    until(&bus, "the rooms are moved", |record| {
+        record.layout.partitions == 32
+    })
+    .await;
+    kill(child);
+    let moved = bus.layout().successor(32, 4);
+    let now = moved.partition_of(&room);
+    let key = now.to_string();
+    let lease = bus.get(Bucket::Leases, &key).await.unwrap().unwrap();
+    let lease: Lease = serde_json::from_slice(&lease.value.unwrap()).unwrap();
+    let found: Vec<_> = lease
+        .stuck
+        .iter()
+        .map(|s| (s.seq, s.time_ms, s.times))
+        .collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0], (0, 0, 2), "a call outside of entries");
+    let (seq, time_ms, times) = found[1];
+    assert_eq!((time_ms, times), (stored.time_ms, 2));
+    let bus = bus.with_layout(moved);
+    let mut reader = bus.read_log(now, seq).await.unwrap();
+    let Read::Item(copied, _) = reader.next().await else {
+        panic!("the next log has it");
+    };
+    let copied = Entry::decode(copied.payload).unwrap();
+    assert_eq!((copied.n, copied.logged_ms), (1, stored.time_ms));
+}
+
+/// While the command waits for a worker that stands still, another process undoes the move: the command ends, and takes
+/// nothing.
+#[tokio::test]
+async fn d33_a_move_that_another_process_undoes_ends() {
+    let rig = Rig::start(plan(1, 1, 8)).await.unwrap();
+    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
+        .await
+        .unwrap();
+    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    alice.join("relay-1", json!({})).await;
+    rig.workers[0].pause();
+    let running = command(&rig, &["32"]);
+    let moving = tokio::spawn(async move { running.output().await });
+    until(&bus, "the move begins", |record| record.next.is_some()).await;
+    succeeds(&command(&rig, &["--abort"]).output().await, "8 partitions");
+    let ended = moving.await.unwrap();
+    assert_eq!(ended.code, Some(69), "{}", ended.text);
+    assert!(ended.text.contains("record has changed"), "{}", ended.text);
+    rig.workers[0].resume();
+    alice.input("relay-1", json!(1)).await;
+    alice.until_answered("relay-1").await;
+    assert_eq!(record(&bus).await.layout, bus.layout());
+}
+
+/// NATS comes back with a backup from before a move, and then with one from its midst, while everything runs.
+#[tokio::test]
+async fn d33_a_backup_from_before_or_within_a_move_is_taken() {
+    let mut rig = Rig::start(plan(1, 1, 8)).await.unwrap();
+    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
+        .await
+        .unwrap();
+    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    alice.join("relay-1", json!({})).await;
+    alice.input("relay-1", json!("kept")).await;
+    alice.until_answered("relay-1").await;
+    let before = rig.nats.backup();
+    // A worker that stands still for a moment, so that the move is in its midst.
+    rig.workers[0].pause();
+    let running = command(&rig, &["32"]);
+    let moving = tokio::spawn(async move { running.output().await });
+    until(&bus, "the move begins", |record| record.next.is_some()).await;
+    let within = rig.nats.backup();
+    rig.workers[0].resume();
+    succeeds(&moving.await.unwrap(), "from 8 to 32 partitions");
+    for backup in [before, within] {
+        alice.input("relay-1", json!("lost")).await;
+        alice.until_answered("relay-1").await;
+        rig.nats.restart_from(&backup).await;
+        let deadline = Instant::now() + PATIENCE;
+        while bus.get(Bucket::Cluster, CLUSTER_KEY).await.is_err() {
+            assert!(Instant::now() < deadline, "the bus connects again");
+            sleep(LOOK).await;
+        }
+        if record(&bus).await.next.is_some() {
+            succeeds(
+                &command(&rig, &["32"]).output().await,
+                "from 8 to 32 partitions",
+            );
+        }
+        let told = |c: &Client| !c.rooms["relay-1"].is_shown();
+        alice.until("the client is told to join again", told).await;
+        alice.join("relay-1", json!({})).await;
+        assert_eq!(alice.rooms["relay-1"].rolled_back, Some(1));
+        let shown = |c: &Client| c.rooms["relay-1"].view["count"] == 1;
+        alice.until("the room goes on from the backup", shown).await;
+    }
+    alice.input("relay-1", json!("again")).await;
+    alice.until_answered("relay-1").await;
+    assert_eq!(alice.rooms["relay-1"].view["count"], 2);
+    assert_eq!(alice.closed, None);
 }

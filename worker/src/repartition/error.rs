@@ -42,9 +42,10 @@ pub enum RepartitionError {
         /// The cause.
         cause: serde_json::Error,
     },
-    /// Another process has changed the cluster's record.
+    /// Another process has changed the cluster's record, or NATS came back with an older one.
     #[error(
-        "another process has changed the cluster's record: is `cluster repartition` running twice? Run it once more"
+        "the cluster's record has changed: is `cluster repartition` running twice, or did NATS come back with an older state? \
+         Run it once more"
     )]
     Changed,
     /// A move to other numbers is under way.

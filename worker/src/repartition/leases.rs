@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, KvEntry, PutError};
 use grandstand_common::id::{Epoch, Partition};
-use grandstand_common::record::{Lease, WorkerRecord, WorkerState};
+use grandstand_common::record::{Lease, StuckEntry, WorkerRecord, WorkerState};
 use tokio::time::Instant;
 
 use super::error::RepartitionError;
 use super::listing::{create, decode, delete as delete_key, encode, failed, list};
 use super::step::{LOOK_EVERY, Step, Tell};
+use super::stored_record::StoredRecord;
 
 /// The silence after which a worker is marked as dead. Longer than that of workers among themselves (D16), because the
 /// tool has no renewals of its own that would prove that NATS is well.
@@ -23,6 +24,8 @@ const GAP: Duration = Duration::from_secs(1);
 pub(super) struct Taken {
     /// The highest epoch.
     pub(super) highest: Epoch,
+    /// The entries at which loops got stuck.
+    pub(super) stuck: Vec<StuckEntry>,
     revisions: BTreeMap<Partition, u64>,
 }
 
@@ -48,11 +51,17 @@ pub(super) async fn check_workers(bus: &Bus) -> Result<(), RepartitionError> {
     Ok(())
 }
 
-/// Waits until every lease is released or its worker is dead, and marks each as moved.
-pub(super) async fn take_all(old: &Bus, tell: Tell<'_>) -> Result<Taken, RepartitionError> {
+/// Waits until every lease is released or its worker is dead, and marks each as moved. Workers release them as long as the
+/// record names the move.
+pub(super) async fn take_all(
+    old: &Bus,
+    record: &StoredRecord,
+    tell: Tell<'_>,
+) -> Result<Taken, RepartitionError> {
     let mut workers = Workers::default();
     let of = usize::from(old.layout().partitions);
     loop {
+        record.check(old).await?;
         // A lease names a worker that has a record by then.
         let mut stored = read(old).await?;
         workers.look(old).await?;
@@ -94,6 +103,10 @@ pub(super) async fn take_all(old: &Bus, tell: Tell<'_>) -> Result<Taken, Reparti
                     .map(|s| s.lease.epoch)
                     .max()
                     .unwrap_or_default(),
+                stuck: stored
+                    .values()
+                    .flat_map(|s| s.lease.stuck.iter().cloned())
+                    .collect(),
                 revisions: stored.iter().map(|(p, s)| (*p, s.revision)).collect(),
             });
         }
@@ -105,7 +118,9 @@ pub(super) async fn take_all(old: &Bus, tell: Tell<'_>) -> Result<Taken, Reparti
 pub(super) async fn verify(old: &Bus, taken: &Taken) -> Result<(), RepartitionError> {
     let stored = read(old).await?;
     for (partition, revision) in &taken.revisions {
-        if stored.get(partition).map(|found| found.revision) != Some(*revision) {
+        let found = stored.get(partition);
+        // NATS may have come back without the mark, and given its revision to another write.
+        if found.is_none_or(|found| found.revision != *revision || !found.lease.moved) {
             return Err(RepartitionError::TakenAgain {
                 partition: partition.0,
             });
@@ -128,11 +143,21 @@ pub(super) async fn give_back(old: &Bus) -> Result<(), RepartitionError> {
     Ok(())
 }
 
-/// Stores the first lease of each partition, which no worker has yet.
-pub(super) async fn put_first(new: &Bus, lease: &Lease) -> Result<(), RepartitionError> {
+/// Stores the first lease of each partition, which no worker has yet, with the entries of its rooms at which loops got
+/// stuck.
+pub(super) async fn put_first(
+    new: &Bus,
+    lease: &Lease,
+    stuck: &[StuckEntry],
+) -> Result<(), RepartitionError> {
     for partition in new.layout().all_partitions() {
+        let is_here = |entry: &&StuckEntry| new.layout().partition_of(&entry.room) == partition;
+        let lease = Lease {
+            stuck: stuck.iter().filter(is_here).cloned().collect(),
+            ..lease.clone()
+        };
         let key = partition.to_string();
-        create(new, Bucket::Leases, &key, encode(&key, lease)?).await?;
+        create(new, Bucket::Leases, &key, encode(&key, &lease)?).await?;
     }
     Ok(())
 }

@@ -32,11 +32,11 @@ pub use step::{Step, Tell};
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, nats::Nats};
+use grandstand_common::id::Epoch;
 use grandstand_common::layout::Layout;
-use grandstand_common::record::{Checkpoint, Cut, Lease};
+use grandstand_common::record::{Checkpoint, Cut, Lease, StuckEntry};
 use tokio::time::Instant;
 
-use leases::Taken;
 use step::LOOK_EVERY;
 use stored_record::StoredRecord;
 
@@ -53,6 +53,9 @@ pub struct Request {
     pub streams: Option<u16>,
     /// Keep the streams of the former layout.
     pub keep_old: bool,
+    /// How long the former streams stay after the move: NATS writes to its disks only once in its `sync_interval`, and the
+    /// copies must outlive a power cut.
+    pub keep_for: Duration,
 }
 
 /// The result of a run.
@@ -89,7 +92,7 @@ pub async fn repartition(
     let nats = nats(bus)?;
     let mut record = StoredRecord::read(bus).await?;
     if record.value().next.is_none() {
-        delete_former(bus, &mut record, tell).await?;
+        delete_former(bus, &mut record, request.keep_for, tell).await?;
     }
     let from = record.value().layout;
     let streams = request
@@ -112,12 +115,13 @@ pub async fn repartition(
         record.change(bus, |record| record.next = Some(to)).await?;
     }
     let (old, new) = (bus.with_layout(from), bus.with_layout(to));
-    let taken = leases::take_all(&old, tell).await?;
+    let taken = leases::take_all(&old, &record, tell).await?;
     nats.with_layout(from).create_layout(&to).await?;
     let checkpoints = rooms::checkpoints(&old).await?;
     let rooms = rooms::copy(&old, &new, tell).await?;
-    let entries = tail::copy((&old, &new), nats, &checkpoints, tell).await?;
-    prepare(&new, &checkpoints, &taken).await?;
+    let known = (&checkpoints, taken.stuck.as_slice());
+    let tail = tail::copy((&old, &new), nats, known, tell).await?;
+    prepare(&new, &checkpoints, (taken.highest, &tail.stuck)).await?;
     leases::verify(&old, &taken).await?;
     let switch = |record: &mut grandstand_common::record::ClusterRecord| {
         record.layout = to;
@@ -132,14 +136,14 @@ pub async fn repartition(
         leases::delete(&old).await?;
         record.change(bus, |record| record.previous = None).await?;
     } else {
-        delete_former(bus, &mut record, tell).await?;
+        delete_former(bus, &mut record, request.keep_for, tell).await?;
     }
     Ok(Done::Moved {
         from,
         kept,
         to,
         rooms,
-        entries,
+        entries: tail.entries,
         owned,
     })
 }
@@ -168,11 +172,12 @@ pub async fn abort(bus: &Bus) -> Result<Layout, RepartitionError> {
 }
 
 /// Stores the checkpoints and the leases of the next layout: their logs have a generation of their own, of which stored
-/// snapshots cover nothing, and their owners' epochs are above all earlier ones.
+/// snapshots cover nothing, and their owners' epochs are above `highest` and all earlier ones. The leases name the entries
+/// at which loops got stuck.
 async fn prepare(
     new: &Bus,
     checkpoints: &rooms::Checkpoints,
-    taken: &Taken,
+    (highest, stuck): (Epoch, &[StuckEntry]),
 ) -> Result<(), RepartitionError> {
     let generation = 1 + checkpoints
         .values()
@@ -180,7 +185,7 @@ async fn prepare(
         .max()
         .unwrap_or(0);
     let claimed = checkpoints.values().map(|c| c.epoch).max();
-    let epoch = taken.highest.max(claimed.unwrap_or_default());
+    let epoch = highest.max(claimed.unwrap_or_default());
     let checkpoint = Checkpoint {
         epoch,
         generation,
@@ -198,7 +203,7 @@ async fn prepare(
         moved: false,
     };
     rooms::put_checkpoints(new, &checkpoint).await?;
-    leases::put_first(new, &lease).await
+    leases::put_first(new, &lease, stuck).await
 }
 
 /// Waits for the owners of all partitions, for a while. Returns whether there are.
@@ -217,15 +222,28 @@ async fn owners(new: &Bus, tell: Tell<'_>) -> bool {
     false
 }
 
-/// Deletes what is left of the layout before the cluster's, if anything is.
+/// Deletes what is left of the layout before the cluster's, if anything is, once the move is long enough ago.
 async fn delete_former(
     bus: &Bus,
     record: &mut StoredRecord,
+    keep_for: Duration,
     tell: Tell<'_>,
 ) -> Result<(), RepartitionError> {
     let Some(previous) = record.value().previous else {
         return Ok(());
     };
+    let until_ms = record.time_ms() + u64::try_from(keep_for.as_millis()).unwrap_or(u64::MAX / 2);
+    loop {
+        let left_ms = until_ms.saturating_sub(bus.log_clock().now().log_ms);
+        if left_ms == 0 {
+            break;
+        }
+        let left_s = left_ms.div_ceil(1_000);
+        tell(&Step::Keeping { left_s });
+        tokio::time::sleep(Duration::from_millis(left_ms.min(1_000))).await;
+    }
+    // NATS may have come back with the former layout meanwhile.
+    record.check(bus).await?;
     tell(&Step::Deleting);
     let (old, new) = (
         bus.with_layout(previous),

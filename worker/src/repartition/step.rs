@@ -42,6 +42,11 @@ pub enum Step {
         /// All partitions.
         of: usize,
     },
+    /// Waiting until the copies are certainly on the disks of NATS.
+    Keeping {
+        /// The seconds left.
+        left_s: u64,
+    },
     /// Deleting the streams of the former layout.
     Deleting,
 }

@@ -11,6 +11,8 @@ use super::listing::{encode, failed};
 pub(super) struct StoredRecord {
     value: ClusterRecord,
     revision: u64,
+    /// When it was stored, by the clock of NATS, Unix milliseconds.
+    time_ms: u64,
 }
 
 impl StoredRecord {
@@ -21,7 +23,23 @@ impl StoredRecord {
         Ok(Self {
             value: serde_json::from_slice(&value).map_err(|_| RepartitionError::Record)?,
             revision: entry.revision,
+            time_ms: entry.time_ms,
         })
+    }
+
+    /// When it was stored, by the clock of NATS, Unix milliseconds.
+    pub(super) fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+
+    /// Checks that the record is still as it is known: no other process has changed it, and NATS has not come back with an
+    /// older one.
+    pub(super) async fn check(&self, bus: &Bus) -> Result<(), RepartitionError> {
+        let found = Self::read(bus).await?;
+        match (&found.value, found.revision) == (&self.value, self.revision) {
+            true => Ok(()),
+            false => Err(RepartitionError::Changed),
+        }
     }
 
     pub(super) fn value(&self) -> &ClusterRecord {
@@ -43,7 +61,12 @@ impl StoredRecord {
         let put = bus.put_if(Bucket::Cluster, CLUSTER_KEY, value, self.revision);
         match put.await {
             Ok(revision) => {
-                (self.value, self.revision) = (next, revision);
+                let time_ms = bus.log_clock().now().log_ms;
+                *self = Self {
+                    value: next,
+                    revision,
+                    time_ms,
+                };
                 Ok(())
             }
             Err(PutError::WrongRevision) => Err(RepartitionError::Changed),

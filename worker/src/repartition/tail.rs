@@ -7,6 +7,7 @@ use bytes::Bytes;
 use grandstand_common::bus::nats::Nats;
 use grandstand_common::bus::{Bucket, Bus, BusError, LogEntry, Read, Receipt};
 use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::record::StuckEntry;
 use grandstand_common::subject;
 use grandstand_common::wire::Entry;
 use prost::Message;
@@ -27,23 +28,35 @@ type Records = BTreeMap<Partition, BTreeMap<RoomId, QuarantineRecord>>;
 /// The entries that were sent to the next layout's log.
 #[derive(Default)]
 struct Copied {
-    in_flight: VecDeque<(RoomId, Receipt)>,
+    in_flight: VecDeque<(RoomId, Receipt, Option<StuckEntry>)>,
     /// The first entry of each room.
     first: BTreeMap<RoomId, u64>,
-    entries: u64,
+    tail: Tail,
 }
 
-/// Copies the entries, then the quarantine records. Returns the number of entries.
+/// What was copied.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// The number of entries.
+    pub(super) entries: u64,
+    /// The entries among them at which loops got stuck, with their places in the next layout's log.
+    pub(super) stuck: Vec<StuckEntry>,
+}
+
+/// Copies the entries, then the quarantine records. `stuck` are the entries of the former log at which loops got stuck.
 pub(super) async fn copy(
     (old, new): (&Bus, &Bus),
     nats: &Nats,
-    checkpoints: &Checkpoints,
+    (checkpoints, stuck): (&Checkpoints, &[StuckEntry]),
     tell: Tell<'_>,
-) -> Result<u64, RepartitionError> {
+) -> Result<Tail, RepartitionError> {
     // Entries have no keys, so that those that an interrupted run has copied are copied again from the beginning.
     nats.with_layout(new.layout()).empty_log().await?;
     let records = records(old).await?;
     let mut copied = Copied::default();
+    // Calls of a game outside of entries.
+    let outside = stuck.iter().filter(|entry| entry.seq == 0);
+    copied.tail.stuck.extend(outside.cloned());
     let (of, nothing) = (usize::from(old.layout().partitions), BTreeMap::new());
     for (done, partition) in old.layout().all_partitions().enumerate() {
         let records = records.get(&partition).unwrap_or(&nothing);
@@ -52,6 +65,7 @@ pub(super) async fn copy(
             partition,
             checkpoints,
             records,
+            stuck,
             covered: BTreeMap::new(),
         };
         copy_partition(&mut source, new, &mut copied).await?;
@@ -61,7 +75,7 @@ pub(super) async fn copy(
     for (room, record) in records.into_values().flatten() {
         put_record(new, &room, record, &copied.first).await?;
     }
-    Ok(copied.entries)
+    Ok(copied.tail)
 }
 
 /// The log of a partition of the former layout.
@@ -70,6 +84,7 @@ struct Source<'a> {
     partition: Partition,
     checkpoints: &'a Checkpoints,
     records: &'a BTreeMap<RoomId, QuarantineRecord>,
+    stuck: &'a [StuckEntry],
     /// The last entry that each room's snapshot covers.
     covered: BTreeMap<RoomId, u64>,
 }
@@ -85,6 +100,13 @@ impl Source<'_> {
     fn first(&self) -> u64 {
         let records = self.records.values().map(|record| record.seq);
         records.chain([self.checkpoint()]).min().unwrap_or(0)
+    }
+
+    /// What is known of loops that got stuck at an entry, which has this time.
+    fn stuck_at(&self, room: &RoomId, (seq, time_ms): (u64, u64)) -> Option<StuckEntry> {
+        let is_here =
+            |stuck: &&StuckEntry| (&stuck.room, stuck.seq, stuck.time_ms) == (room, seq, time_ms);
+        self.stuck.iter().find(is_here).cloned()
     }
 
     /// Whether an entry came after a takeover whose owner has not looked at all rooms. Such an owner has stored no room, and
@@ -142,7 +164,9 @@ async fn copy_partition(
                 if let Some((_, room)) = subject::parse_log(&entry.subject)
                     && source.is_uncovered(&room, entry.seq).await?
                 {
-                    copied.send(new, room, &entry).await?;
+                    let (payload, time_ms) = with_time(&entry);
+                    let stuck = source.stuck_at(&room, (entry.seq, time_ms));
+                    copied.send(new, room, (payload, stuck)).await?;
                 }
                 if behind == 0 || entry.seq >= log.last {
                     return Ok(());
@@ -160,12 +184,12 @@ impl Copied {
         &mut self,
         new: &Bus,
         room: RoomId,
-        entry: &LogEntry,
+        (payload, stuck): (Bytes, Option<StuckEntry>),
     ) -> Result<(), RepartitionError> {
         let subject = subject::log(new.layout().partition_of(&room), &room);
-        let receipt = new.append(subject, with_time(entry)).await?;
-        self.in_flight.push_back((room, receipt));
-        self.entries += 1;
+        let receipt = new.append(subject, payload).await?;
+        self.in_flight.push_back((room, receipt, stuck));
+        self.tail.entries += 1;
         if self.in_flight.len() >= IN_FLIGHT {
             self.finish_one().await?;
         }
@@ -174,11 +198,13 @@ impl Copied {
 
     /// Waits until the next entry is stored. Returns whether one was in flight.
     async fn finish_one(&mut self) -> Result<bool, RepartitionError> {
-        let Some((room, receipt)) = self.in_flight.pop_front() else {
+        let Some((room, receipt, stuck)) = self.in_flight.pop_front() else {
             return Ok(false);
         };
         match receipt.await {
             Ok(seq) => {
+                let stuck = stuck.map(|stuck| StuckEntry { seq, ..stuck });
+                self.tail.stuck.extend(stuck);
                 self.first.entry(room).or_insert(seq);
                 Ok(true)
             }
@@ -190,19 +216,21 @@ impl Copied {
     }
 }
 
-/// An entry with the time at which it was first stored, which is the time of its event (D7). Fields that this build does
-/// not know stay.
-fn with_time(entry: &LogEntry) -> Bytes {
-    let is_timed = Entry::decode(entry.payload.clone()).is_ok_and(|known| known.logged_ms != 0);
-    if is_timed {
-        return entry.payload.clone();
+/// An entry with the time at which it was first stored, which is the time of its event (D7), and that time. Fields that this
+/// build does not know stay.
+fn with_time(entry: &LogEntry) -> (Bytes, u64) {
+    let known = Entry::decode(entry.payload.clone());
+    let logged_ms = known.map_or(0, |known| known.logged_ms);
+    if logged_ms != 0 {
+        return (entry.payload.clone(), logged_ms);
     }
     let time = Entry {
         logged_ms: entry.time_ms,
         ..Entry::default()
     };
     // Fields that follow a message's belong to it.
-    [&entry.payload[..], &time.encode_to_vec()].concat().into()
+    let timed = [&entry.payload[..], &time.encode_to_vec()].concat();
+    (timed.into(), entry.time_ms)
 }
 
 async fn records(old: &Bus) -> Result<Records, RepartitionError> {
@@ -266,6 +294,7 @@ mod tests {
                 partition,
                 checkpoints,
                 records: &records,
+                stuck: &[],
                 // A snapshot from before the log lost its tail.
                 covered: BTreeMap::from([(room.clone(), 30)]),
             };
@@ -294,7 +323,8 @@ mod tests {
             subject: "in.1.relay-1".to_owned(),
             payload: payload.into(),
         };
-        let copied = with_time(&entry);
+        let (copied, time_ms) = with_time(&entry);
+        assert_eq!(time_ms, 1_000);
         assert!(copied.starts_with(&entry.payload));
         let decoded = Entry::decode(copied.clone()).unwrap();
         assert_eq!((decoded.n, decoded.logged_ms), (7, 1_000));
@@ -303,7 +333,12 @@ mod tests {
             payload: copied,
             ..entry
         };
-        let decoded = Entry::decode(with_time(&again)).unwrap();
-        assert_eq!(decoded.logged_ms, 1_000, "a second copy keeps it too");
+        let (copied, time_ms) = with_time(&again);
+        let decoded = Entry::decode(copied).unwrap();
+        assert_eq!(
+            (decoded.logged_ms, time_ms),
+            (1_000, 1_000),
+            "a second copy keeps it too"
+        );
     }
 }
