@@ -13,6 +13,8 @@ pub enum NatsErrorKind {
     Login,
     /// A limit of the server or the account is exceeded.
     Limit,
+    /// A bucket refuses what is written to it: it is full, sealed, or its server has no space.
+    WriteRefused,
     /// A subscription of the client library is full.
     SlowConsumer,
     /// The server is about to end.
@@ -23,11 +25,12 @@ pub enum NatsErrorKind {
 
 impl NatsErrorKind {
     /// All kinds, each at its index.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PublishDenied,
         Self::SubscribeDenied,
         Self::Login,
         Self::Limit,
+        Self::WriteRefused,
         Self::SlowConsumer,
         Self::LameDuck,
         Self::Other,
@@ -40,6 +43,7 @@ impl NatsErrorKind {
             Self::SubscribeDenied => "subscribe_denied",
             Self::Login => "login",
             Self::Limit => "limit",
+            Self::WriteRefused => "write_refused",
             Self::SlowConsumer => "slow_consumer",
             Self::LameDuck => "lame_duck",
             Self::Other => "other",
@@ -49,7 +53,8 @@ impl NatsErrorKind {
     /// Whether the process cannot do all of its work from now on.
     pub(crate) fn lasts(self) -> bool {
         match self {
-            Self::PublishDenied | Self::SubscribeDenied | Self::Login | Self::Limit => true,
+            Self::PublishDenied | Self::SubscribeDenied => true,
+            Self::Login | Self::Limit | Self::WriteRefused => true,
             Self::SlowConsumer | Self::LameDuck | Self::Other => false,
         }
     }
@@ -59,7 +64,7 @@ impl NatsErrorKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NatsError {
     pub(crate) kind: NatsErrorKind,
-    /// The subject of a denied permission.
+    /// The subject of a denied permission, or the stream of a bucket that refuses a write.
     pub(crate) subject: Option<String>,
     pub(crate) words: String,
 }
@@ -90,12 +95,30 @@ impl NatsError {
         }
     }
 
+    /// The refusal of a write to a bucket, whose stream this is.
+    pub(crate) fn write_refused(stream: &str, code: u32, description: &str) -> Self {
+        Self {
+            kind: NatsErrorKind::WriteRefused,
+            subject: Some(stream.to_owned()),
+            words: format!("{description} ({code})"),
+        }
+    }
+
+    /// Whether it is a denied permission, which can be tried again.
+    pub(crate) fn is_denial(&self) -> bool {
+        matches!(
+            self.kind,
+            NatsErrorKind::PublishDenied | NatsErrorKind::SubscribeDenied
+        ) && self.subject.is_some()
+    }
+
     /// The scope of the error: errors of one kind with the same scope are one fault.
     pub(crate) fn scope(&self) -> String {
         match (self.kind, &self.subject) {
             (NatsErrorKind::PublishDenied | NatsErrorKind::SubscribeDenied, Some(subject)) => {
                 subject::family(subject)
             }
+            (NatsErrorKind::WriteRefused, Some(stream)) => stream.clone(),
             (NatsErrorKind::SlowConsumer | NatsErrorKind::LameDuck, _) => String::new(),
             _ => self.words.clone(),
         }
@@ -113,6 +136,10 @@ impl NatsError {
             }
             NatsErrorKind::Login => format!("NATS refuses the login: {words}"),
             NatsErrorKind::Limit => format!("a limit of NATS is exceeded: {words}"),
+            NatsErrorKind::WriteRefused => format!(
+                "NATS does not store what is written to the bucket of the stream {scope}: {words}; see its limits and the \
+                 free storage with `nats stream info {scope}`"
+            ),
             NatsErrorKind::SlowConsumer => {
                 format!("a subscription is full, so messages are lost: {words}")
             }

@@ -65,6 +65,8 @@ pub struct BusOptions {
     pub set_up_deadline: Option<Duration>,
     /// NATS only: what NATS refuses. Connections of one process share it.
     pub errors: NatsErrors,
+    /// NATS only: the most messages in a subscription of the client library, in front of the tasks that pass them on.
+    pub library_capacity: usize,
     /// NATS only: creates and checks no streams.
     pub inspect_only: bool,
     /// Starts the tasks and threads of the bus.
@@ -75,6 +77,10 @@ pub struct BusOptions {
     /// Embedded only: goes on without what a damaged folder has lost, instead of refusing to open it.
     pub accept_loss: bool,
 }
+
+/// The server's flow control allows at most 32 MiB in flight to a reader, and a message has about 100 bytes with its
+/// subject: at most 335,000 messages. Slots are allocated on demand.
+const LIBRARY_CAPACITY: usize = 512 * 1024;
 
 /// The PEM files for TLS to NATS. Each is `None` unless it is configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,6 +124,7 @@ impl Default for BusOptions {
             trial: true,
             set_up_deadline: None,
             errors: NatsErrors::default(),
+            library_capacity: LIBRARY_CAPACITY,
             inspect_only: false,
             supervisor: Supervisor::default(),
             log_memory: 256 << 20,

@@ -23,6 +23,8 @@ const SET_UP_DEADLINE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The looks between two checks whether NATS still refuses it.
 const LOOKS_PER_CHECK: u32 = 8;
+/// The looks between two checks of whether a stream or bucket is still there. Each checks the next one.
+const LOOKS_PER_STREAM: u32 = 4;
 
 /// The reason why a process cannot start on NATS.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +169,11 @@ async fn drive_errors(bus: Bus, nats: Component) {
         sleep(LOOK_EVERY).await;
         if look % LOOKS_PER_CHECK == 0 && errors.any() {
             bus.check_refusals().await;
+        }
+        if look % LOOKS_PER_STREAM == 0
+            && let Bus::Nats(nats) = &bus
+        {
+            nats.check_stream(look / LOOKS_PER_STREAM).await;
         }
         nats.set(match errors.current() {
             Some(words) => Phase::Unready(words.into()),

@@ -37,6 +37,7 @@ conformance! {
     messages::a_request_without_a_listener_fails_at_once,
     messages::a_request_is_answered_or_times_out,
     messages::a_full_subscription_drops_and_counts,
+    messages::d26_a_subscription_is_bounded_in_bytes,
     messages::payloads_over_the_limit_are_refused,
     messages::bad_subjects_are_refused,
     log::appends_are_stored_in_order_with_growing_sequences,

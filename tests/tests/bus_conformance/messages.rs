@@ -145,6 +145,42 @@ pub(crate) async fn a_full_subscription_drops_and_counts(rig: Rig) {
     assert!(full.try_next().is_none());
 }
 
+pub(crate) async fn d26_a_subscription_is_bounded_in_bytes(rig: Rig) {
+    let mut full = rig.other.subscribe("edge.full", 1_000).await.unwrap();
+    let mebibyte = Bytes::from(vec![b'x'; rig.bus.max_payload()]);
+    for _ in 0..40 {
+        let subject = "edge.full".to_owned();
+        rig.bus.publish(subject, mebibyte.clone()).await.unwrap();
+    }
+    soon("the count of drops", async {
+        while full.dropped() < 8 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    rig.bus
+        .publish("edge.full".to_owned(), text("dropped"))
+        .await
+        .unwrap();
+    soon("the count of drops", async {
+        while full.dropped() < 9 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..32 {
+        let message = soon("a message", full.next()).await.unwrap();
+        assert_eq!(message.payload.len(), mebibyte.len());
+    }
+    assert!(full.try_next().is_none());
+    rig.bus
+        .publish("edge.full".to_owned(), text("taken"))
+        .await
+        .unwrap();
+    let message = soon("a message", full.next()).await.unwrap();
+    assert_eq!((message.payload, full.dropped()), (text("taken"), 9));
+}
+
 pub(crate) async fn payloads_over_the_limit_are_refused(rig: Rig) {
     let max = rig.bus.max_payload();
     assert_eq!(max, 1 << 20);

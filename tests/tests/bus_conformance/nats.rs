@@ -4,12 +4,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::bus::{
     AppendError, Bucket, Bus, BusOptions, ConnectError, ConnectionState, PublishError, PutError,
     Read, RequestError,
 };
 use grandstand_common::id::Partition;
+use grandstand_common::process::admin::{Admin, Status};
+use grandstand_common::process::metrics::{self, Build};
+use grandstand_common::supervisor::Supervisor;
 use grandstand_harness::nats::NatsServer;
+use grandstand_harness::process::get;
 use tokio::sync::watch;
 
 use crate::rig::{append, entry, key, options, soon, text};
@@ -22,6 +27,58 @@ async fn until(
 ) {
     let waiting = connection_state.wait_for(wanted);
     assert!(soon("the connection's change", waiting).await.is_ok());
+}
+
+/// The client library drops messages that its subscription has no space for. The metrics count them.
+#[tokio::test]
+async fn d31_slow_consumers_are_in_the_metrics() {
+    let server = NatsServer::start().await;
+    let options = BusOptions {
+        library_capacity: 1,
+        ..options()
+    };
+    let bus = Bus::connect_nats(&server.url(), &options).await.unwrap();
+    let sender = Bus::connect_nats(&server.url(), &crate::rig::options())
+        .await
+        .unwrap();
+    let metrics = BusMetrics::default();
+    metrics.add(&bus);
+    let mut registry = metrics::registry(Build {
+        service: "edge",
+        version: "test",
+    });
+    metrics.register(&mut registry);
+    let admin = Admin::start(
+        ("edge.admin", ([127, 0, 0, 1], 0).into()),
+        Status::new(),
+        registry,
+        None,
+        &Supervisor::default(),
+    );
+    let admin = admin.unwrap();
+    let counted = async |name: &str| {
+        let (status, text) = get(admin.address(), "/metrics").await.unwrap();
+        assert_eq!(status, 200);
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap().parse::<f64>().unwrap()
+    };
+    let total = "grandstand_bus_slow_consumers_total";
+    assert_eq!(counted(total).await, 0.0);
+    let _full = bus.subscribe("edge.full", 1_000).await.unwrap();
+    soon("slow consumers", async {
+        while counted(total).await == 0.0 {
+            for i in 0..100 {
+                let subject = "edge.full".to_owned();
+                sender.publish(subject, text(i)).await.unwrap();
+            }
+            sender.flush().await.unwrap();
+        }
+    })
+    .await;
+    let of_kind = r#"grandstand_bus_errors_total{kind="slow_consumer"}"#;
+    assert!(counted(of_kind).await > 0.0);
+    assert_eq!(bus.errors().unwrap().current(), None, "it does not last");
 }
 
 #[tokio::test]

@@ -26,6 +26,10 @@ mod setup;
 
 mod full;
 
+mod buckets;
+
+mod revocations;
+
 mod sizes;
 
 mod clocks;

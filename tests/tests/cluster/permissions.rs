@@ -78,6 +78,7 @@ fn start(nats: &NatsServer, user: &str) -> Start {
         "repartition" => Start::grandstand("cluster")
             .arg("repartition")
             .arg("12")
+            .flag("--keep-s", 0)
             .flag("--nats", url),
         _ => Start::grandstand("replay")
             .arg("relay-1")
@@ -234,4 +235,59 @@ async fn d27_a_subscription_that_nats_removed_is_made_again() {
     alice.input("relay-1", json!("one")).await;
     alice.until_answered("relay-1").await;
     assert_eq!(alice.rooms["relay-1"].view["count"], 1);
+}
+
+/// Each permission is taken away while the cluster runs: first from connections that are there, then from those that are made
+/// after a restart of NATS. Whatever stops is said, no process ends, and all goes on once the permission is back.
+#[tokio::test]
+#[ignore = "takes minutes; tests/run --long"]
+async fn d27_each_permission_may_be_taken_away_while_everything_runs() {
+    let all = shipped().join("\n");
+    let mut nats = NatsServer::start_configured(&all).await;
+    let mut worker = Process::start(start(&nats, "worker"), false).await;
+    let mut edge = Process::start(start(&nats, "edge"), true).await;
+    let door = |player: &str| {
+        let token = token(player, 3600, &everywhere());
+        grandstand_harness::client::Door::new(edge.address()).token(&token)
+    };
+    let mut alice = Client::connect(door("alice")).await;
+    alice.join("relay-1", json!({})).await;
+    let mut count = 0;
+    let of = |user: &str| user == "edge" || user == "worker";
+    for (line, user, verb, subject) in permissions().iter().filter(|all| of(all.1)) {
+        for restarts in [false, true] {
+            let what = format!("{user} {verb} {subject}, restarts: {restarts}");
+            println!("{what}");
+            nats.configure(&without(*line)).unwrap();
+            if restarts {
+                nats.restart().await;
+            }
+            for _ in 0..10 {
+                alice.input("relay-1", json!(what)).await;
+                count += 1;
+                sleep(Duration::from_millis(100)).await;
+            }
+            nats.reload(&all).await;
+            let deadline = Instant::now() + PATIENCE;
+            for process in [&worker, &edge] {
+                while get(process.admin(), "/ready")
+                    .await
+                    .is_none_or(|a| a.0 != 200)
+                {
+                    assert!(Instant::now() < deadline, "{what}: {}", process.log_text());
+                    sleep(Duration::from_millis(50)).await;
+                }
+            }
+            while alice.rooms["relay-1"].unanswered() > 0 {
+                assert!(Instant::now() < deadline, "{what}");
+                alice.send_again("relay-1").await;
+                alice.next_within(Duration::from_secs(1)).await;
+            }
+            alice
+                .until(&what, |c| c.rooms["relay-1"].view["count"] == count)
+                .await;
+        }
+    }
+    assert_eq!(alice.closed, None);
+    assert!(worker.status().is_none() && edge.status().is_none());
 }

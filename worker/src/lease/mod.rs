@@ -165,6 +165,17 @@ impl LeaseMachine {
         }
     }
 
+    /// Handles that the watch of `leases` has lost its position: the bucket may be another one, or have come back older (D23).
+    /// The worker acts only once it has read its leases.
+    pub fn handle_leases_lost(&mut self, now: Instant) {
+        self.state.changed = true;
+        self.state
+            .leases
+            .iter_mut()
+            .for_each(PartitionLease::on_down);
+        self.state.verify_at = Some(now);
+    }
+
     /// Handles the outcome of a [`LeaseCommand::Put`].
     pub fn handle_put(&mut self, record: &RecordKey, outcome: PutOutcome) {
         self.state.changed = true;

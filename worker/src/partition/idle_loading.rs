@@ -10,6 +10,7 @@ use grandstand_common::id::{Epoch, Instance, RoomId};
 
 use super::change::{Change, ResidenceChange};
 use super::faults;
+use super::known_room::KnownRoom;
 use super::opening;
 use super::room_reads::WaitingEvent;
 use super::rooms::LoadError;
@@ -81,9 +82,17 @@ pub(super) fn on_outcome(
     if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
         return TenureState::Lost(later);
     }
-    // A get is never older than what was acked before it.
+    // A get is never older than what was acked before it, and the key of a stored room is never removed. If it is gone,
+    // the bucket is another one, and the log is read for what it still has.
     let known = state.room_reads.known(&room).unwrap_or(0);
-    if entry.as_ref().is_some_and(|entry| entry.revision < known) {
+    let is_older = match &entry {
+        Some(entry) => entry.revision < known,
+        None => {
+            let stored = state.rooms.known().get(&room);
+            known > 0 && stored.is_some_and(KnownRoom::is_stored)
+        }
+    };
+    if is_older {
         return TenureState::RolledBack;
     }
     cx.loads.add(Load {

@@ -237,6 +237,8 @@ impl<'a> LeaseLoop<'a> {
                 *behind
             }
             Read::Idle => 0,
+            // The own renewals show what has become of the other bucket.
+            Read::Lost if bucket == 1 => return self.machine.handle_leases_lost(at),
             Read::Lost => return,
         };
         if behind == 0 && !self.loaded[bucket] {

@@ -84,7 +84,8 @@ fn watch(
     })
 }
 
-/// Reads the keys of a bucket until `pass_on` returns false. When the reader loses its position, it begins again.
+/// Reads the keys of a bucket until `pass_on` returns false. When the reader loses its position, that is passed on as well,
+/// and it begins again.
 async fn read_bucket<F>(bus: &Bus, bucket: Bucket, pass_on: impl Fn(Read<KvEntry>) -> F)
 where
     F: Future<Output = bool>,
@@ -100,12 +101,13 @@ where
         };
         loop {
             let read = reader.next().await;
-            if read == Read::Lost {
-                sleep(RETRY).await;
-                break;
-            }
+            let lost = read == Read::Lost;
             if !pass_on(read).await {
                 return;
+            }
+            if lost {
+                sleep(RETRY).await;
+                break;
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{connect, connection, inspect, jetstream, names, permissions, reader};
 use crate::bus::nats_errors::NatsErrors;
-use crate::bus::options::BusOptions;
+use crate::bus::options::{self, BusOptions};
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
@@ -126,7 +126,9 @@ impl Nats {
             ..
         } = &*self.inner;
         let errors = &connection.errors;
-        errors.retry_limits(tokio::time::Instant::now().into_std());
+        let now = tokio::time::Instant::now().into_std();
+        errors.retry_limits(now);
+        errors.forget_refused(now);
         let denied = errors.denied();
         if denied.is_empty() {
             return;
@@ -134,6 +136,29 @@ impl Nats {
         match permissions::granted(servers, options, &denied).await {
             Ok(granted) => granted.iter().for_each(|error| errors.permitted(error)),
             Err(error) => tracing::debug!(%error, "cannot try the denied permissions again"),
+        }
+    }
+
+    /// Looks whether the stream with this number, in turn, is still there, if this process creates streams. One that is
+    /// missing is created again soon, also if no process uses it at the moment.
+    pub(crate) async fn check_stream(&self, number: u32) {
+        let Inner {
+            connection,
+            options,
+            ..
+        } = &*self.inner;
+        if !options.creates() {
+            return;
+        }
+        let layout = connection.replies.layout().unwrap_or(self.layout);
+        let names = &connection.names;
+        let buckets = options::buckets(&layout).into_iter();
+        let buckets = buckets.map(|bucket| names.bucket(&layout, bucket).stream());
+        let log = layout.all_streams().map(|stream| names.log(stream));
+        let all: Vec<_> = log.chain(buckets).collect();
+        let stream = &all[number as usize % all.len()];
+        if let Err(error) = connection.stream_info(stream).await {
+            tracing::debug!(%error, stream, "cannot look at the stream");
         }
     }
 

@@ -49,7 +49,9 @@ pub(super) async fn ensure(
     streams::ensure_record(connection, (options, url)).await?;
     let layout = settle(connection, options).await?;
     connection.replies.set_layout(layout);
-    streams::ensure_layout(connection, (options, url), &layout).await
+    streams::ensure_layout(connection, (options, url), &layout).await?;
+    connection.replies.on_set_up();
+    Ok(())
 }
 
 /// Returns the stored layout. The first process of a cluster stores its own, whose streams must not exist with others'

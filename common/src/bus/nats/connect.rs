@@ -7,6 +7,8 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use grandstand_types::layout::Layout;
+// Held for an assignment.
+use parking_lot::Mutex;
 use rand::RngExt as _;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -19,16 +21,14 @@ use crate::bus::nats::names::Names;
 use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::{cluster_record, dial, needed, permissions};
+use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::BusOptions;
+use crate::bus::types::Role;
 use crate::exit::{Exit, ExitError as _};
 use crate::log_clock::LogClock;
 
 /// The most commands that wait to be written. Further senders wait.
 const CLIENT_CAPACITY: usize = 4096;
-/// The most messages in a subscription of the client library. The server's flow control allows at most 32 MiB in flight
-/// to a reader, and a message has about 100 bytes with its subject: at most 335,000 messages. Slots are allocated on
-/// demand.
-const SUBSCRIPTION_CAPACITY: usize = 512 * 1024;
 /// The least `max_payload` of a server that is usable: entries without data and records of the cluster fit.
 const MIN_PAYLOAD: usize = 16 * 1024;
 /// The deadline for setting streams up on one server.
@@ -36,8 +36,11 @@ const SET_UP_DEADLINE: Duration = Duration::from_secs(5);
 /// The deadline for setting streams up in a cluster, which may have to elect leaders first: each election takes up to 9
 /// s.
 const CLUSTER_DEADLINE: Duration = Duration::from_secs(30);
-/// The pause before setting streams up is repeated after a reconnect.
+/// The pause before setting streams up is repeated.
 const SET_UP_RETRY: Duration = Duration::from_millis(500);
+/// The least time between two times that streams are set up because one is missing. Nobody answers for a stream either
+/// while a cluster elects its leader.
+const SET_UP_EVERY: Duration = Duration::from_secs(1);
 /// The interval of pings. The client gives up a server after three unanswered ones.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_RECONNECT_DELAY_MS: u64 = 250;
@@ -51,9 +54,12 @@ pub(super) async fn connect(
     let url = servers.to_string();
     let names = Names::new(options);
     let inbox = format!("{}.{}.", names.inbox(), dial::random_id());
-    let replies = Arc::new(Replies::new(inbox));
+    let errors = options.errors.of_connection();
+    let needs_buckets = options.role != Some(Role::Edge);
+    let replies = Replies::new(inbox, needs_buckets.then(|| errors.clone()));
+    let replies = Arc::new(replies);
     let wake = Arc::new(Notify::new());
-    let connect_options = client_options(servers, options, &replies, &wake).await?;
+    let connect_options = client_options(servers, options, (&replies, &errors), &wake).await?;
     let client = dial::connect(connect_options, servers).await?;
     if !client.is_server_compatible(2, 11, 0) {
         let version = client.server_info().version;
@@ -70,7 +76,6 @@ pub(super) async fn connect(
     let needed = |role| needed::in_general(&Names::new(options), role);
     permissions::check(servers, options, needed).await?;
     replies.on_up(1);
-    let errors = options.errors.clone();
     let connection = Connection {
         client,
         names,
@@ -153,17 +158,17 @@ async fn set_up(
 async fn client_options(
     servers: &Servers,
     options: &BusOptions,
-    replies: &Arc<Replies>,
+    (replies, errors): (&Arc<Replies>, &NatsErrors),
     wake: &Arc<Notify>,
 ) -> Result<ConnectOptions, ConnectError> {
     let (replies, wake) = (replies.clone(), wake.clone());
-    let errors = Listener::new(&options.errors, &replies.stats);
+    let errors = Listener::new(errors, &replies.stats);
     let refused = RefusedServers::new(&errors);
     let client = dial::options(servers, options)
         .await?
         .name(&options.name)
         .client_capacity(CLIENT_CAPACITY)
-        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .subscription_capacity(options.library_capacity)
         .connection_timeout(dial::CONNECT_TIMEOUT)
         .ping_interval(PING_INTERVAL)
         .request_timeout(Some(connection::SERVER_TIMEOUT))
@@ -210,6 +215,7 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = connection_count(&connection.client);
     let mut setting_up = None::<AbortHandle>;
+    let (mut next_set_up, said) = (Instant::now(), Arc::<Mutex<String>>::default());
     let mut reconnects = connection.errors.reconnects();
     loop {
         tokio::select! {
@@ -232,26 +238,35 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
             connection.errors.on_reconnected();
             connection.replies.on_up(now);
             setting_up.take().inspect(AbortHandle::abort);
-            let again = set_up_again(connection.clone(), options.clone());
+            let again = set_up_again(connection.clone(), options.clone(), said.clone());
+            setting_up = Some(options.supervisor.run("bus-setup", again));
+        } else if connection.replies.is_missing()
+            && Instant::now() >= next_set_up
+            && setting_up.as_ref().is_none_or(AbortHandle::is_finished)
+        {
+            next_set_up = Instant::now() + SET_UP_EVERY;
+            let again = set_up_again(connection.clone(), options.clone(), said.clone());
             setting_up = Some(options.supervisor.run("bus-setup", again));
         }
     }
 }
 
-/// Sets streams up again, because the server may have come back without them. It may also be too new to answer for them
-/// yet.
-async fn set_up_again(connection: Connection, options: BusOptions) {
-    let mut told = false;
+/// Sets streams up again, because the server may have come back without them, or one is gone. It may also be too new to
+/// answer for them yet. `said` is the last error that was said.
+async fn set_up_again(connection: Connection, options: BusOptions, said: Arc<Mutex<String>>) {
     while let Err(error) = cluster_record::ensure(&connection, &options, "the old address").await {
-        let again = error.exit() == Exit::Unavailable;
-        if !told || !again {
-            tracing::warn!(%error, again, "cannot check the streams after a reconnect");
+        let (again, text) = (error.exit() == Exit::Unavailable, error.to_string());
+        let before = std::mem::replace(&mut *said.lock(), text.clone());
+        if before != text {
+            tracing::warn!(error = text, again, "cannot check the streams and buckets");
         }
         if !again {
             return;
         }
-        told = true;
         tokio::time::sleep(SET_UP_RETRY).await;
+    }
+    if !std::mem::take(&mut *said.lock()).is_empty() {
+        tracing::info!("the streams and buckets are as they should be");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers to published messages, and the server's error codes.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use crate::bus::error::BusError;
@@ -7,6 +9,8 @@ use crate::bus::error::BusError;
 /// Error codes of the server (`server/errors.json` of nats-server).
 pub(super) const WRONG_LAST_SEQUENCE: u32 = 10071;
 pub(super) const WRONG_LAST_SEQUENCE_CONSTANT: u32 = 10164;
+/// The server is about to be able to do it: a cluster elects a leader.
+pub(super) const TEMPORARILY_UNAVAILABLE: u32 = 10008;
 const STREAM_NOT_FOUND: u32 = 10059;
 pub(super) const MESSAGE_NOT_FOUND: u32 = 10037;
 pub(super) const DISABLED_FOR_ACCOUNT: u32 = 10039;
@@ -39,24 +43,37 @@ impl From<ApiError> for BusError {
 }
 
 #[derive(Deserialize)]
-struct PubAck {
+struct PubAck<'a> {
     error: Option<ApiError>,
     seq: Option<u64>,
+    #[serde(borrow, default)]
+    stream: Cow<'a, str>,
 }
 
 /// Parses the answer to a message for a stream into its sequence.
 pub(super) fn parse_pub_ack(payload: &[u8]) -> Result<u64, ApiError> {
+    parse_pub_ack_of(payload).1
+}
+
+/// As [`parse_pub_ack`], with the name of the stream; it is empty if the answer has none.
+pub(super) fn parse_pub_ack_of(payload: &[u8]) -> (Cow<'_, str>, Result<u64, ApiError>) {
     let malformed = || ApiError {
         err_code: 0,
         description: "an answer that cannot be read".to_owned(),
     };
-    let answer: PubAck = serde_json::from_slice(payload).map_err(|_| malformed())?;
-    match answer {
-        PubAck {
-            error: Some(error), ..
-        } => Err(error),
-        PubAck { seq: Some(seq), .. } => Ok(seq),
-        PubAck { .. } => Err(malformed()),
+    match serde_json::from_slice(payload) {
+        Ok(PubAck {
+            error: Some(error),
+            stream,
+            ..
+        }) => (stream, Err(error)),
+        Ok(PubAck {
+            seq: Some(seq),
+            stream,
+            ..
+        }) => (stream, Ok(seq)),
+        Ok(PubAck { stream, .. }) => (stream, Err(malformed())),
+        Err(_) => (Cow::default(), Err(malformed())),
     }
 }
 

@@ -17,6 +17,8 @@ use tokio::time::Instant;
 use crate::bus::error::{AppendError, PublishError, PutError, Unanswered};
 use crate::bus::nats::pub_ack;
 use crate::bus::nats::size_limits::{SharedSizeLimits, SizeLimits};
+use crate::bus::nats_error::NatsError;
+use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::RECEIPT_DEADLINE;
 use crate::bus::stats::BusStats;
 use crate::bus::types::ConnectionState;
@@ -33,11 +35,11 @@ pub(super) enum Waiter {
 }
 
 impl Waiter {
-    fn answer(self, message: async_nats::Message) {
+    fn answer(self, message: async_nats::Message, replies: &Replies) {
         match self {
             Self::Message(sender) => drop(sender.send(Ok(message))),
-            Self::Append(sender) => drop(sender.send(append_result(&message))),
-            Self::Put(sender) => drop(sender.send(put_result(&message))),
+            Self::Append(sender) => drop(sender.send(replies.append_result(&message))),
+            Self::Put(sender) => drop(sender.send(replies.put_result(&message))),
         }
     }
 
@@ -48,31 +50,6 @@ impl Waiter {
             Self::Put(sender) => drop(sender.send(Err(why.into()))),
         }
     }
-}
-
-fn append_result(message: &async_nats::Message) -> Result<u64, AppendError> {
-    if message.status == Some(StatusCode::NO_RESPONDERS) {
-        return Err(AppendError::Unavailable);
-    }
-    pub_ack::parse_pub_ack(&message.payload).map_err(|error| AppendError::Refused {
-        code: error.err_code,
-        description: error.description,
-    })
-}
-
-fn put_result(message: &async_nats::Message) -> Result<u64, PutError> {
-    if message.status == Some(StatusCode::NO_RESPONDERS) {
-        return Err(PutError::Unavailable);
-    }
-    pub_ack::parse_pub_ack(&message.payload).map_err(|error| match error.err_code {
-        pub_ack::WRONG_LAST_SEQUENCE | pub_ack::WRONG_LAST_SEQUENCE_CONSTANT => {
-            PutError::WrongRevision
-        }
-        code => PutError::Refused {
-            code,
-            description: error.description,
-        },
-    })
 }
 
 #[derive(Debug)]
@@ -99,7 +76,14 @@ pub(super) struct Replies {
     up: AtomicBool,
     connection_state: watch::Sender<ConnectionState>,
     pub(super) stats: Arc<BusStats>,
+    /// What NATS refuses, if the process cannot work without its buckets. An edge writes only revocations, and tells the
+    /// operator of each that is refused.
+    errors: Option<NatsErrors>,
     size_limits: SharedSizeLimits,
+    /// Whether all streams were there once.
+    was_set_up: AtomicBool,
+    /// Whether a stream or bucket was missing since then.
+    is_missing: AtomicBool,
     /// The layout of the cluster when it was last read.
     layout: Mutex<Option<Layout>>,
 }
@@ -128,7 +112,7 @@ impl Drop for PendingReply<'_> {
 
 impl Replies {
     /// `prefix` begins this connection's reply subjects and ends with a dot.
-    pub(super) fn new(prefix: String) -> Self {
+    pub(super) fn new(prefix: String, errors: Option<NatsErrors>) -> Self {
         Self {
             prefix,
             table: Mutex::default(),
@@ -136,7 +120,10 @@ impl Replies {
             up: AtomicBool::new(false),
             connection_state: watch::Sender::new(ConnectionState::Down),
             stats: Arc::default(),
+            errors,
             size_limits: SharedSizeLimits::default(),
+            was_set_up: AtomicBool::new(false),
+            is_missing: AtomicBool::new(false),
             layout: Mutex::default(),
         }
     }
@@ -149,6 +136,27 @@ impl Replies {
     /// The cluster's layout when it was last read; `None` before.
     pub(super) fn layout(&self) -> Option<Layout> {
         *self.layout.lock()
+    }
+
+    /// Notes that all streams and buckets are there.
+    pub(super) fn on_set_up(&self) {
+        self.was_set_up.store(true, Ordering::Relaxed);
+        self.is_missing.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether all streams and buckets were there once.
+    pub(super) fn was_set_up(&self) -> bool {
+        self.was_set_up.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a stream or bucket is missing, or that nobody answers for it.
+    pub(super) fn on_missing(&self) {
+        self.is_missing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stream or bucket was missing since all were there.
+    pub(super) fn is_missing(&self) -> bool {
+        self.was_set_up() && self.is_missing.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_size_limits(&self, limits: SizeLimits) {
@@ -226,8 +234,52 @@ impl Replies {
             entry
         };
         if let Some(entry) = entry {
-            entry.waiter.answer(message);
+            entry.waiter.answer(message, self);
         }
+    }
+
+    fn append_result(&self, message: &async_nats::Message) -> Result<u64, AppendError> {
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            self.on_missing();
+            return Err(AppendError::Unavailable);
+        }
+        pub_ack::parse_pub_ack(&message.payload).map_err(|error| AppendError::Refused {
+            code: error.err_code,
+            description: error.description,
+        })
+    }
+
+    /// The result of a put. Refusals that will not pass by themselves are noted, because whoever repeats the put tells
+    /// nobody why it fails (D27).
+    fn put_result(&self, message: &async_nats::Message) -> Result<u64, PutError> {
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            self.on_missing();
+            return Err(PutError::Unavailable);
+        }
+        let (stream, result) = pub_ack::parse_pub_ack_of(&message.payload);
+        if result.is_ok()
+            && let Some(errors) = &self.errors
+        {
+            errors.on_stored(&stream);
+        }
+        result.map_err(|error| match error.err_code {
+            pub_ack::WRONG_LAST_SEQUENCE | pub_ack::WRONG_LAST_SEQUENCE_CONSTANT => {
+                PutError::WrongRevision
+            }
+            code => {
+                if code != pub_ack::TEMPORARILY_UNAVAILABLE
+                    && let Some(errors) = &self.errors
+                {
+                    let refused = NatsError::write_refused(&stream, code, &error.description);
+                    BusStats::count(&self.stats.errors[refused.kind as usize]);
+                    errors.note(&refused, Instant::now().into_std());
+                }
+                PutError::Refused {
+                    code,
+                    description: error.description,
+                }
+            }
+        })
     }
 
     /// Fails overdue receipts.

@@ -134,7 +134,9 @@ async fn ensure_all(
     let mut share = LARGEST_SHARE;
     for (index, config) in all.into_iter().enumerate() {
         let is_log = index < logs;
-        let result = match connection.stream_info(&config.name).await {
+        let found = connection.stream_info(&config.name).await;
+        let is_missing = matches!(found, Err(BusError::NoStream));
+        let result = match found {
             Ok(info) => {
                 check(&config, &info.config, options)?;
                 limits.lower(is_log, info.config.max_message_size);
@@ -155,6 +157,10 @@ async fn ensure_all(
             Err(error) => Err(error),
         };
         match result {
+            Ok(()) if is_missing && connection.replies.was_set_up() => tracing::warn!(
+                stream = config.name,
+                "the stream was gone and is created again; what it held is lost"
+            ),
             Ok(()) => {}
             Err(BusError::Unavailable) => {
                 return Err(ConnectError::NoJetStream {

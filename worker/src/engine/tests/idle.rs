@@ -175,6 +175,23 @@ fn d13_a_stored_room_whose_snapshot_was_changed_goes_to_quarantine() {
 }
 
 #[test]
+fn d23_a_room_at_rest_whose_bucket_is_gone_is_made_again_from_the_log() {
+    let mut rig = unloaded_rig();
+    rig.kv.clear();
+    rig.join("echo-1", "alice", 20);
+    assert_eq!(rig.events, ["rolled back"]);
+    rig.events.clear();
+    rig.restart();
+    rig.advance(1_000);
+    rig.join("echo-1", "alice", 30);
+    let received = rig.received("e3", "echo-1");
+    assert!(
+        received.contains(&"processed 30 n0 seq1".to_owned()),
+        "her input is there: {received:?}"
+    );
+}
+
+#[test]
 fn d13_the_log_is_not_read_while_too_many_entries_wait() {
     let mut rig = unloaded_rig();
     rig.fail_reads = true;

@@ -106,6 +106,22 @@ fn d23_after_a_reconnect_a_worker_acts_only_once_its_leases_are_read() {
 }
 
 #[test]
+fn d23_leases_that_are_gone_end_the_machine_once_their_watch_has_lost_its_position() {
+    let now = start();
+    let (mut machine, ..) = owner(now, CarriedOver::default());
+    machine.handle_leases_lost(now);
+    assert!(!machine.may_act(now), "its leases may be gone");
+    let commands = polled(&mut machine, now);
+    assert_eq!(gets(&commands).len(), 4);
+    confirm_leases(&mut machine, now, &commands);
+    assert!(machine.may_act(now));
+    machine.handle_leases_lost(now);
+    let commands = polled(&mut machine, now);
+    machine.handle_get(now, gets(&commands)[0], &GetOutcome::Missing);
+    assert_eq!(polled(&mut machine, now), [LeaseCommand::RolledBack]);
+}
+
+#[test]
 fn d23_a_lease_is_taken_above_every_epoch_that_was_seen() {
     let now = start();
     let seen = CarriedOver {

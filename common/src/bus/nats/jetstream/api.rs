@@ -148,10 +148,14 @@ impl Connection {
         };
         let answer: ApiResponse = serde_json::from_slice(&asked.payload)
             .map_err(|_| BusError::Malformed("not a JetStream answer"))?;
-        match answer.error {
-            Some(error) => Err(error.into()),
-            None => Ok(asked.payload),
+        let Some(error) = answer.error else {
+            return Ok(asked.payload);
+        };
+        let error = BusError::from(error);
+        if error == BusError::NoStream {
+            self.replies.on_missing();
         }
+        Err(error)
     }
 
     pub(in crate::bus::nats) async fn stream_info(
