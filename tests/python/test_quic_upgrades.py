@@ -130,6 +130,18 @@ class Edge(Grandstand):
         earlier = self.start()
         await self.ended(earlier)
 
+    async def fail(self):
+        """Starts a new process that never reaches NATS. The one that runs goes on."""
+        arguments, environment = list(self.arguments), dict(self.environment)
+        for flag, value in (("--nats", f"nats://127.0.0.1:{free_port()}"), ("--shards", "3")):
+            self.arguments[self.arguments.index(flag) + 1] = value
+        self.environment["GRANDSTAND_EDGE_CLUSTER_CONNECT_TIMEOUT_S"] = "1"
+        running = self.start()
+        failed, self.process = self.process, running
+        self.arguments, self.environment = arguments, environment
+        await self.until(lambda: failed.poll() is not None, "the end of the new process")
+        rule(failed.returncode == 69, "the new process fails", failed.returncode)
+
 
 def stayers(edge, round):
     """Starts a client over each transport that stays until it is closed."""
@@ -137,7 +149,11 @@ def stayers(edge, round):
 
 
 async def change(edge, upgrades, visits, moves):
-    """Replaces the edge, and then drains it."""
+    """Replaces the edge again and again. At first the new process fails."""
+    await edge.fail()
+    before = len(visits)
+    await edge.until(lambda: len(visits) > before, "visitors of the process that goes on")
+    rule(not any(moves.values()), "no player is told to move")
     for round in range(upgrades):
         staying = stayers(edge, round)
         before = len(visits)
