@@ -65,7 +65,15 @@ pub(super) fn on_input(
     }
     let next = player.next_seq();
     if is_full && seq >= next {
+        sessions.refuses(session, true);
         let message = "the log is full; send the input again later";
+        let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);
+        let error = error.retry_after(FULL_RETRY_MS);
+        return reply::error(&hub.clients, effects, to.conn, &error);
+    }
+    // The client had sent it before it knew that an earlier one was refused.
+    if seq > next && sessions.refuses(session, false) {
+        let message = "an earlier input was refused; send the inputs again later, in order";
         let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);
         let error = error.retry_after(FULL_RETRY_MS);
         return reply::error(&hub.clients, effects, to.conn, &error);
@@ -80,6 +88,7 @@ pub(super) fn on_input(
     }
     let wait_ms = sessions.input_wait_ms(session, limits.config, now.at);
     if wait_ms > 0 {
+        sessions.refuses(session, true);
         let message = "too many bytes of inputs; send the input again later";
         let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);
         let error = error.retry_after(wait_ms);

@@ -51,8 +51,7 @@ pub(crate) struct PlayerSession {
     chain: Chain,
     /// The owner has processed its `Joined`.
     joined: bool,
-    /// The answer to its `join` is complete. Until then the latest `direct`, the rejects and the ack are kept, because
-    /// they follow the snapshot in that answer.
+    /// The answer to its `join` is complete. Until then its own frames are kept, because they follow the snapshot.
     answered: bool,
     /// The player's last processed input.
     processed: u64,
@@ -60,6 +59,8 @@ pub(crate) struct PlayerSession {
     acked: u64,
     /// The `seq` that the next input must have.
     next_seq: u64,
+    /// The `seq` of the last input that was refused as `busy`; 0 if none was.
+    busy_seq: u64,
     /// The bytes of inputs that the player may still send.
     budget: ByteBudget,
     /// The latest `direct` message.
@@ -97,6 +98,7 @@ impl PlayerSession {
             processed: 0,
             acked: 0,
             next_seq: 1,
+            busy_seq: 0,
             budget: ByteBudget::default(),
             direct: None,
             rejects: VecDeque::new(),
@@ -166,6 +168,12 @@ impl PlayerSession {
         self.budget.wait_ms(rate, now)
     }
 
+    /// Whether the next input was refused as `busy`, so that those behind it are as well. With `is_busy`, it is now.
+    pub(super) fn refuses(&mut self, is_busy: bool) -> bool {
+        self.busy_seq = self.busy_seq.max(self.next_seq * u64::from(is_busy));
+        self.busy_seq == self.next_seq
+    }
+
     /// Counts an input, so that the next one must have the following `seq`.
     pub(super) fn count_input(&mut self, bytes: usize) {
         self.next_seq += 1;
@@ -221,8 +229,7 @@ impl PlayerSession {
         self.chain.restart(now);
     }
 
-    /// Whether an earlier owner has processed entries that are neither in the reported state nor in the window any more.
-    /// The bus has lost them (D23).
+    /// Whether the bus has lost entries that an earlier owner processed and the window has no more (D23).
     pub(super) fn is_rolled_back(&self, report: &Processed) -> bool {
         self.joined && !report.ended && self.chain.is_beyond(report.n)
     }

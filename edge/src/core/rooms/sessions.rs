@@ -112,6 +112,12 @@ impl Sessions {
         room.max(player)
     }
 
+    /// See [`PlayerSession::refuses`].
+    pub(crate) fn refuses(&mut self, session: u64, is_busy: bool) -> bool {
+        let player = self.sessions.get_mut(&session);
+        player.is_some_and(|player| player.refuses(is_busy))
+    }
+
     /// Appends a session's next input.
     pub(crate) fn push_input(
         &mut self,

@@ -103,6 +103,36 @@ fn d26_a_full_log_refuses_inputs_as_busy_until_an_entry_is_stored() {
     assert!(bench.take_types(conn).iter().all(|kind| kind != "error"));
 }
 
+/// An input that was under way when an earlier one was refused.
+#[test]
+fn d31_inputs_behind_a_refused_one_are_busy_as_well() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    send_inputs(&mut bench, conn, [1]);
+    let sent = tags(&mut bench);
+    bench
+        .core
+        .handle_appended(sent[0], Err(AppendFailure::Full), bench.now);
+    send_inputs(&mut bench, conn, [2]);
+    bench.advance(100);
+    let again = tags(&mut bench);
+    bench.core.handle_appended(again[0], Ok(9), bench.now);
+    bench.receive(vec![processed(session, 1, 1)]);
+    bench.take_messages(conn);
+    send_inputs(&mut bench, conn, [3]);
+    let said = bench.take_messages(conn);
+    assert_eq!(
+        (&said[0]["code"], &said[0]["seq"]),
+        (&json!("busy"), &json!(3))
+    );
+    assert!(said[0]["retry_after_ms"].is_u64());
+    send_inputs(&mut bench, conn, [2, 3]);
+    assert_eq!(tags(&mut bench).len(), 2);
+    bench.take_messages(conn);
+    send_inputs(&mut bench, conn, [5]);
+    assert_eq!(bench.take_messages(conn)[0]["code"], "bad_seq");
+}
+
 #[test]
 fn d26_inputs_of_a_player_or_a_room_are_held_to_their_bytes_per_second() {
     for (player, room) in [(1_000, 0), (0, 1_000)] {
