@@ -97,6 +97,8 @@ async fn drive(
         supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
+    // An edge that runs already would log the end of its parts beside the error.
+    let listener = Admin::bind("--admin", args.admin)?;
     let mut sockets = Sockets::default();
     let edge = edge::start(
         &settings.edge,
@@ -108,8 +110,8 @@ async fn drive(
     .await
     .map_err(|error| edge_failure(&error))?;
     let access = ApiAccess::new(Arc::clone(&api), &settings.edge.edge.admin_token);
-    let admin = ("--admin", args.admin);
-    let admin = Admin::start(admin, status, registry, Some(access), supervisor)?;
+    let admin = Admin::start_at(listener, status, registry, Some(access), supervisor)
+        .map_err(|e| Failure::new(Exit::Internal, format!("--admin: {e}")))?;
     let names = games.names().collect();
     let used = bus.clone();
     let mut worker = WorkerThread::start((worker_bus, games), worker, worker_component)?;
