@@ -180,7 +180,7 @@ impl Revocations {
             .collect()
     }
 
-    /// Those that have not ended at `now_ms` and whose keys are not stored.
+    /// The revocations that have not ended at `now_ms` and whose keys are not stored.
     pub fn missing(
         &self,
         now_ms: u64,

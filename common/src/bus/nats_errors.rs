@@ -51,7 +51,7 @@ type Key = (NatsErrorKind, String);
 #[derive(Debug)]
 struct Lasting {
     error: NatsError,
-    /// When it began; of a bucket, when it came last.
+    /// The time at which it began; of a bucket, the time at which it came last.
     since: Instant,
     /// The connections that it was told to, and that have not been made again since.
     connections: BTreeSet<u64>,

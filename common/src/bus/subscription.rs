@@ -21,7 +21,7 @@ pub struct Subscription {
     load: Arc<Load>,
 }
 
-/// What both ends of a subscription count.
+/// The counts that both ends of a subscription share.
 #[derive(Debug, Default)]
 struct Load {
     /// The bytes of the messages that wait.

@@ -53,7 +53,7 @@ pub struct Request {
     pub streams: Option<u16>,
     /// Keep the streams of the former layout.
     pub keep_old: bool,
-    /// How long the former streams stay after the move: NATS writes to its disks only once in its `sync_interval`, and the
+    /// The time that the former streams stay after the move: NATS writes to its disks only once in its `sync_interval`, and the
     /// copies must outlive a power cut.
     pub keep_for: Duration,
 }

@@ -11,7 +11,7 @@ use super::listing::{encode, failed};
 pub(super) struct StoredRecord {
     value: ClusterRecord,
     revision: u64,
-    /// When it was stored, by the clock of NATS, Unix milliseconds.
+    /// The time of the write, by the clock of NATS, Unix milliseconds.
     time_ms: u64,
 }
 
@@ -27,7 +27,7 @@ impl StoredRecord {
         })
     }
 
-    /// When it was stored, by the clock of NATS, Unix milliseconds.
+    /// The time of the write, by the clock of NATS, Unix milliseconds.
     pub(super) fn time_ms(&self) -> u64 {
         self.time_ms
     }

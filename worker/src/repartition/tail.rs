@@ -34,7 +34,7 @@ struct Copied {
     tail: Tail,
 }
 
-/// What was copied.
+/// The counts of what was copied.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     /// The number of entries.
@@ -102,7 +102,7 @@ impl Source<'_> {
         records.chain([self.checkpoint()]).min().unwrap_or(0)
     }
 
-    /// What is known of loops that got stuck at an entry, which has this time.
+    /// The record of loops that got stuck at an entry, which has this time.
     fn stuck_at(&self, room: &RoomId, (seq, time_ms): (u64, u64)) -> Option<StuckEntry> {
         let is_here =
             |stuck: &&StuckEntry| (&stuck.room, stuck.seq, stuck.time_ms) == (room, seq, time_ms);

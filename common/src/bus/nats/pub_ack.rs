@@ -55,7 +55,7 @@ pub(super) fn parse_pub_ack(payload: &[u8]) -> Result<u64, ApiError> {
     parse_pub_ack_of(payload).1
 }
 
-/// As [`parse_pub_ack`], with the name of the stream; it is empty if the answer has none.
+/// Parses like [`parse_pub_ack`], with the name of the stream; it is empty if the answer has none.
 pub(super) fn parse_pub_ack_of(payload: &[u8]) -> (Cow<'_, str>, Result<u64, ApiError>) {
     let malformed = || ApiError {
         err_code: 0,

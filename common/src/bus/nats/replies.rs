@@ -76,7 +76,7 @@ pub(super) struct Replies {
     up: AtomicBool,
     connection_state: watch::Sender<ConnectionState>,
     pub(super) stats: Arc<BusStats>,
-    /// What NATS refuses, if the process cannot work without its buckets. An edge writes only revocations, and tells the
+    /// The refusals of NATS, if the process cannot work without its buckets. An edge writes only revocations, and tells the
     /// operator of each that is refused.
     errors: Option<NatsErrors>,
     size_limits: SharedSizeLimits,
