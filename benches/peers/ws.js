@@ -1,13 +1,15 @@
-// Node's ws: forwards each message on /publish to all sockets on /.
+// Node's ws: forwards each message on /publish to all sockets on /. With TLS if TLS_KEY and TLS_CERTIFICATE name PEM files.
+const { readFileSync } = require("fs");
+const { createServer } = require("http");
+const https = require("https");
 const { WebSocketServer } = require("ws");
 
+const { PORT, TLS_KEY, TLS_CERTIFICATE } = process.env;
+const http = TLS_KEY
+  ? https.createServer({ key: readFileSync(TLS_KEY), cert: readFileSync(TLS_CERTIFICATE) })
+  : createServer();
 const members = new Set();
-const server = new WebSocketServer({
-  port: Number(process.env.PORT),
-  host: "127.0.0.1",
-  backlog: 4096,
-  perMessageDeflate: false,
-});
+const server = new WebSocketServer({ server: http, perMessageDeflate: false });
 server.on("connection", (socket, request) => {
   socket.on("error", () => {});
   if (request.url === "/publish") {
@@ -19,3 +21,4 @@ server.on("connection", (socket, request) => {
   members.add(socket);
   socket.on("close", () => members.delete(socket));
 });
+http.listen({ port: Number(PORT), host: "127.0.0.1", backlog: 4096 });

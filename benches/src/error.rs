@@ -66,10 +66,12 @@ pub enum BenchError {
         /// The system's error.
         source: io::Error,
     },
-    /// None of the servers to compare with is installed.
-    #[error("none of the servers to compare with is installed ({why}): run `benches/peers/setup`")]
+    /// None of the servers to compare with can be measured.
+    #[error(
+        "none of the servers to compare with can be measured ({why}): `benches/peers/setup` installs them"
+    )]
     NoPeers {
-        /// The missing part of each.
+        /// The reason of each.
         why: String,
     },
     /// The runtime cannot be started.

@@ -60,6 +60,7 @@ fn number(figures: &Value, name: &str) -> f64 {
 fn a_generator_answers_a_command_that_comes_with_its_job() {
     let job = Job {
         targets: Vec::new(),
+        tls: None,
         source: 1,
         dialect: Dialect::Grandstand,
         secret: String::new(),
@@ -169,6 +170,40 @@ fn peers_compares_the_installed_servers() {
 }
 
 #[test]
+fn peers_compares_connects_memory_and_fan_out_over_tls() {
+    // Other servers than HAProxy must be installed by hand.
+    let mut peers = vec!["grandstand"];
+    peers.extend(in_path("haproxy").then_some("haproxy"));
+    let only = peers.join(",");
+    let found = figures(&format!(
+        "peers --tls --dir peers --only {only} --spectators 30 --rates 20 --seconds 1"
+    ));
+    for peer in peers {
+        let of = |name: &str| number(&found, &format!("{peer}_{name}"));
+        assert_eq!(of("resumed_percent"), 100.0, "{found}");
+        assert!(of("20_deliveries_per_s") > 0.0, "{found}");
+    }
+    let output = bench("peers --only haproxy", None);
+    let err = text(&output.stderr);
+    assert!(
+        output.status.code() == Some(69) && err.contains("only with --tls"),
+        "{err}"
+    );
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+#[test]
+fn idle_measures_connections_over_tls() {
+    let found = figures("idle --tls --connections 100 --edges 2 --seconds 0.5");
+    assert_eq!(number(&found, "connections_reached"), 100.0);
+    assert_eq!(number(&found, "retries"), 0.0);
+}
+
+#[test]
 fn fanout_delivers_every_message() {
     let found = figures("fanout --spectators 50 --rate 20 --seconds 2");
     assert!(number(&found, "offered") >= 50.0);
@@ -205,6 +240,13 @@ fn storm_brings_all_clients_back() {
     let found = figures("storm --clients 60 --rooms 4 --rate 40 --storms 2 --seconds 1");
     assert!(number(&found, "back_seconds") > 0.0);
     assert!(number(&found, "during_p99_ms") > 0.0);
+    assert_eq!(number(&found, "errors"), 0.0);
+}
+
+#[test]
+fn a_storm_over_tls_resumes_all_sessions() {
+    let found = figures("storm --tls --clients 60 --rooms 4 --rate 40 --storms 2 --seconds 1");
+    assert_eq!(number(&found, "resumed_percent"), 100.0);
     assert_eq!(number(&found, "errors"), 0.0);
 }
 

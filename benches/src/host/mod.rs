@@ -10,4 +10,6 @@ pub mod kernel;
 
 pub mod limits;
 
+pub mod tls;
+
 pub mod servers;

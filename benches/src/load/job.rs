@@ -1,6 +1,7 @@
 //! The job, commands and replies of a generator, as JSON lines on its stdin and stdout.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ use crate::host::priority::Priority;
 pub struct Job {
     /// The servers' addresses. Connections are distributed over them.
     pub targets: Vec<SocketAddr>,
+    /// The PEM file of the servers' certificate, if connections use TLS.
+    pub tls: Option<PathBuf>,
     /// The first source address on the loopback (127.0.0.x, 127.0.1.x …), because an address has only 28,000 ports.
     /// With 1, the kernel chooses.
     pub source: u8,

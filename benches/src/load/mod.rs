@@ -1,5 +1,5 @@
 //! The load generator: a process with one thread that drives thousands of connections with one epoll instance and one
-//! buffer. It reads commands from stdin and writes replies to stdout.
+//! buffer, with or without TLS. It reads commands from stdin and writes replies to stdout.
 
 pub mod clock;
 
@@ -20,6 +20,8 @@ mod schedule;
 mod crowd;
 
 pub mod tally;
+
+mod tls;
 
 mod socket;
 

@@ -1,8 +1,8 @@
-//! The generator's loop: one thread, one epoll instance, one buffer.
+//! The generator's loop: one thread, one epoll instance, shared buffers.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mio::event::Event;
@@ -12,8 +12,9 @@ use super::clock::now_ns;
 use super::control::Control;
 use super::crowd::Crowd;
 use super::job::{Command, Job, Reading, Reply};
-use super::socket::Wire;
+use super::socket::{Buffers, Received, Wire};
 use super::timer::Timer;
+use super::tls::TlsClients;
 
 const CONTROL: Token = Token(usize::MAX);
 const TIMER: Token = Token(usize::MAX - 1);
@@ -22,8 +23,6 @@ const TIMER: Token = Token(usize::MAX - 1);
 pub const PER_SOURCE: usize = 10_000;
 /// Connects that start in one turn. More would delay the requests of connected clients until the server gives them up.
 const CONNECTS_PER_TURN: usize = 64;
-/// The size of a read in bytes.
-const READ_BYTES: usize = 256 * 1024;
 /// Interval of slow readers' reads and of progress replies.
 const TICK_NS: u64 = 50_000_000;
 /// The time after which a client that is not connected retries.
@@ -38,6 +37,9 @@ pub(super) fn run() -> io::Result<()> {
     }
     job.priority.take()?;
     grandstand_common::process::sys::raise_open_files();
+    let tls = (job.tls.as_deref())
+        .map(|certificate| TlsClients::new(certificate, job.connections as usize))
+        .transpose()?;
     let poll = Poll::new()?;
     control.register(poll.registry(), CONTROL)?;
     let timer = Timer::new(poll.registry(), TIMER)?;
@@ -48,7 +50,8 @@ pub(super) fn run() -> io::Result<()> {
         entering: VecDeque::new(),
         told: None,
         tick_ns: 0,
-        buffer: vec![0; READ_BYTES],
+        buffers: Buffers::default(),
+        tls,
         out: Vec::new(),
         crowd: Crowd::new(job.clone()),
         poll,
@@ -76,7 +79,9 @@ struct Swarm {
     /// The number of connected clients in the last progress reply.
     told: Option<u32>,
     tick_ns: u64,
-    buffer: Vec<u8>,
+    buffers: Buffers,
+    /// `None` without TLS.
+    tls: Option<TlsClients>,
     out: Vec<u8>,
     poll: Poll,
     timer: Timer,
@@ -193,25 +198,26 @@ impl Swarm {
             let Some(wire) = &mut self.wires[client] else {
                 return;
             };
-            let size = left.min(self.buffer.len());
-            let read = wire.read(&mut self.buffer[..size]);
-            let (len, more) = match read {
-                Ok(read) => read,
+            let Received { len, more, bytes } = match wire.read(left, &mut self.buffers) {
+                Ok(received) => received,
                 Err(e) => return self.retry(client, &e.to_string()),
             };
             if len == 0 {
                 return;
             }
-            let now = now_ns();
             let was_live = self.crowd.is_live(client);
-            let handled = self
-                .crowd
-                .handle_bytes(client, &self.buffer[..len], now, &mut self.out);
-            if handled.is_err() {
-                self.out.clear();
-                return self.lose(client);
+            if let Some(resumed) = wire.poll_handshake() {
+                self.crowd.handle_handshake(resumed);
             }
-            self.send(client);
+            if !bytes.is_empty() {
+                let now = now_ns();
+                let handled = self.crowd.handle_bytes(client, bytes, now, &mut self.out);
+                if handled.is_err() {
+                    self.out.clear();
+                    return self.lose(client);
+                }
+                self.send(client);
+            }
             if !more
                 || (!was_live && self.crowd.is_live(client) && self.job.reading != Reading::All)
             {
@@ -290,7 +296,7 @@ impl Swarm {
     fn connect(&mut self, client: usize, now: u64) -> io::Result<()> {
         let target = self.job.targets[client % self.job.targets.len()];
         self.crowd.handle_connect(client, now, &mut self.out);
-        let wire = Wire::connect(target, self.source(client), self.job.receive_buffer);
+        let wire = self.wire(client, target);
         let mut wire = wire.inspect_err(|_| self.out.clear())?;
         wire.since_ns = now;
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -300,6 +306,14 @@ impl Swarm {
         self.wires[client] = Some(wire);
         self.send(client);
         Ok(())
+    }
+
+    fn wire(&self, client: usize, target: SocketAddr) -> io::Result<Wire> {
+        let mut wire = Wire::connect(target, self.source(client), self.job.receive_buffer)?;
+        if let Some(tls) = &self.tls {
+            wire.secure(tls.connect(client)?)?;
+        }
+        Ok(wire)
     }
 
     fn source(&self, client: usize) -> Option<Ipv4Addr> {

@@ -122,6 +122,10 @@ pub struct Tally {
     pub errors: u64,
     /// One of the errors.
     pub error: Option<String>,
+    /// Complete handshakes of TLS that resumed no session.
+    pub full_handshakes: u64,
+    /// Complete handshakes of TLS that resumed a session.
+    pub resumed_handshakes: u64,
     /// Retried connects.
     pub retries: u64,
     /// From due time to receipt.
@@ -162,12 +166,20 @@ impl Tally {
         self.left += other.left;
         self.errors += other.errors;
         self.retries += other.retries;
+        self.full_handshakes += other.full_handshakes;
+        self.resumed_handshakes += other.resumed_handshakes;
         if self.error.is_none() {
             self.error.clone_from(&other.error);
         }
         self.latencies.add(&other.latencies);
         self.acks.add(&other.acks);
         self.entries.add(&other.entries);
+    }
+
+    /// The percentage of the handshakes of TLS that resumed a session; `None` without handshakes.
+    pub fn resumed_percent(&self) -> Option<f64> {
+        let all = self.full_handshakes + self.resumed_handshakes;
+        (all > 0).then(|| self.resumed_handshakes as f64 / all as f64 * 100.0)
     }
 
     /// Counts an error.

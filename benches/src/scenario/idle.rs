@@ -6,6 +6,7 @@ use crate::host::limits::{self, Demand};
 use crate::host::pin::Cores;
 use crate::host::proc::program;
 use crate::host::servers::{Servers, ServersUsage, Wanted};
+use crate::host::tls::TlsPort;
 use crate::load::job::{Job, LoadRole};
 use crate::load::remote::{Load, RampOutcome};
 use crate::load::swarm::PER_SOURCE;
@@ -13,7 +14,7 @@ use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::scenario::jobs::{job, publisher};
+use crate::scenario::jobs::{job, over, publisher};
 use crate::scenario::measure::settle;
 
 /// Idle connections: connect rate and memory per connection
@@ -37,6 +38,9 @@ pub struct Options {
     /// Available memory to keep for the rest of the machine, MiB: no connections are opened below it
     #[arg(long, default_value_t = 1536)]
     pub keep_free_mib: u64,
+    /// Connections use TLS, which the edges terminate
+    #[arg(long)]
+    pub tls: bool,
 }
 
 /// The activity of idle connections.
@@ -87,12 +91,15 @@ pub async fn run(
     let mut report = Report::new("idle");
     look_ahead(options, &mut report, progress);
     progress.phase(format!("starting {edges} edges"));
-    let servers = Servers::start(Wanted {
+    let tls = options.tls.then(TlsPort::take).transpose()?;
+    let wanted = Wanted {
         workers: 1,
         edges: edges as usize,
         cores,
-    })
-    .await?;
+    };
+    let variables: Vec<_> = tls.iter().flat_map(TlsPort::variables).collect();
+    let servers = Servers::start_with(wanted, &variables).await?;
+    let over = |job| over(tls.as_ref(), job);
     let role = match options.doing {
         Activity::Nothing => LoadRole::Idle,
         Activity::Watching => LoadRole::Spectator,
@@ -103,14 +110,15 @@ pub async fn run(
     let warm = Job {
         source: 250,
         first_player: 20_000_000,
-        ..job(target, LoadRole::Idle, 64 * edges.min(16), cores)
+        ..over(job(target, LoadRole::Idle, 64 * edges.min(16), cores))
     };
     let warm = Load::connect_all(&warm, progress).await?;
     // Spectators of a room that does not exist would wait for it.
     let host = match options.doing {
         Activity::Nothing => None,
         Activity::Watching => {
-            Some(Load::connect_all(&publisher(target, cores, 128), progress).await?)
+            let host = over(publisher(target, cores, 128));
+            Some(Load::connect_all(&host, progress).await?)
         }
     };
     settle(1.0).await;
@@ -119,7 +127,7 @@ pub async fn run(
     let before = Used::now(&servers)?;
     let mut load = Load::start(&Job {
         at_once: options.at_once,
-        ..job(target, role, options.connections, cores)
+        ..over(job(target, role, options.connections, cores))
     })
     .await?;
     let reached = load.ramp(|live| {
@@ -165,6 +173,9 @@ pub async fn run(
     settings.put("generators", load.pids().len());
     settings.put("doing", format!("{:?}", options.doing).to_lowercase());
     settings.put("at_once", options.at_once);
+    if options.tls {
+        settings.put("tls", true);
+    }
     let cpu_s = (connected.edges - before.servers.edges).cpu_s;
     put_connecting(&mut report, &reached, cpu_s);
     put_memory(&mut report, reached.live, &before, &after);

@@ -6,6 +6,7 @@ use grandstand_harness::site::SECRET;
 
 use crate::host::pin::Cores;
 use crate::host::priority::Priority;
+use crate::host::tls::TlsPort;
 use crate::load::dialect::Dialect;
 use crate::load::job::{Job, LoadRole, Reading, Rooms};
 
@@ -16,6 +17,7 @@ const AT_ONCE: u32 = 256;
 pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -> Job {
     Job {
         targets: vec![target],
+        tls: None,
         source: 2,
         dialect: Dialect::Grandstand,
         secret: SECRET.to_owned(),
@@ -44,5 +46,17 @@ pub fn publisher(target: SocketAddr, cores: Cores, size: u32) -> Job {
         first_player: 10_000_000,
         size,
         ..job(target, LoadRole::Player, 1, cores)
+    }
+}
+
+/// The same job over TLS, if there is a port for it.
+pub fn over(tls: Option<&TlsPort>, job: Job) -> Job {
+    let Some(tls) = tls else {
+        return job;
+    };
+    Job {
+        targets: vec![tls.address()],
+        tls: Some(tls.certificate().file()),
+        ..job
     }
 }

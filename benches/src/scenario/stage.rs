@@ -4,10 +4,11 @@ use crate::error::BenchError;
 use crate::host::pin::Cores;
 use crate::host::priority::Priority;
 use crate::host::servers::{Servers, Wanted};
+use crate::host::tls::TlsPort;
 use crate::load::job::{Job, LoadRole};
 use crate::load::remote::Load;
 use crate::progress::Progress;
-use crate::scenario::jobs::{job, publisher};
+use crate::scenario::jobs::{job, over, publisher};
 use crate::scenario::variant::Variant;
 
 /// Servers on one core, generators on another.
@@ -17,6 +18,8 @@ pub struct Stage {
     pub player: Load,
     /// NATS, a worker and an edge.
     pub servers: Servers,
+    /// The edge's port for clients with TLS, if they use it.
+    tls: Option<TlsPort>,
     variant: Variant,
     cores: Cores,
 }
@@ -38,16 +41,20 @@ impl Stage {
             edges: 1,
             cores,
         };
-        let servers = Servers::start_with(wanted, &variant.edge).await?;
+        let tls = variant.tls.then(TlsPort::take).transpose()?;
+        let mut variables = variant.edge.clone();
+        variables.extend(tls.iter().flat_map(TlsPort::variables));
+        let servers = Servers::start_with(wanted, &variables).await?;
         let player = Job {
             dialect: variant.dialect,
-            ..publisher(servers.address(), cores, size)
+            ..over(tls.as_ref(), publisher(servers.address(), cores, size))
         };
         let player = Load::connect_all(&player, progress).await?;
         progress.phase("connecting");
         Ok(Self {
             player,
             servers,
+            tls,
             variant: variant.clone(),
             cores,
         })
@@ -57,7 +64,7 @@ impl Stage {
     pub fn job(&self, role: LoadRole, connections: u32) -> Job {
         Job {
             dialect: self.variant.dialect,
-            ..job(self.servers.address(), role, connections, self.cores)
+            ..self.over(job(self.servers.address(), role, connections, self.cores))
         }
     }
 
@@ -72,7 +79,11 @@ impl Stage {
             first_player: 30_000_000,
             dialect: self.variant.dialect,
             priority: Priority::First,
-            ..super::rooms::pairs(&self.servers, rooms, size, self.cores)
+            ..self.over(super::rooms::pairs(&self.servers, rooms, size, self.cores))
         }
+    }
+
+    fn over(&self, job: Job) -> Job {
+        over(self.tls.as_ref(), job)
     }
 }

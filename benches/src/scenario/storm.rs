@@ -123,6 +123,9 @@ async fn run_once(
     figures.put_number("connects_per_s", f64::from(options.clients) / mean_s);
     figures.put_latencies("reconnect_", &reconnects.entries);
     figures.put("retries", reconnects.retries);
+    if let Some(percent) = reconnects.resumed_percent() {
+        figures.put_number("resumed_percent", percent);
+    }
     figures.put_latencies("before_", &before.tallies[0].latencies);
     figures.put_latencies("during_", &during.latencies);
     let p99 = |tally: &Tally| tally.latencies.quantile_ms(0.99).unwrap_or(0.0);

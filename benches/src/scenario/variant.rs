@@ -25,6 +25,9 @@ pub struct Repeat {
     /// value to compare
     #[arg(long, value_name = "KEY=VALUE")]
     pub edge_set: Vec<Setting>,
+    /// Clients use TLS, which the edge terminates
+    #[arg(long)]
+    pub tls: bool,
 }
 
 /// Encodings of messages.
@@ -74,6 +77,8 @@ pub struct Variant {
     pub name: String,
     /// The protocol.
     pub dialect: Dialect,
+    /// Whether clients use TLS.
+    pub tls: bool,
     /// Further variables of the edges.
     pub edge: Vec<(String, String)>,
 }
@@ -90,6 +95,7 @@ impl Repeat {
             variants.push(Variant {
                 name: if self.encoding.len() > 1 { name } else { "" }.to_owned(),
                 dialect: Dialect::new(encoding),
+                tls: self.tls,
                 edge: Vec::new(),
             });
         }
@@ -149,6 +155,9 @@ impl Repeat {
         settings.put("encoding", names.join(","));
         for setting in &self.edge_set {
             settings.put(format!("edge {}", setting.key), setting.value.clone());
+        }
+        if self.tls {
+            settings.put("tls", true);
         }
         settings.put("rounds", self.rounds);
     }
@@ -231,6 +240,7 @@ mod tests {
             rounds: 3,
             encoding: encoding.to_vec(),
             edge_set: settings.iter().map(|text| text.parse().unwrap()).collect(),
+            tls: false,
         }
     }
 

@@ -164,6 +164,14 @@ impl Crowd {
         self.tally.unsent += 1;
     }
 
+    /// Counts a complete handshake of TLS.
+    pub(crate) fn handle_handshake(&mut self, resumed: bool) {
+        match resumed {
+            true => self.tally.resumed_handshakes += 1,
+            false => self.tally.full_handshakes += 1,
+        }
+    }
+
     /// Counts a connect that is retried.
     pub(crate) fn handle_retry(&mut self, why: &str) {
         self.tally.retries += 1;

@@ -15,6 +15,7 @@ use crate::host::priority::Priority;
 fn job(role: LoadRole, connections: u32, rooms: Rooms) -> Job {
     Job {
         targets: vec![SocketAddr::from(([127, 0, 0, 1], 1))],
+        tls: None,
         source: 1,
         dialect: Dialect::Grandstand,
         secret: "a secret for tests only, 32 bytes".to_owned(),

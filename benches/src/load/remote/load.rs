@@ -269,6 +269,7 @@ mod tests {
     fn a_job_is_split_by_the_limit_of_open_files() {
         let job = Job {
             targets: Vec::new(),
+            tls: None,
             source: 2,
             dialect: Dialect::Grandstand,
             secret: String::new(),

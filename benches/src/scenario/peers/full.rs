@@ -1,52 +1,24 @@
-//! One server with its spectators, and its measurement at a rate of messages.
+//! One server with its spectators: what their connections cost, and its measurement at a rate of messages.
 
-use grandstand_harness::ports::Port;
 use tokio::time::Instant;
 
 use super::options::Options;
 use super::peer::Peer;
-use super::row::{Backlog, Fanout};
-use super::server::Server;
+use super::row::{Backlog, Connects, Fanout, Resumed};
+use super::running::Running;
 use crate::error::BenchError;
 use crate::host::kernel::Kernel;
 use crate::host::pin::Cores;
-use crate::host::proc::Usage;
-use crate::host::servers::{Servers, ServersUsage, Wanted};
 use crate::load::job::{Command, Job, LoadRole};
 use crate::load::remote::Load;
 use crate::progress::Progress;
 use crate::scenario::jobs::{job, publisher};
 use crate::scenario::measure::{Measured, drain, measure_until, settle};
 
-/// The measured server: Grandstand or another.
-#[derive(Debug)]
-enum Running {
-    Ours(Box<Servers>),
-    Theirs(Server),
-}
-
-impl Running {
-    fn usage(&self) -> Result<ServersUsage, BenchError> {
-        match self {
-            // CPU time includes all processes that deliver a message. Memory is that of the processes with connections,
-            // because the memory of NATS and the worker does not grow with them.
-            Self::Ours(servers) => {
-                let used = servers.usage()?;
-                Ok(ServersUsage {
-                    edges: Usage {
-                        cpu_s: used.all().cpu_s,
-                        ..used.edges
-                    },
-                    ..ServersUsage::default()
-                })
-            }
-            Self::Theirs(server) => server.usage(),
-        }
-    }
-}
-
 /// Bytes that must stay available to the rest of the machine.
 const RESERVED_BYTES: u64 = 1536 << 20;
+/// Seconds after the last connect whose CPU time counts for the connects.
+const CONNECTED_S: f64 = 1.0;
 
 /// A server with all its spectators. Generators are dropped before it.
 #[derive(Debug)]
@@ -54,8 +26,6 @@ pub(super) struct Full {
     player: Load,
     spectators: Load,
     watchers: u32,
-    /// Memory per idle connection in bytes.
-    pub(super) bytes: f64,
     running: Running,
 }
 
@@ -65,32 +35,18 @@ fn memory_is_short() -> bool {
 }
 
 impl Full {
-    /// Starts a server and its clients, and waits until all are connected.
+    /// Starts a server and its clients, and waits until all are connected. Returns what the connections cost.
     pub(super) async fn start(
         peer: Peer,
         options: &Options,
         progress: &mut Progress,
-    ) -> Result<Self, BenchError> {
+    ) -> Result<(Self, Connects), BenchError> {
         let cores = Cores::apart();
-        let port = Port::try_take()?;
-        let running = match peer.is_ours() {
-            true => {
-                let wanted = Wanted {
-                    workers: 1,
-                    edges: 1,
-                    cores,
-                };
-                Running::Ours(Box::new(Servers::start(wanted).await?))
-            }
-            false => Running::Theirs(Server::start(peer, &options.dir, &port, cores).await?),
-        };
-        let target = match &running {
-            Running::Ours(servers) => servers.address(),
-            Running::Theirs(_) => port.address(),
-        };
+        let running = Running::start(peer, options, cores).await?;
+        let target = running.address();
         let spoken = |job| Job {
             dialect: peer.dialect(),
-            ..job
+            ..running.job(job)
         };
         let player = spoken(publisher(target, cores, options.size));
         let player = Load::connect_all(&player, progress).await?;
@@ -102,20 +58,32 @@ impl Full {
         };
         let warm = Load::connect_all(&warm, progress).await?;
         settle(1.0).await;
-        let before = running.usage()?.edges.memory;
+        let before = running.usage()?.edges;
         let watchers = options.spectators;
-        let spectators = spoken(job(target, LoadRole::Spectator, watchers, cores));
-        let spectators = Load::connect_all(&spectators, progress).await?;
-        settle(3.0).await;
-        let memory = running.usage()?.edges.memory.saturating_sub(before);
+        let job = spoken(job(target, LoadRole::Spectator, watchers, cores));
+        let mut spectators = Load::connect_all(&job, progress).await?;
+        settle(CONNECTED_S).await;
+        let cpu_s = (running.usage()?.edges - before).cpu_s;
+        settle(2.0).await;
+        let memory = (running.usage()?.edges - before).memory;
         drop(warm);
-        Ok(Self {
+        let each = f64::from(watchers.max(1));
+        let mut connects = Connects {
+            bytes: memory as f64 / each,
+            cpu_us: cpu_s * 1e6 / each,
+            resumed: None,
+        };
+        if options.tls {
+            let resumed = reconnect(&running, &mut spectators, &job, progress).await?;
+            connects.resumed = Some(resumed);
+        }
+        let full = Self {
             player,
             spectators,
             watchers,
-            bytes: memory as f64 / f64::from(watchers),
             running,
-        })
+        };
+        Ok((full, connects))
     }
 
     /// Measures one rate.
@@ -181,4 +149,27 @@ impl Full {
         backlog.received += self.spectators.collect().await?.received;
         Ok(())
     }
+}
+
+/// Closes all connections, waits, and connects them again.
+async fn reconnect(
+    running: &Running,
+    spectators: &mut Load,
+    job: &Job,
+    progress: &mut Progress,
+) -> Result<Resumed, BenchError> {
+    spectators.tell(Command::AtOnce(0)).await?;
+    spectators.tell(Command::Reconnect).await?;
+    settle(3.0).await;
+    spectators.collect().await?;
+    let before = running.usage()?.edges;
+    spectators.tell(Command::AtOnce(job.at_once)).await?;
+    spectators.wait_connected(progress).await?;
+    settle(CONNECTED_S).await;
+    let used = running.usage()?.edges - before;
+    let tally = spectators.collect().await?;
+    Ok(Resumed {
+        percent: tally.resumed_percent().unwrap_or(0.0),
+        cpu_us: used.cpu_s * 1e6 / f64::from(job.connections.max(1)),
+    })
 }

@@ -6,6 +6,8 @@ pub mod options;
 
 mod server;
 
+mod running;
+
 mod full;
 
 mod row;
@@ -20,7 +22,7 @@ use crate::report::Report;
 use full::Full;
 pub use options::Options;
 use peer::Peer;
-use row::{Fanout, Row};
+use row::{Connects, Fanout, Resumed, Row};
 
 /// Runs the scenario.
 ///
@@ -32,8 +34,9 @@ pub async fn run(
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     let mut warnings = Vec::new();
-    let mut peers = options.only.clone();
-    peers.retain(|peer| match peer.installed(&options.dir) {
+    let mut peers = options.peers();
+    let alone = peers.iter().all(|peer| peer.is_ours());
+    peers.retain(|peer| match peer.installed(&options.dir, options.tls) {
         Ok(()) => true,
         Err(why) => {
             warnings.push(format!("{} is skipped: {why}", peer.label()));
@@ -63,7 +66,7 @@ pub async fn run(
     }
     progress.within("");
     let rows: Vec<_> = rounds.iter().filter_map(|rows| Row::median(rows)).collect();
-    if rows.iter().all(|row| row.peer.is_ours()) {
+    if rows.is_empty() || !alone && rows.iter().all(|row| row.peer.is_ours()) {
         return Err(BenchError::NoPeers {
             why: warnings.join("; "),
         });
@@ -73,6 +76,9 @@ pub async fn run(
     settings.put("spectators", options.spectators);
     settings.put("size_bytes", options.size);
     settings.put_number("seconds", common.seconds);
+    if options.tls {
+        settings.put("tls", true);
+    }
     settings.put("rounds", options.rounds);
     warnings
         .into_iter()
@@ -80,7 +86,7 @@ pub async fn run(
     warn_of_generator(&rows, &mut report);
     let table = table::markdown(&rows, options, common.seconds);
     if let Some(path) = &options.write {
-        table::write(path, &table)?;
+        table::write(path, &table, options.tls)?;
     }
     if !common.json {
         progress.note(&table);
@@ -113,14 +119,14 @@ async fn row(
 ) -> Result<Row, BenchError> {
     let mut row = Row {
         peer,
-        bytes: 0.0,
+        connects: Connects::default(),
         fanouts: Vec::new(),
     };
     for (at, &rate) in options.rates.iter().enumerate() {
         progress.phase(peer.label());
-        let mut full = Full::start(peer, options, progress).await?;
+        let (mut full, connects) = Full::start(peer, options, progress).await?;
         if at == 0 {
-            row.bytes = full.bytes;
+            row.connects = connects;
         }
         progress.phase(format!("{}, {rate}/s", peer.label()));
         row.fanouts
@@ -160,16 +166,22 @@ fn chart(rows: &[Row], options: &Options) -> Chart {
         y,
         lines,
     };
-    let memory = rows.iter().enumerate();
-    let memory = memory.map(|(at, row)| (at as f64, row.bytes / 1000.0));
+    let of_connects = |name: &str, value: fn(&Connects) -> Option<f64>| {
+        let points = rows.iter().enumerate();
+        let points = points.filter_map(|(at, row)| Some((at as f64, value(&row.connects)?)));
+        Line::new(name, points.collect())
+    };
+    let memory = of_connects("memory", |connects| Some(connects.bytes / 1000.0));
     let how = match options.rounds {
         1 => "one after the other in one run".to_owned(),
         rounds => format!("medians of {rounds} rounds in alternation"),
     };
-    Chart {
+    let mut chart = Chart {
         title: format!(
-            "One room of {} spectators, messages of {} bytes",
-            options.spectators, options.size
+            "One room of {} spectators, messages of {} bytes{}",
+            options.spectators,
+            options.size,
+            if options.tls { ", TLS 1.3" } else { "" }
         ),
         subtitle: format!("each server on one core, the load generator on another; {how}"),
         panels: vec![
@@ -187,8 +199,18 @@ fn chart(rows: &[Row], options: &Options) -> Chart {
             ),
             panel(
                 "memory per idle connection, KB (less is better)",
-                vec![Line::new("memory", memory.collect())],
+                vec![memory],
             ),
         ],
+    };
+    if options.tls {
+        let full = of_connects("full handshake", |connects| Some(connects.cpu_us));
+        let resumed = of_connects("resumed session", |connects| {
+            let resumed = connects.resumed.filter(Resumed::is_real);
+            resumed.map(|resumed| resumed.cpu_us)
+        });
+        let connects = panel("CPU per connect, µs (less is better)", vec![full, resumed]);
+        chart.panels.push(connects);
     }
+    chart
 }

@@ -6,7 +6,8 @@ use super::peer::Peer;
 
 /// The same fan-out with other servers in one run: Bun, Elysia, Node's ws, Socket.IO, NATS, Nchan, if installed
 ///
-/// `benches/peers/setup` installs them. Messages have the same data everywhere; each server adds its own envelope. A
+/// `benches/peers/setup` installs them. With `--tls`: CPU per connect (full handshakes, then resumed sessions), memory per
+/// idle connection and fan-out over TLS, beside Bun, Nchan, Node's ws, and HAProxy in front of an edge without TLS. Messages have the same data everywhere; each server adds its own envelope. A
 /// server that cannot deliver the offered rate collapses: the load on it stops, and the report has the rate that it
 /// reached.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,10 +27,25 @@ pub struct Options {
     /// The folder of the other servers
     #[arg(long, default_value = "benches/peers", value_name = "DIR")]
     pub dir: PathBuf,
-    /// Only these servers
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Peer::ALL)]
+    /// Only these servers; without it all
+    #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Peer>,
+    /// Clients use TLS 1.3, which the servers terminate with a P-256 certificate
+    #[arg(long)]
+    pub tls: bool,
     /// Write the table into this file, between its markers
     #[arg(long, value_name = "FILE.md")]
     pub write: Option<PathBuf>,
+}
+
+impl Options {
+    /// The servers to measure.
+    pub(super) fn peers(&self) -> Vec<Peer> {
+        match self.only.is_empty() {
+            true => (Peer::ALL.into_iter())
+                .filter(|peer| peer.offers(self.tls))
+                .collect(),
+            false => self.only.clone(),
+        }
+    }
 }

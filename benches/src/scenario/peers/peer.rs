@@ -18,6 +18,8 @@ pub enum Peer {
     Grandstand,
     /// Grandstand in protobuf
     GrandstandProto,
+    /// Grandstand without TLS behind HAProxy, which terminates it
+    Haproxy,
     /// Bun's WebSocket server, which is uWebSockets underneath
     Bun,
     /// Elysia on Bun
@@ -36,9 +38,10 @@ pub enum Peer {
 
 impl Peer {
     /// All servers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Grandstand,
         Self::GrandstandProto,
+        Self::Haproxy,
         Self::Bun,
         Self::Elysia,
         Self::Nchan,
@@ -53,6 +56,7 @@ impl Peer {
         match self {
             Self::Grandstand => "Grandstand",
             Self::GrandstandProto => "Grandstand, protobuf",
+            Self::Haproxy => "HAProxy + Grandstand",
             Self::Bun => "Bun (uWebSockets)",
             Self::Elysia => "Bun + Elysia",
             Self::Nchan => "Nchan (nginx)",
@@ -68,6 +72,7 @@ impl Peer {
         match self {
             Self::Grandstand => "grandstand",
             Self::GrandstandProto => "grandstand_proto",
+            Self::Haproxy => "haproxy",
             Self::Bun => "bun",
             Self::Elysia => "elysia",
             Self::Nchan => "nchan",
@@ -78,15 +83,29 @@ impl Peer {
         }
     }
 
-    /// Whether it is a Grandstand.
+    /// Whether it is a Grandstand and nothing else.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::Grandstand | Self::GrandstandProto)
+    }
+
+    /// Whether clients reach an edge, directly or not.
+    pub(super) fn has_edge(self) -> bool {
+        self.is_ours() || self == Self::Haproxy
+    }
+
+    /// Whether it is measured with TLS, or without.
+    pub(super) fn offers(self, tls: bool) -> bool {
+        match self {
+            Self::Grandstand | Self::GrandstandProto | Self::Bun | Self::Nchan | Self::Ws => true,
+            Self::Haproxy => tls,
+            Self::Elysia | Self::Naive | Self::Nats | Self::SocketIo => !tls,
+        }
     }
 
     /// The protocol.
     pub fn dialect(self) -> Dialect {
         match self {
-            Self::Grandstand => Dialect::Grandstand,
+            Self::Grandstand | Self::Haproxy => Dialect::Grandstand,
             Self::GrandstandProto => Dialect::GrandstandProto,
             Self::Bun | Self::Elysia | Self::Naive | Self::Ws => Dialect::Raw,
             Self::Nchan => Dialect::Nchan,
@@ -95,8 +114,13 @@ impl Peer {
         }
     }
 
-    /// Checks that the server is installed; the error names the missing part.
-    pub(super) fn installed(self, dir: &Path) -> Result<(), Missing> {
+    /// Checks that the server can be measured, with TLS or without; the error names the missing part.
+    pub(super) fn installed(self, dir: &Path, tls: bool) -> Result<(), Missing> {
+        match (self.offers(tls), tls) {
+            (true, _) => {}
+            (false, true) => return Err(Missing::Tls),
+            (false, false) => return Err(Missing::Plain),
+        }
         let file = |path: PathBuf| match path.exists() {
             true => Ok(()),
             false => Err(Missing::File(path)),
@@ -107,6 +131,7 @@ impl Peer {
         };
         match self {
             Self::Grandstand | Self::GrandstandProto => Ok(()),
+            Self::Haproxy => program(HAPROXY),
             Self::Bun => file(bun(dir)),
             Self::Elysia => {
                 file(bun(dir))?;
@@ -133,6 +158,9 @@ impl Peer {
     }
 }
 
+/// Debian's program.
+pub(super) const HAPROXY: &str = "haproxy";
+
 /// The program that is built with the workspace.
 pub(super) const NAIVE: &str = "naive-broadcast";
 
@@ -153,6 +181,10 @@ pub(super) enum Missing {
     File(PathBuf),
     #[error("{0} is missing")]
     Program(&'static str),
+    #[error("it is measured only without --tls")]
+    Tls,
+    #[error("it is measured only with --tls")]
+    Plain,
 }
 
 impl fmt::Display for Peer {

@@ -59,6 +59,55 @@ impl Fanout {
     }
 }
 
+/// The cost of connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Connects {
+    /// Memory per idle connection in bytes.
+    pub(super) bytes: f64,
+    /// CPU time per connect. With TLS, the handshake is a full one.
+    pub(super) cpu_us: f64,
+    /// The same when all connect again, with TLS.
+    pub(super) resumed: Option<Resumed>,
+}
+
+/// The cost of connects that may resume sessions of TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Resumed {
+    /// The percentage of the connects that resumed a session.
+    pub(super) percent: f64,
+    pub(super) cpu_us: f64,
+}
+
+impl Resumed {
+    /// Whether the server resumes sessions. Some connects may be retried without a ticket.
+    pub(super) fn is_real(&self) -> bool {
+        self.percent >= ENOUGH_PERCENT
+    }
+}
+
+impl Connects {
+    fn put(&self, name: &str, figures: &mut Figures) {
+        figures.put_number(format!("{name}_bytes_per_connection"), self.bytes);
+        figures.put_number(format!("{name}_cpu_us_per_connect"), self.cpu_us);
+        if let Some(resumed) = self.resumed {
+            figures.put_number(format!("{name}_resumed_percent"), resumed.percent);
+            figures.put_number(format!("{name}_cpu_us_per_reconnect"), resumed.cpu_us);
+        }
+    }
+
+    fn median<'a>(rounds: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let resumed = rounds.clone().filter_map(|round| round.resumed);
+        Self {
+            bytes: middle(rounds.clone().map(|round| round.bytes)),
+            cpu_us: middle(rounds.map(|round| round.cpu_us)),
+            resumed: resumed.clone().next().map(|_| Resumed {
+                percent: middle(resumed.clone().map(|resumed| resumed.percent)),
+                cpu_us: middle(resumed.map(|resumed| resumed.cpu_us)),
+            }),
+        }
+    }
+}
+
 /// Sent and received messages since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Backlog {
@@ -84,8 +133,7 @@ impl Backlog {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub(super) peer: Peer,
-    /// Memory per idle connection in bytes.
-    pub(super) bytes: f64,
+    pub(super) connects: Connects,
     pub(super) fanouts: Vec<Fanout>,
 }
 
@@ -111,7 +159,7 @@ impl Row {
     /// Adds the figures to a report, except meaningless ones.
     pub(super) fn put(&self, figures: &mut Figures) {
         let name = self.peer.name();
-        figures.put_number(format!("{name}_bytes_per_connection"), self.bytes);
+        self.connects.put(name, figures);
         for &(mut fanout) in &self.fanouts {
             let rate = fanout.rate;
             figures.put(
@@ -130,7 +178,7 @@ impl Row {
     /// The medians over rounds. A server collapses if it did in half of the rounds. `None` if there are no rounds.
     pub(super) fn median(rounds: &[Self]) -> Option<Self> {
         let mut row = rounds.first()?.clone();
-        row.bytes = middle(rounds.iter().map(|row| row.bytes));
+        row.connects = Connects::median(rounds.iter().map(|row| &row.connects));
         let rates: Vec<_> = rounds.iter().flat_map(|row| &row.fanouts).collect();
         row.fanouts.clear();
         for one in &rates {
@@ -203,7 +251,14 @@ mod tests {
     fn medians_are_of_rounds_with_the_same_outcome() {
         let row = |bytes, fanouts: &[Fanout]| Row {
             peer: Peer::Ws,
-            bytes,
+            connects: Connects {
+                bytes,
+                cpu_us: bytes * 2.0,
+                resumed: Some(Resumed {
+                    percent: 100.0,
+                    cpu_us: bytes / 2.0,
+                }),
+            },
             fanouts: fanouts.to_vec(),
         };
         let good = |p99_ms| Fanout {
@@ -226,5 +281,6 @@ mod tests {
         row(1.0, &[bad]).put(&mut figures);
         assert_eq!(figures.number("ws_60_deliveries_per_s"), Some(58e3));
         assert_eq!(figures.number("ws_60_p99_ms"), None);
+        assert_eq!(figures.number("ws_cpu_us_per_reconnect"), Some(0.5));
     }
 }

@@ -1,6 +1,7 @@
 //! The other servers as processes.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,14 +12,27 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::peer::{NAIVE, Peer, bun};
+use super::peer::{HAPROXY, NAIVE, Peer, bun};
 use crate::error::BenchError;
 use crate::host::pin::{Cores, Pinned};
 use crate::host::proc::Usage;
-use crate::host::servers::ServersUsage;
+use crate::host::tls::Certificate;
 
 /// How long a server may take until it listens.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a server is started with.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    /// The folder of the other servers.
+    pub(super) dir: &'a Path,
+    /// The ports for clients. Only HAProxy has several, one for each of its processes.
+    pub(super) ports: &'a [Port],
+    /// The certificate, with TLS.
+    pub(super) certificate: Option<&'a Certificate>,
+    /// The edge behind HAProxy.
+    pub(super) edge: Option<SocketAddr>,
+}
 
 /// A running server. Killed when dropped.
 #[derive(Debug)]
@@ -32,8 +46,7 @@ impl Server {
     /// Starts a server on its core and waits until it listens.
     pub(super) async fn start(
         peer: Peer,
-        dir: &Path,
-        port: &Port,
+        place: &Place<'_>,
         cores: Cores,
     ) -> Result<Self, BenchError> {
         let own = TempDir::try_new("peer")?;
@@ -43,18 +56,29 @@ impl Server {
             dir: own,
             _ports: Vec::new(),
         };
-        server.launch(peer, dir, port).await?;
+        for port in place.ports {
+            server.launch(peer, place, port).await?;
+        }
         drop(pinned);
-        server.wait_listening(port).await?;
+        for port in place.ports {
+            server.wait_listening(port).await?;
+        }
         Ok(server)
     }
 
-    async fn launch(&mut self, peer: Peer, dir: &Path, port: &Port) -> Result<(), BenchError> {
+    async fn launch(
+        &mut self,
+        peer: Peer,
+        place: &Place<'_>,
+        port: &Port,
+    ) -> Result<(), BenchError> {
+        let dir = place.dir;
         let mut command = match peer {
             Peer::Grandstand | Peer::GrandstandProto => return Ok(()),
+            Peer::Haproxy => self.haproxy(place, port)?,
             Peer::Bun => script(Command::new(bun(dir)), dir, "bun.js"),
             Peer::Elysia => script(Command::new(bun(dir)), dir, "elysia.js"),
-            Peer::Nchan => self.nginx(dir, port)?,
+            Peer::Nchan => self.nginx(place, port)?,
             Peer::Naive => Command::new(programs::find(NAIVE)?),
             Peer::Ws => script(Command::new("node"), dir, "ws.js"),
             Peer::Nats => self.nats(port)?,
@@ -66,25 +90,76 @@ impl Server {
             }
         };
         command.env("PORT", port.address().port().to_string());
+        if let Some(certificate) = place.certificate {
+            command
+                .env("TLS_CERTIFICATE", certificate.file())
+                .env("TLS_KEY", certificate.key_file());
+        }
         self.spawn(command)
     }
 
-    fn nginx(&self, dir: &Path, port: &Port) -> Result<Command, BenchError> {
+    fn nginx(&self, place: &Place<'_>, port: &Port) -> Result<Command, BenchError> {
         let own = self.dir.path();
-        let template = dir.join("nchan.conf");
-        let text =
-            std::fs::read_to_string(&template).map_err(|source| file_error(&template, source))?;
-        let text = text
-            .replace("PORT", &port.address().port().to_string())
-            .replace("DIR", &own.display().to_string());
-        let path = own.join("nginx.conf");
-        write_file(&path, &text)?;
+        let (ssl, files) = match place.certificate {
+            Some(certificate) => (
+                "ssl",
+                format!(
+                    "ssl_certificate {}; ssl_certificate_key {};",
+                    certificate.file().display(),
+                    certificate.key_file().display()
+                ),
+            ),
+            None => ("", String::new()),
+        };
+        let values = [
+            ("PORT", port.address().port().to_string()),
+            ("DIR", own.display().to_string()),
+            ("SSL", ssl.to_owned()),
+            ("CERTIFICATE", files),
+        ];
+        let path = self.configure(place.dir, "nchan.conf", &values)?;
         let mut command = Command::new("nginx");
         let paths = [("-p", own), ("-c", &path), ("-e", &own.join("error.log"))];
         for (flag, path) in paths {
             command.arg(flag).arg(path);
         }
         Ok(command)
+    }
+
+    fn haproxy(&self, place: &Place<'_>, port: &Port) -> Result<Command, BenchError> {
+        let file = place.certificate.map(Certificate::file).unwrap_or_default();
+        let edge = place.edge.map(|edge| edge.to_string()).unwrap_or_default();
+        let values = [
+            ("PORT", port.address().port().to_string()),
+            ("EDGE", edge),
+            ("CERTIFICATE", file.display().to_string()),
+        ];
+        let path = self.configure(place.dir, "haproxy.cfg", &values)?;
+        let mut command = Command::new(HAPROXY);
+        command.arg("-db").arg("-f").arg(path);
+        Ok(command)
+    }
+
+    /// Writes a configuration file: a template with its placeholders replaced.
+    fn configure(
+        &self,
+        dir: &Path,
+        name: &str,
+        values: &[(&str, String)],
+    ) -> Result<PathBuf, BenchError> {
+        let template = dir.join(name);
+        let text = std::fs::read_to_string(&template);
+        let mut text = text.map_err(|source| file_error(&template, source))?;
+        for (placeholder, value) in values {
+            text = text.replace(&format!("@{placeholder}@"), value);
+        }
+        // HAProxy has several processes, each with a file of its own.
+        let path = self
+            .dir
+            .path()
+            .join(format!("{}-{name}", self.processes.len()));
+        write_file(&path, &text)?;
+        Ok(path)
     }
 
     fn nats(&mut self, port: &Port) -> Result<Command, BenchError> {
@@ -179,13 +254,10 @@ impl Server {
     }
 
     /// The usage of all its processes and their children.
-    pub(super) fn usage(&self) -> Result<ServersUsage, BenchError> {
+    pub(super) fn usage(&self) -> Result<Usage, BenchError> {
         let own = self.processes.iter().filter_map(Child::id);
         let pids: Vec<_> = own.flat_map(with_children).collect();
-        Ok(ServersUsage {
-            edges: Usage::read_all(&pids).map_err(BenchError::Proc)?,
-            ..ServersUsage::default()
-        })
+        Usage::read_all(&pids).map_err(BenchError::Proc)
     }
 }
 

@@ -3,20 +3,18 @@
 mod client;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use grandstand_common::envelope::Role;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::CertificateDer;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::error::BenchError;
 use crate::host::pin::{Cores, Pinned};
 use crate::host::servers::{Servers, Wanted};
+use crate::host::tls::Certificate;
 use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
@@ -46,50 +44,15 @@ pub struct Options {
     pub size: u32,
 }
 
-/// A certificate in a folder, deleted when dropped.
-struct Certificate {
-    folder: PathBuf,
-    der: CertificateDer<'static>,
-}
-
-impl Certificate {
-    fn make() -> Result<Self, BenchError> {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(vec!["localhost".to_owned()])
-                .map_err(|error| BenchError::Failed(error.to_string()))?;
-        let folder = std::env::temp_dir().join(format!("grandstand-bench-{}", std::process::id()));
-        let file = |source| BenchError::File {
-            path: folder.display().to_string(),
-            source,
-        };
-        std::fs::create_dir_all(&folder).map_err(file)?;
-        std::fs::write(folder.join("cert.pem"), cert.pem()).map_err(file)?;
-        std::fs::write(folder.join("key.pem"), signing_key.serialize_pem()).map_err(file)?;
-        let der = cert.der().clone();
-        Ok(Self { folder, der })
+/// The variables of an edge that serves QUIC at `to`.
+fn variables(certificate: &Certificate, to: SocketAddr) -> Vec<(String, String)> {
+    let mut variables = certificate.variables("QUIC_LISTEN", to);
+    // All clients have one address.
+    for limit in ["CONNECTIONS", "HANDSHAKES", "HANDSHAKES_PER_S"] {
+        let name = format!("GRANDSTAND_EDGE_LIMITS_ADDRESS_{limit}");
+        variables.push((name, "0".to_owned()));
     }
-
-    /// The variables of an edge that serves QUIC at `to`.
-    fn variables(&self, to: SocketAddr) -> Vec<(String, String)> {
-        let path = |name| self.folder.join(name).display().to_string();
-        [
-            ("QUIC_LISTEN", to.to_string()),
-            ("TLS_CERTIFICATE_FILES", path("cert.pem")),
-            ("TLS_KEY_FILES", path("key.pem")),
-            // All clients have one address.
-            ("LIMITS_ADDRESS_CONNECTIONS", "0".to_owned()),
-            ("LIMITS_ADDRESS_HANDSHAKES", "0".to_owned()),
-            ("LIMITS_ADDRESS_HANDSHAKES_PER_S", "0".to_owned()),
-        ]
-        .map(|(key, value)| (format!("GRANDSTAND_EDGE_{key}"), value))
-        .into()
-    }
-}
-
-impl Drop for Certificate {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.folder).ok();
-    }
+    variables
 }
 
 /// Runs the scenario.
@@ -111,10 +74,10 @@ pub async fn run(
         edges: 1,
         cores,
     };
-    let servers = Servers::start_with(wanted, &certificate.variables(to)).await?;
+    let servers = Servers::start_with(wanted, &variables(&certificate, to)).await?;
     // Keeps the clients away from the servers' core.
     let _pinned = Pinned::to(cores.client).map_err(BenchError::Pin)?;
-    let clients = Clients::new(to, certificate.der.clone())?;
+    let clients = Clients::new(to, certificate.der())?;
 
     let settings = &mut report.settings;
     settings.put("connections", options.connections);
