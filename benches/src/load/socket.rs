@@ -29,9 +29,9 @@ const READ_BYTES: usize = 256 * 1024;
 /// The buffers that all clients of a generator share.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    /// What is read from a socket, with TLS after the bytes of an incomplete record.
+    /// The bytes read from a socket, with TLS after those of an incomplete record.
     wire: Vec<u8>,
-    /// What of it was decrypted.
+    /// The decrypted bytes.
     plain: Vec<u8>,
 }
 

@@ -27,7 +27,7 @@ pub struct Options {
     /// The folder of the other servers
     #[arg(long, default_value = "benches/peers", value_name = "DIR")]
     pub dir: PathBuf,
-    /// Only these servers; without it all
+    /// The servers to measure, separated by commas; without it all
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Peer>,
     /// Clients use TLS 1.3, which the servers terminate with a P-256 certificate

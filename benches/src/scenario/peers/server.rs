@@ -18,10 +18,10 @@ use crate::host::pin::{Cores, Pinned};
 use crate::host::proc::Usage;
 use crate::host::tls::Certificate;
 
-/// How long a server may take until it listens.
+/// The most time until a server listens.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a server is started with.
+/// The options with which a server is started.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
     /// The folder of the other servers.
