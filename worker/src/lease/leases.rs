@@ -170,6 +170,12 @@ impl PartitionLease {
         self.revision = entry.revision;
         self.unverified = false;
         self.stored = entry.value.as_ref().and_then(decode::<Lease>);
+        if entry.value.is_some() && self.stored.is_none() {
+            tracing::error!(
+                key = entry.key,
+                "a stored lease cannot be read: the partition counts as free"
+            );
+        }
         self.settle(own)
     }
 

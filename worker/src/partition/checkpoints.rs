@@ -10,6 +10,7 @@ use super::tenure::Tenure;
 use crate::command::{Command, Outcome};
 use crate::context::{Context, TenureState};
 use crate::requests::Purpose;
+use crate::stored::record::read_record;
 
 /// The delay before a failed write is repeated.
 const RETRY: Duration = Duration::from_millis(250);
@@ -96,8 +97,10 @@ impl Checkpoints {
         entry: Option<KvEntry>,
     ) -> Result<(), Epoch> {
         self.revision = entry.as_ref().map_or(0, |entry| entry.revision);
-        let value = entry.and_then(|entry| entry.value);
-        let stored = value.and_then(|value| serde_json::from_slice::<Checkpoint>(&value).ok());
+        let stored = entry.and_then(|entry| {
+            let value = entry.value?;
+            read_record::<Checkpoint>(&entry.key, &value)
+        });
         if let Some(stored) = stored {
             if stored.epoch > tenure.epoch {
                 return Err(stored.epoch);

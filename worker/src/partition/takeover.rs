@@ -14,6 +14,7 @@ use crate::command::{Command, KvSource, Outcome};
 use crate::context::Context;
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineRecord;
+use crate::stored::record::read_record;
 
 /// The delay before a failed takeover begins again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -203,7 +204,9 @@ impl Takeover {
     /// Handles a quarantine record that a reader delivered.
     pub(super) fn on_record(&mut self, entry: KvEntry) {
         if let Some((_, room)) = subject::parse_room_key(&entry.key) {
-            let record = entry.value.and_then(|v| serde_json::from_slice(&v).ok());
+            let record = entry
+                .value
+                .and_then(|value| read_record(&entry.key, &value));
             match record {
                 Some(record) => self.records.insert(room, (record, entry.revision)),
                 None => self.records.remove(&room),
@@ -214,7 +217,7 @@ impl Takeover {
     /// Handles the checkpoint that the reader of rooms delivered. Returns the epoch of a later owner if it has one.
     pub(super) fn on_checkpoint(&mut self, tenure: Tenure, entry: &KvEntry) -> Option<Epoch> {
         let stored = entry.value.as_ref();
-        let stored = stored.and_then(|v| serde_json::from_slice::<Checkpoint>(v).ok());
+        let stored = stored.and_then(|value| read_record::<Checkpoint>(&entry.key, value));
         if let Some(later) = stored.filter(|stored| stored.epoch > tenure.epoch) {
             return Some(later.epoch);
         }

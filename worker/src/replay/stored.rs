@@ -7,9 +7,11 @@ use grandstand_common::record::Checkpoint;
 use grandstand_game::Games;
 use grandstand_game::host::StateHash;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::room::Room;
 use crate::stored::quarantine::QuarantineRecord;
+use crate::stored::record::read_record;
 use crate::stored::snapshot::{self, DecodeError, StoredState};
 
 /// The records of a room in the buckets, and the log's bounds.
@@ -56,6 +58,12 @@ pub(super) struct Snapshot {
     pub(super) is: StateHash,
 }
 
+fn record<T: DeserializeOwned>(entry: Option<KvEntry>) -> Option<T> {
+    let entry = entry?;
+    let value = entry.value?;
+    read_record(&entry.key, &value)
+}
+
 #[derive(Deserialize)]
 struct Identity {
     instance: Instance,
@@ -69,9 +77,8 @@ impl StoredRecords {
         checkpoint: Option<KvEntry>,
         log: LogState,
     ) -> Self {
-        let value = |entry: Option<KvEntry>| entry.and_then(|entry| entry.value);
-        let checkpoint = value(checkpoint).and_then(|v| serde_json::from_slice(&v).ok());
-        let quarantine = value(quarantine).and_then(|v| serde_json::from_slice(&v).ok());
+        let checkpoint = record(checkpoint);
+        let quarantine = record(quarantine);
         Self {
             key: Key::new(key, checkpoint.as_ref()),
             quarantine,

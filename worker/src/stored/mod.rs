@@ -11,4 +11,6 @@ pub mod fuzzing;
 
 pub(crate) mod head;
 
+pub(crate) mod record;
+
 pub(crate) mod snapshot;

@@ -1,5 +1,6 @@
 //! Stored snapshots, checkpoints and quarantine (D8, D9, D14).
 
+use bytes::Bytes;
 use grandstand_common::bus::Bucket;
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Empty};
@@ -131,6 +132,28 @@ fn d09_a_later_epoch_in_the_checkpoint_makes_the_owner_drop_its_partition() {
     rig.advance(2_000);
     assert_eq!(rig.events, ["lost"]);
     assert_eq!(rig.checkpoint(), later, "it was not overwritten");
+}
+
+#[test]
+fn d30_records_that_cannot_be_read_count_as_missing_and_lose_no_room() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.advance(2_000);
+    rig.input("echo-1", ("alice", 10), 1, "a");
+    let seq = rig.input("echo-1", ("alice", 10), 2, "b");
+    let broken: Bytes = "{\"seq\":".into();
+    let key = subject::checkpoint_key(P);
+    rig.put(Bucket::Rooms(P), &key, Some(broken.clone()));
+    let room = subject::room_key(P, &room_id("echo-1"));
+    rig.put(Bucket::Quarantine, &room, Some(broken));
+    rig.restart();
+    rig.send_interest(interest("e5", &["echo-1"], true));
+    assert_eq!(
+        rig.received("e5", "echo-1")[..1],
+        [format!("snapshot 0 v{seq} {seq}")]
+    );
+    rig.advance(2_000);
+    assert_eq!(rig.checkpoint().seq, seq + 1, "it is written anew");
 }
 
 #[test]
