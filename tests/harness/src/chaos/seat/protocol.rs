@@ -1,6 +1,6 @@
 //! Checks messages against the protocol and fills the ledger.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use grandstand_common::id::Lane;
@@ -30,8 +30,8 @@ pub(in crate::chaos) struct Seat {
     pub(super) numbers: (usize, usize),
     /// Unanswered inputs and when each was first sent.
     pub(super) waiting: VecDeque<(u64, Duration)>,
-    /// The epochs of this connection.
-    pub(super) epochs: BTreeSet<String>,
+    /// The epochs of this connection, in their order.
+    pub(super) epochs: Vec<String>,
     pub(super) next_at: Duration,
     pub(super) retry_at: Option<Duration>,
     /// The time at which all unanswered inputs are sent again, because one was refused as `busy`.
@@ -70,7 +70,7 @@ impl Seat {
             lane,
             numbers,
             waiting: VecDeque::new(),
-            epochs: BTreeSet::new(),
+            epochs: Vec::new(),
             next_at: now,
             retry_at: None,
             resend_at: None,
@@ -172,13 +172,17 @@ impl Seat {
 
     fn on_snapshot(&mut self, message: &Value, field: &mut Field) {
         let epoch = message["epoch"].as_str().unwrap_or_default();
-        let same = self.room.epoch.as_deref() == Some(epoch);
-        // Epochs of earlier connections, to other edges, say nothing about the order on this connection.
-        if !self.epochs.insert(epoch.to_owned()) && !same {
-            let observer = (self.name.as_str(), self.client.as_str());
-            let expected = format!("no epoch that was replaced by {:?}", self.room.epoch);
-            let ledger = &mut field.ledger;
-            ledger.blame(Rule::Owners, observer, &expected, &message.to_string());
+        // Epochs of earlier connections, to other edges, say nothing about the order on this connection. A client that was
+        // told to forget the room gets its latest epoch again.
+        let latest = self.epochs.last();
+        if latest.is_none_or(|latest| latest != epoch) {
+            if self.epochs.iter().any(|known| known == epoch) {
+                let observer = (self.name.as_str(), self.client.as_str());
+                let expected = format!("no epoch that was replaced by {latest:?}");
+                let ledger = &mut field.ledger;
+                ledger.blame(Rule::Owners, observer, &expected, &message.to_string());
+            }
+            self.epochs.push(epoch.to_owned());
         }
         field.counts.snapshots += 1;
     }
@@ -208,13 +212,10 @@ impl Seat {
             ledger.updated(observer, self.room.version, &message["data"]);
             self.room.updates.clear();
             // A resumed client gets no snapshot and continues with its earlier epoch.
-            if let Some(epoch) = self
-                .room
-                .epoch
-                .as_ref()
-                .filter(|e| !self.epochs.contains(*e))
+            if let Some(epoch) = &self.room.epoch
+                && !self.epochs.contains(epoch)
             {
-                self.epochs.insert(epoch.clone());
+                self.epochs.push(epoch.clone());
             }
         }
         if matches!(kind, "update" | "snapshot") {
