@@ -21,6 +21,16 @@ async fn connect(url: &str) -> Result<Bus, ConnectError> {
     Bus::connect_nats(url, &options()).await
 }
 
+/// Waits until a bus reaches its server again.
+async fn is_back(bus: &Bus) {
+    crate::rig::soon("the log after the restart", async {
+        while bus.log_state(Partition(0)).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn d27_a_login_in_the_url_reaches_the_server_and_a_refused_one_is_no_outage() {
     for (args, good, bad) in [
@@ -35,12 +45,7 @@ async fn d27_a_login_in_the_url_reaches_the_server_and_a_refused_one_is_no_outag
         let bus = connect(&with(good, &server.url())).await.unwrap();
         append(&bus, "in.0.room", 1).await;
         server.restart().await;
-        crate::rig::soon("the log after the restart", async {
-            while bus.log_state(Partition(0)).await.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        is_back(&bus).await;
         append(&bus, "in.0.room", 2).await;
         for url in [with(bad, &server.url()), server.url()] {
             let error = connect(&url).await.unwrap_err();
@@ -128,12 +133,7 @@ async fn an_nkey_is_a_login() {
     let bus = Bus::connect_nats(&server.url(), &options).await.unwrap();
     append(&bus, "in.0.room", 1).await;
     server.restart().await;
-    crate::rig::soon("the log after the restart", async {
-        while bus.log_state(Partition(0)).await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    is_back(&bus).await;
 }
 
 /// Writes a certificate for the loopback and its key, and returns their paths.

@@ -143,6 +143,9 @@ fn of_layout(names: &Names, role: Role, layout: &Layout) -> Vec<Need> {
     needs.all
 }
 
+/// The API that reads a message of a stream.
+const GET: &str = "$JS.API.STREAM.MSG.GET";
+
 struct Needs<'a> {
     names: &'a Names,
     all: Vec<Need>,
@@ -207,11 +210,15 @@ impl<'a> Needs<'a> {
         self.add(Verb::Publish, format!("{inbox}.>"), subject, why);
     }
 
+    /// Requests of an API: those that are permitted, and the one that is tried.
+    fn request(&mut self, api: &str, (permitted, tried): (&str, &str), why: &'static str) {
+        let (permission, subject) = (format!("{api}.{permitted}"), format!("{api}.{tried}"));
+        self.add(Verb::Publish, permission, subject, why);
+    }
+
     /// Requests about streams.
     fn stream(&mut self, verb: &str, why: &'static str) {
-        let api = format!("$JS.API.STREAM.{verb}");
-        let subject = format!("{api}.{TRIAL}");
-        self.add(Verb::Publish, format!("{api}.*"), subject, why);
+        self.request(&format!("$JS.API.STREAM.{verb}"), ("*", TRIAL), why);
     }
 
     /// Requests about streams that are made only if one is missing.
@@ -224,24 +231,19 @@ impl<'a> Needs<'a> {
 
     /// Reads of single keys of any bucket.
     fn get(&mut self, bucket: &BucketName) {
-        let api = "$JS.API.STREAM.MSG.GET";
-        let subject = format!("{api}.{}", bucket.stream());
-        self.add(Verb::Publish, format!("{api}.*"), subject, "reads of keys");
+        self.request(GET, ("*", &bucket.stream()), "reads of keys");
     }
 
     /// Reads of any stream.
     fn read(&mut self, stream: &str) {
-        let api = "$JS.API.STREAM.MSG.GET";
-        let subject = format!("{api}.{stream}");
-        self.add(Verb::Publish, format!("{api}.*"), subject, "reads of keys");
+        self.request(GET, ("*", stream), "reads of keys");
         self.consume(stream, [">", ">", ">"], "reads of the log and of buckets");
     }
 
     /// Reads of one bucket only. An edge must not read rooms.
     fn read_one(&mut self, bucket: &BucketName, why: &'static str) {
         let stream = bucket.stream();
-        let get = format!("$JS.API.STREAM.MSG.GET.{stream}");
-        self.add(Verb::Publish, get.clone(), get, why);
+        self.request(GET, (&stream, &stream), why);
         let (all, one) = (format!("{stream}.>"), format!("{stream}.*"));
         self.consume(&stream, [&all, &one, &all], why);
     }
@@ -258,23 +260,11 @@ impl<'a> Needs<'a> {
     /// Consumers of a stream: their creation, their end, and their flow control.
     fn consume(&mut self, stream: &str, of: [&str; 3], why: &'static str) {
         let consumer = format!("{stream}.{TRIAL}");
-        let (create, delete) = ("$JS.API.CONSUMER.CREATE", "$JS.API.CONSUMER.DELETE");
-        for (permission, subject) in [
-            (
-                format!("{create}.{}", of[0]),
-                format!("{create}.{consumer}.{TRIAL}"),
-            ),
-            (
-                format!("{delete}.{}", of[1]),
-                format!("{delete}.{consumer}"),
-            ),
-            (
-                format!("$JS.FC.{}", of[2]),
-                format!("$JS.FC.{consumer}.{TRIAL}"),
-            ),
-        ] {
-            self.add(Verb::Publish, permission, subject, why);
-        }
+        let one_more = format!("{consumer}.{TRIAL}");
+        let [create, delete, control] = of;
+        self.request("$JS.API.CONSUMER.CREATE", (create, &one_more), why);
+        self.request("$JS.API.CONSUMER.DELETE", (delete, &consumer), why);
+        self.request("$JS.FC", (control, &one_more), why);
     }
 
     fn write(&mut self, bucket: &BucketName, key: &str) {
