@@ -11,14 +11,42 @@ pub(super) enum Memory {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// The control group (version 2) with the lowest limit among those that the process is in.
+    /// The control group with the lowest limit among those that the process is in.
     Cgroup {
         /// Its folder.
         folder: PathBuf,
+        /// How its files are called.
+        files: &'static Files,
     },
     /// The machine.
     Machine,
 }
+
+/// The files of a version of control groups.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Files {
+    limit: &'static str,
+    used: &'static str,
+    /// The key in `memory.stat` of the bytes that the kernel could drop from its cache, of the group and those below it.
+    cached: &'static str,
+}
+
+/// Version 2 (cgroup-v2 of the kernel's documentation).
+static V2: Files = Files {
+    limit: "memory.max",
+    used: "memory.current",
+    cached: "inactive_file",
+};
+
+/// Version 1 (cgroup-v1/memory).
+static V1: Files = Files {
+    limit: "memory.limit_in_bytes",
+    used: "memory.usage_in_bytes",
+    cached: "total_inactive_file",
+};
+
+/// Limits from this on are none: version 1 has a number near the end of 63 bits for no limit.
+const UNLIMITED: u64 = 1 << 60;
 
 /// A measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,23 +70,24 @@ impl Memory {
         if limit > 0 {
             return Self::Process { limit };
         }
-        let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        Self::of_group(&group, Path::new("/sys/fs/cgroup"))
+        match fs::read_to_string("/proc/self/cgroup") {
+            Ok(group) => Self::of_group(&group, Path::new("/sys/fs/cgroup")),
+            Err(_) => Self::Machine,
+        }
     }
 
-    /// `group` is the text of `/proc/self/cgroup`.
+    /// `group` is the text of `/proc/self/cgroup`. A process may be in groups of both versions.
     fn of_group(group: &str, root: &Path) -> Self {
-        let path = group.lines().find_map(|line| line.strip_prefix("0::/"));
-        let Some(path) = path else {
-            return Self::Machine;
-        };
-        let folder = root.join(path);
-        let folders = folder.ancestors().take_while(|at| at.starts_with(root));
-        let limited = folders.filter_map(|at| Some((number(&at.join("memory.max"))?, at)));
-        match limited.min() {
-            Some((_, folder)) => Self::Cgroup {
-                folder: folder.to_owned(),
-            },
+        let second = group.lines().find_map(|line| line.strip_prefix("0::/"));
+        let second = second.and_then(|path| lowest(root, path, &V2));
+        let first = group.lines().find_map(path_in_v1);
+        let first = first.and_then(|path| lowest(&root.join("memory"), path, &V1));
+        match second
+            .into_iter()
+            .chain(first)
+            .min_by_key(|(limit, ..)| *limit)
+        {
+            Some((_, folder, files)) => Self::Cgroup { folder, files },
             None => Self::Machine,
         }
     }
@@ -70,14 +99,15 @@ impl Memory {
                 used: kib(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")?,
                 limit: *limit,
             }),
-            Self::Cgroup { folder } => {
-                let used = number(&folder.join("memory.current"))?;
+            Self::Cgroup { folder, files } => {
+                let used = number(&folder.join(files.used))?;
                 let stat = fs::read_to_string(folder.join("memory.stat")).ok()?;
-                let cached = stat.lines().find_map(|l| l.strip_prefix("inactive_file "));
-                let cached = cached.and_then(|text| text.parse().ok()).unwrap_or(0);
+                let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
+                let cached = lines.find(|(key, _)| *key == files.cached);
+                let cached = cached.and_then(|(_, text)| text.parse().ok()).unwrap_or(0);
                 Some(Usage {
                     used: used.saturating_sub(cached),
-                    limit: number(&folder.join("memory.max"))?,
+                    limit: number(&folder.join(files.limit))?,
                 })
             }
             Self::Machine => {
@@ -91,6 +121,27 @@ impl Memory {
             }
         }
     }
+}
+
+/// The path of a group of version 1 that has memory as a resource, without the slash at its start.
+fn path_in_v1(line: &str) -> Option<&str> {
+    let (resources, path) = line.split_once(':')?.1.split_once(':')?;
+    let has_memory = resources.split(',').any(|resource| resource == "memory");
+    path.strip_prefix('/').filter(|_| has_memory)
+}
+
+/// The lowest limit of the group at `path` and those above it, and whose it is. In a container the folder of the group
+/// itself may not be visible, but that of the container is `root`.
+fn lowest(
+    root: &Path,
+    path: &str,
+    files: &'static Files,
+) -> Option<(u64, PathBuf, &'static Files)> {
+    let folder = root.join(path);
+    let folders = folder.ancestors().take_while(|at| at.starts_with(root));
+    let limited = folders.filter_map(|at| Some((number(&at.join(files.limit))?, at)));
+    let limited = limited.filter(|(limit, _)| *limit < UNLIMITED).min();
+    limited.map(|(limit, at)| (limit, at.to_owned(), files))
 }
 
 /// A file's number; `None` for `max`.
@@ -109,43 +160,64 @@ fn kib(text: &str, name: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// Writes the files of a group.
+    fn group(folder: &Path, files: &[(&str, &str)]) {
+        fs::create_dir_all(folder).unwrap();
+        for (name, text) in files {
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+
     #[test]
     fn the_group_with_the_lowest_limit_counts_and_cached_files_do_not() {
-        let name = format!("grandstand-cgroup-{}", std::process::id());
-        let root = std::env::temp_dir().join(name);
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
         let (outer, inner) = (root.join("a"), root.join("a/b"));
-        fs::create_dir_all(&inner).unwrap();
-        for (folder, max) in [(&outer, "1000\n"), (&inner, "max\n")] {
-            fs::write(folder.join("memory.max"), max).unwrap();
-        }
-        fs::write(outer.join("memory.current"), "900\n").unwrap();
-        fs::write(outer.join("memory.stat"), "anon 700\ninactive_file 150\n").unwrap();
-        let memory = Memory::of_group("0::/a/b\n", &root);
+        group(&inner, &[("memory.max", "max\n")]);
+        let stat = ("memory.stat", "anon 700\ninactive_file 150\n");
+        group(
+            &outer,
+            &[("memory.max", "1000\n"), ("memory.current", "900\n"), stat],
+        );
+        let memory = Memory::of_group("0::/a/b\n", root);
         let usage = memory.measure().unwrap();
-        assert_eq!(
-            usage,
-            Usage {
-                used: 750,
-                limit: 1000
-            }
-        );
+        let (used, limit) = (750, 1000);
+        assert_eq!(usage, Usage { used, limit });
         assert_eq!(usage.percent(), 75.0);
-        fs::write(inner.join("memory.max"), "500\n").unwrap();
-        let memory = Memory::of_group("0::/a/b\n", &root);
-        assert_eq!(
-            memory,
-            Memory::Cgroup {
-                folder: inner.clone()
-            }
-        );
-        for without in ["", "0::/c\n", "7:memory:/a\n"] {
+        group(&inner, &[("memory.max", "500\n")]);
+        let memory = Memory::of_group("0::/a/b\n", root);
+        let (folder, files) = (inner, &V2);
+        assert_eq!(memory, Memory::Cgroup { folder, files });
+        for without in ["", "0::/c\n", "7:memory:/a\n", "7:cpu:/a\n"] {
             assert_eq!(
-                Memory::of_group(without, &root),
+                Memory::of_group(without, root),
                 Memory::Machine,
                 "{without}"
             );
         }
-        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn groups_of_version_1_are_read_and_their_huge_limit_is_none() {
+        let root = tempfile::tempdir().unwrap();
+        let memory = root.path().join("memory");
+        let none = ("memory.limit_in_bytes", "9223372036854771712\n");
+        let stat = "inactive_file 1\ntotal_inactive_file 200\n";
+        group(&memory, &[none]);
+        let cgroup = "9:cpu,cpuacct:/x\n7:hugetlb,memory:/pods/one\n0::/\n";
+        assert_eq!(Memory::of_group(cgroup, root.path()), Memory::Machine);
+        // The folder of the container, as it is mounted inside of it.
+        group(
+            &memory,
+            &[
+                ("memory.limit_in_bytes", "4000\n"),
+                ("memory.usage_in_bytes", "1200\n"),
+                ("memory.stat", stat),
+            ],
+        );
+        let usage = Memory::of_group(cgroup, root.path()).measure().unwrap();
+        let (used, limit) = (1000, 4000);
+        assert_eq!(usage, Usage { used, limit });
     }
 
     #[test]
