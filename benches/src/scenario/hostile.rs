@@ -89,7 +89,7 @@ pub async fn run(
         progress.phase(format!("beside {name}"));
         let attacks: Vec<_> = kinds
             .into_iter()
-            .map(|kind| hostile::start(kind, target))
+            .map(|kind| hostile::start(kind, target.clone()))
             .collect();
         warm_up(common).await;
         last = measure(&servers, &mut [&mut load], common, progress).await?;

@@ -15,13 +15,14 @@ use tokio::time::{Instant, sleep};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Limits that are reached soon. Players come from another address and are exempt.
-const LIMITS: [(&str, &str); 9] = [
+const LIMITS: [(&str, &str); 10] = [
     ("LIMITS_HANDSHAKE_MS", "1000"),
     ("LIMITS_ADDRESS_CONNECTIONS", "15"),
     ("LIMITS_ADDRESS_HANDSHAKES", "12"),
     ("LIMITS_ADDRESS_HANDSHAKES_PER_S", "20"),
     ("LIMITS_ADDRESS_HANDSHAKE_BURST", "60"),
     ("LIMITS_PLAYER_CONNECTIONS", "10"),
+    ("LIMITS_PLAYER_INPUT_BYTES_PER_S", "65536"),
     ("LIMITS_OUTBOX_BYTES", "65536"),
     ("EDGE_HEARTBEAT_MS", "2000"),
     ("TCP_SEND_BUFFER_BYTES", "8192"),
@@ -34,16 +35,18 @@ fn expected(attack: Attack) -> &'static [End] {
         // It could not read an answer before it asks.
         Attack::HalfOpen => &[End::Status(408), End::Closed],
         Attack::Silent => &[End::Code(4008), End::Code(4029)],
+        Attack::Vanished => &[End::Code(4008)],
         Attack::Reconnects => &[End::Status(429), End::Closed],
         Attack::PingFlood | Attack::TinyFrames | Attack::EmptyMessages | Attack::JoinFlood => {
             &[End::Code(4029)]
         }
         Attack::Unmasked => &[End::Code(1002)],
         Attack::Oversized | Attack::DeflateBomb => &[End::Code(1009)],
-        Attack::NeverReads | Attack::TlsGarbage => &[End::Closed],
+        Attack::NeverReads | Attack::TlsGarbage | Attack::Renegotiation => &[End::Closed],
+        Attack::Amplification => &[End::AtMostThrice],
         Attack::AlgNone => &[End::Code(4001)],
-        // It is read only as fast as its inputs are processed.
-        Attack::BusyPlayer => &[],
+        // It is read only as fast as its inputs are processed, and then refused: `busy`, and all that goes on.
+        Attack::BusyPlayer => &[End::Code(4029)],
     }
 }
 
@@ -84,7 +87,7 @@ async fn games_end_while_hostile_clients_get_what_they_should() {
     let dev = Process::start(start, true).await;
     let target = stage.target(dev.address());
     let begun = Instant::now();
-    let attacks = Attack::ALL.map(|attack| hostile::start(attack, target));
+    let attacks = Attack::ALL.map(|attack| hostile::start(attack, target.clone()));
     let mut games = 0;
     while !attacks.iter().all(has_got_it) || begun.elapsed() < Duration::from_secs(least) {
         let late = attacks.iter().filter(|attack| !has_got_it(attack));
@@ -96,11 +99,15 @@ async fn games_end_while_hostile_clients_get_what_they_should() {
         game(&dev, &format!("memory-{games}")).await;
     }
     assert!(games > 0);
+    let amplified = attacks.iter().map(|a| a.ends().count(End::Amplified));
+    assert_eq!(amplified.sum::<u64>(), 0);
     drop(attacks);
     for series in [
         r#"grandstand_edge_limited_total{limit="address_handshakes"}"#,
         r#"grandstand_edge_limited_total{limit="address_handshakes_per_s"}"#,
         r#"grandstand_edge_limited_total{limit="player_connections"}"#,
+        r#"grandstand_edge_limited_total{limit="player_input_bytes_per_s"}"#,
+        r#"grandstand_edge_limited_total{limit="messages_per_s"}"#,
         r#"grandstand_edge_closed_total{reason="rate_limited"}"#,
         r#"grandstand_edge_closed_total{reason="too_slow"}"#,
         r#"grandstand_edge_closed_total{reason="timeout"}"#,

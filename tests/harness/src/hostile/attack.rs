@@ -9,6 +9,8 @@ pub enum Attack {
     HalfOpen,
     /// WebSockets that answer no ping.
     Silent,
+    /// WebSockets whose clients vanish: their machines answer nothing any more, not even with a reset.
+    Vanished,
     /// Handshakes as fast as they go.
     Reconnects,
     /// WebSocket pings as fast as they go.
@@ -29,6 +31,10 @@ pub enum Attack {
     DeflateBomb,
     /// Bytes that are not TLS, at the listener with TLS.
     TlsGarbage,
+    /// Requests for further handshakes on a connection with TLS 1.2.
+    Renegotiation,
+    /// First packets of QUIC from an address that answers nothing, as if it were forged.
+    Amplification,
     /// Tokens with `alg: none`.
     AlgNone,
     /// A player who sends as much as it can.
@@ -37,10 +43,11 @@ pub enum Attack {
 
 impl Attack {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Slowloris,
         Self::HalfOpen,
         Self::Silent,
+        Self::Vanished,
         Self::Reconnects,
         Self::PingFlood,
         Self::TinyFrames,
@@ -51,6 +58,8 @@ impl Attack {
         Self::NeverReads,
         Self::DeflateBomb,
         Self::TlsGarbage,
+        Self::Renegotiation,
+        Self::Amplification,
         Self::AlgNone,
         Self::BusyPlayer,
     ];
@@ -61,6 +70,7 @@ impl Attack {
             Self::Slowloris => "slowloris",
             Self::HalfOpen => "half_open",
             Self::Silent => "silent",
+            Self::Vanished => "vanished",
             Self::Reconnects => "reconnects",
             Self::PingFlood => "ping_flood",
             Self::TinyFrames => "tiny_frames",
@@ -71,6 +81,8 @@ impl Attack {
             Self::NeverReads => "never_reads",
             Self::DeflateBomb => "deflate_bomb",
             Self::TlsGarbage => "tls_garbage",
+            Self::Renegotiation => "renegotiation",
+            Self::Amplification => "amplification",
             Self::AlgNone => "alg_none",
             Self::BusyPlayer => "busy_player",
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustls::pki_types::CertificateDer;
 use tokio::time::sleep;
 
 use super::end::{End, Ends};
@@ -13,13 +14,17 @@ use super::raw::Raw;
 /// The pause of an attacker before its next connection.
 const REST: Duration = Duration::from_millis(20);
 
-/// The addresses of an edge.
-#[derive(Debug, Clone, Copy)]
+/// The addresses of an edge, and its certificate.
+#[derive(Debug, Clone)]
 pub struct Target {
     /// The address for clients without TLS.
     pub plain: SocketAddr,
     /// The address for clients with TLS.
     pub tls: SocketAddr,
+    /// That of clients over QUIC, if there is one.
+    pub quic: Option<SocketAddr>,
+    /// The certificate.
+    pub certificate: CertificateDer<'static>,
 }
 
 /// A hostile client.

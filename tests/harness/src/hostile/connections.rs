@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use socket2::{SockFilter, SockRef};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -20,6 +21,12 @@ const HELD: usize = 60;
 /// The time between two bytes of a slow request.
 const BYTE_EVERY: Duration = Duration::from_millis(100);
 
+/// The time for which a client vanishes: longer than it takes to notice with the heartbeat of a test.
+const VANISHED: Duration = Duration::from_secs(5);
+
+/// The instruction of a packet filter that returns how many bytes of a packet to keep (linux/filter.h).
+const BPF_RETURN: u16 = 0x06;
+
 /// How a client asks that does not read the answers: so many messages at once, slow enough for the limit of messages.
 const ASKED: usize = 16;
 const ASK_EVERY: Duration = Duration::from_millis(40);
@@ -34,6 +41,7 @@ pub(super) async fn hold(attacker: Attacker, attack: Attack) {
                 let end = match attack {
                     Attack::Slowloris => slow_request(&attacker).await,
                     Attack::HalfOpen => no_request(&attacker).await,
+                    Attack::Vanished => vanish(&attacker).await,
                     _ => no_pong(&attacker).await,
                 };
                 attacker.ended(end);
@@ -73,6 +81,28 @@ async fn no_pong(attacker: &Attacker) -> End {
         Ok(mut raw) => raw.end(false).await,
         Err(end) => end,
     }
+}
+
+/// Opens a WebSocket, and is as good as switched off for a while: its kernel drops what arrives, and answers nothing. Then it
+/// sees what the edge has sent last.
+async fn vanish(attacker: &Attacker) -> End {
+    let mut raw = match attacker.open("").await {
+        Ok(raw) => raw,
+        Err(end) => return end,
+    };
+    let drop_all = [SockFilter::new(BPF_RETURN, 0, 0, 0)];
+    let filter = |raw: &Raw, is_gone: bool| match is_gone {
+        true => SockRef::from(&raw.socket).attach_filter(&drop_all),
+        false => SockRef::from(&raw.socket).detach_filter(),
+    };
+    if filter(&raw, true).is_err() {
+        return End::Open;
+    }
+    sleep(VANISHED).await;
+    if filter(&raw, false).is_err() {
+        return End::Open;
+    }
+    raw.end(false).await
 }
 
 /// Opens a WebSocket, and closes the connection.

@@ -11,6 +11,10 @@ pub enum End {
     Code(u16),
     /// The edge closed the connection without a word, or reset it.
     Closed,
+    /// The edge answered an address that it had not proven with at most three times the bytes that came from there.
+    AtMostThrice,
+    /// It answered with more.
+    Amplified,
     /// The connection was still open when the attack ended.
     Open,
 }
@@ -51,6 +55,8 @@ impl std::fmt::Display for Ends {
                 End::Status(status) => write!(f, "{comma}HTTP {status}: {count}")?,
                 End::Code(code) => write!(f, "{comma}{code}: {count}")?,
                 End::Closed => write!(f, "{comma}closed: {count}")?,
+                End::AtMostThrice => write!(f, "{comma}at most three times as much: {count}")?,
+                End::Amplified => write!(f, "{comma}amplified: {count}")?,
                 End::Open => write!(f, "{comma}open: {count}")?,
             }
         }

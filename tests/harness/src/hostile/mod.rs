@@ -17,6 +17,10 @@ mod connections;
 
 mod floods;
 
+mod renegotiation;
+
+mod amplification;
+
 mod run;
 
 mod stage;

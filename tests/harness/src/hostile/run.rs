@@ -4,11 +4,13 @@ use std::net::Ipv4Addr;
 
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::amplification;
 use super::attack::Attack;
 use super::attacker::{Attacker, Target};
 use super::connections;
 use super::end::{End, Ends};
 use super::floods;
+use super::renegotiation;
 use crate::site::{everywhere, token};
 
 /// The handshakes at a time of a client that does nothing else.
@@ -48,7 +50,7 @@ pub fn start(attack: Attack, target: Target) -> Running {
     let running = attacker.clone();
     let task = tokio::spawn(async move {
         match attack {
-            Attack::Slowloris | Attack::HalfOpen | Attack::Silent => {
+            Attack::Slowloris | Attack::HalfOpen | Attack::Silent | Attack::Vanished => {
                 connections::hold(attacker, attack).await;
             }
             Attack::Reconnects => {
@@ -75,6 +77,8 @@ async fn repeat(attacker: Attacker, attack: Attack) {
             Attack::Reconnects => connections::reconnect(&attacker).await,
             Attack::NeverReads => connections::never_reads(&attacker).await,
             Attack::TlsGarbage => connections::tls_garbage(&attacker).await,
+            Attack::Renegotiation => renegotiation::renegotiate(&attacker).await,
+            Attack::Amplification => amplification::amplify(&attacker).await,
             Attack::AlgNone => connections::alg_none(&attacker).await,
             _ => floods::flood(&attacker, attack).await,
         };

@@ -1,8 +1,10 @@
-//! What an edge needs to be attacked: a certificate, a port for TLS, and limits that count the attackers' addresses.
+//! What an edge needs to be attacked: a certificate, a port for TLS and QUIC, and limits that count the attackers' addresses.
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+
+use rustls::pki_types::CertificateDer;
 
 use super::attacker::Target;
 use crate::nats::TempDir;
@@ -13,6 +15,8 @@ use crate::ports::Port;
 pub struct Stage {
     folder: TempDir,
     tls: Port,
+    quic: SocketAddr,
+    certificate: CertificateDer<'static>,
 }
 
 impl Stage {
@@ -30,7 +34,14 @@ impl Stage {
             signed.signing_key.serialize_pem(),
         )?;
         let tls = Port::try_take().map_err(io::Error::other)?;
-        Ok(Self { folder, tls })
+        let certificate = signed.cert.der().clone();
+        Ok(Self {
+            folder,
+            tls,
+            // It is free again from now on, and the kernel gives it to nobody else soon.
+            quic: UdpSocket::bind("127.0.0.1:0")?.local_addr()?,
+            certificate,
+        })
     }
 
     /// The edge's variables with this prefix, and further ones. Players come from 127.0.0.0/16, which is exempt.
@@ -42,6 +53,7 @@ impl Stage {
         let file = |name: &str| self.folder.path().join(name).display().to_string();
         let own = [
             ("TLS_LISTEN", self.tls.address().to_string()),
+            ("QUIC_LISTEN", self.quic.to_string()),
             ("TLS_CERTIFICATE_FILES", file("tls.pem")),
             ("TLS_KEY_FILES", file("tls.key")),
             ("COMPRESSION_ENABLED", "true".to_owned()),
@@ -62,6 +74,8 @@ impl Stage {
         Target {
             plain,
             tls: self.tls.address(),
+            quic: Some(self.quic),
+            certificate: self.certificate.clone(),
         }
     }
 }
