@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::bus::Role;
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::admin::{Admin, Phase, Status};
+use grandstand_common::process::admin::{Admin, ApiAccess, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::drain;
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::reload::Reloads;
 use grandstand_common::process::{self, Frame, ProcessArgs};
 use grandstand_game::Games;
+use grandstand_worker::process::api::WorkerApi;
 use grandstand_worker::process::config::WorkerConfig;
 use tokio::time::Instant;
 
@@ -62,11 +64,13 @@ async fn drive(
     frame.log.register(&mut registry);
     reloads.register(&mut registry);
     let admin = config.worker.admin;
+    let api = WorkerApi::new(frame.log.clone(), settings.questions.clone());
+    let access = ApiAccess::new(Arc::clone(&api), &config.worker.admin_token);
     let _admin = Admin::start(
         ("worker.admin", admin),
         status.clone(),
         registry,
-        None,
+        Some(access.clone()),
         supervisor,
     )?;
     component.set(Phase::Starting("connecting to the bus".into()));
@@ -74,7 +78,7 @@ async fn drive(
     let watched = (&component, &scope);
     let bus = tokio::select! {
         bus = config.cluster.start(&config.worker.name, Role::Worker, watched) => bus,
-        signal = frame.signals.next() => {
+        signal = api.ending_wanted(&mut frame.signals) => {
             tracing::info!(signal, "ending before the start is complete");
             supervisor.stand_down();
             return frame.result();
@@ -95,7 +99,7 @@ async fn drive(
                 signal.start(Instant::now() + drain.min(FAILED_DRAIN));
                 break worker.await;
             }
-            name = frame.signals.next() => {
+            name = api.ending_wanted(&mut frame.signals) => {
                 tracing::info!(signal = name, "ending; a second signal ends the process at once");
                 supervisor.stand_down();
                 signal.start(Instant::now() + drain);
@@ -111,6 +115,7 @@ async fn drive(
         };
         drain = Duration::from_millis(reload.config.worker.drain_ms);
         status.answer_within(reload.config.answer_within());
+        access.set_token(&reload.config.worker.admin_token);
         reloads.apply(reload);
     };
     frame.result()?;

@@ -60,6 +60,8 @@ pub enum ErrorKind {
     TooSlow,
     /// The client has been silent for too long.
     Timeout,
+    /// The client has been in no room for too long.
+    NoRoom,
     /// The edge shuts down or restarts.
     GoingAway,
     /// The edge is short of memory.
@@ -70,7 +72,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, each at its index.
-    pub const ALL: [ErrorKind; 31] = [
+    pub const ALL: [ErrorKind; 32] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownType,
@@ -99,6 +101,7 @@ impl ErrorKind {
         Self::BadDeflate,
         Self::TooSlow,
         Self::Timeout,
+        Self::NoRoom,
         Self::GoingAway,
         Self::Overloaded,
         Self::Internal,
@@ -135,6 +138,7 @@ impl ErrorKind {
             Self::BadDeflate => "bad_deflate",
             Self::TooSlow => "too_slow",
             Self::Timeout => "timeout",
+            Self::NoRoom => "no_room",
             Self::GoingAway => "going_away",
             Self::Overloaded => "overloaded",
             Self::Internal => "internal",
@@ -153,7 +157,7 @@ impl ErrorKind {
             Self::Overloaded => 1013,
             Self::Unauthenticated => 4001,
             Self::Forbidden | Self::Revoked => 4003,
-            Self::TooSlow | Self::Timeout => 4008,
+            Self::TooSlow | Self::Timeout | Self::NoRoom => 4008,
             Self::Replaced => 4009,
             Self::RateLimited => 4029,
             Self::RoomFull
@@ -194,6 +198,7 @@ mod tests {
         for kind in [
             ErrorKind::TooSlow,
             ErrorKind::Timeout,
+            ErrorKind::NoRoom,
             ErrorKind::GoingAway,
             ErrorKind::Internal,
             ErrorKind::Overloaded,

@@ -1,6 +1,7 @@
 //! Runs an edge with one shard that sends every message back to its client. The WebSocket conformance suite and the
 //! measurements of connections use it: `cargo run -p grandstand-edge --example echo -- 127.0.0.1:9001`.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use grandstand_edge::server::context::ServerOptions;
 use grandstand_edge::server::echo::EchoHandler;
 use grandstand_edge::server::listen::{ListenOptions, Listener, bind};
 use grandstand_edge::server::metrics::ServerMetrics;
-use grandstand_edge::server::routes::{Pages, Route, Routes};
+use grandstand_edge::server::routes::{Pages, Route, RouteLimits, Routes};
 use grandstand_edge::websocket::deflate::DeflateOptions;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -29,8 +30,10 @@ fn main() -> anyhow::Result<()> {
             connections.clone(),
             DeflateOptions::default(),
         )),
-        message_bytes: EchoHandler::LIMIT,
-        outbox_bytes: EchoHandler::LIMIT,
+        limits: Cell::new(RouteLimits {
+            message_bytes: EchoHandler::LIMIT,
+            outbox_bytes: EchoHandler::LIMIT,
+        }),
     };
     let listeners = bind(&ListenOptions::new(addr), 1)?;
     LocalSet::new().block_on(&runtime, async {

@@ -15,10 +15,11 @@ use grandstand_common::process::reload::Reloads;
 use grandstand_common::process::telemetry::Log;
 use grandstand_common::process::{self as program, Frame, ProcessArgs};
 use grandstand_common::supervisor::{PartEnded, Supervisor};
+use tokio::net::UnixStream;
 
 use crate::process::api::EdgeApi;
 use crate::process::config::EdgeConfig;
-use crate::process::upgrade::{Offer, Sockets, Successor, Takeover, UpgradeError};
+use crate::process::upgrade::{Earlier, Offer, Sockets, Successor, Takeover, UpgradeError};
 use crate::process::{self, BusSource, Edge, EdgeError, EdgeOptions};
 use crate::server::listen::{ListenError, SocketKind, adopt, capped};
 #[cfg(feature = "quic")]
@@ -70,6 +71,8 @@ pub fn run(args: &Args) -> ExitCode {
 struct Running {
     edge: Edge,
     admin: Admin,
+    /// The right to use the API of the admin port.
+    access: ApiAccess,
     /// The socket at which the next process takes over.
     offer: Option<Offer>,
     /// The sockets that the next process gets.
@@ -93,7 +96,8 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
     };
     let Running {
         mut edge,
-        admin,
+        mut admin,
+        access,
         offer,
         sockets,
     } = started?;
@@ -111,6 +115,7 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
                 Ok(()) => {
                     config = reload.config.clone();
                     status.answer_within(config.answer_within());
+                    access.set_token(&config.edge.admin_token);
                     reloads.apply(reload);
                 }
                 Err(error) => reloads.refuse(&error),
@@ -132,10 +137,8 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
             end(edge, wait, frame).await
         }
         Event::Replaced(successor) => {
-            // The new process answers at the admin port.
-            drop(admin);
             component.set(Phase::Draining);
-            end_replaced(edge, successor, frame).await
+            end_replaced((edge, &mut admin), successor, frame).await
         }
     }
 }
@@ -178,8 +181,9 @@ async fn start(
     let listener = admin_listener(config, &mut sockets)?;
     let copy = listener.try_clone();
     let access = ApiAccess::new(Arc::clone(api), &config.edge.admin_token);
+    let shared = access.clone();
     let answer = || {
-        let started = Admin::start_at(listener, status, registry, Some(access), supervisor);
+        let started = Admin::start_at(listener, status, registry, Some(shared), supervisor);
         started.map_err(internal)
     };
     let starting = process::start(config, options, &mut sockets, component, &metrics);
@@ -209,7 +213,12 @@ async fn start(
     match (takeover, &mut offer) {
         (None, Some(offer)) => offer.publish()?,
         (Some(takeover), Some(offer)) => {
-            takeover.complete().await;
+            if let Some(Earlier { process, stream }) = takeover.complete().await {
+                let predecessors = api.earlier();
+                if let Err(error) = predecessors.add(process, stream, supervisor).await {
+                    tracing::warn!(process, %error, "the earlier process does not answer: its metrics are missing");
+                }
+            }
             if let Err(error) = offer.publish() {
                 tracing::error!(%error, "the next process cannot take over from this one");
             }
@@ -225,6 +234,7 @@ async fn start(
     Ok(Running {
         edge,
         admin,
+        access,
         offer,
         sockets,
     })
@@ -303,8 +313,19 @@ async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failur
 }
 
 /// Ends the edge in order while another process accepts. The second signal ends the process at once.
-async fn end_replaced(edge: Edge, successor: Successor, frame: &mut Frame) -> Result<(), Failure> {
+async fn end_replaced(
+    (edge, admin): (Edge, &mut Admin),
+    successor: Successor,
+    frame: &mut Frame,
+) -> Result<(), Failure> {
     let signals = &mut frame.signals;
+    // The new process answers at the admin port, also for this one.
+    let answer = |by: UnixStream| match by.into_std() {
+        Ok(by) => admin.hand_over(by),
+        Err(error) => {
+            tracing::warn!(%error, "the next process cannot read the metrics of this one");
+        }
+    };
     let twice = async {
         let signal = signals.next().await;
         tracing::info!(
@@ -314,7 +335,7 @@ async fn end_replaced(edge: Edge, successor: Successor, frame: &mut Frame) -> Re
         signals.next().await
     };
     tokio::select! {
-        () = edge.hand_over(successor) => {}
+        () = edge.hand_over(successor, answer) => {}
         signal = twice => tracing::warn!(signal, "ending at once"),
     }
     frame.result()

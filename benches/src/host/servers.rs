@@ -58,7 +58,9 @@ impl Servers {
             .env("GRANDSTAND_EDGE_EDGE_EXCLUSIVE", false)
             // One connection of the generator sends the inputs of many players.
             .env("GRANDSTAND_EDGE_LIMITS_MESSAGES_PER_S", 0)
-            .env("GRANDSTAND_EDGE_LIMITS_BYTES_PER_S", 0);
+            .env("GRANDSTAND_EDGE_LIMITS_BYTES_PER_S", 0)
+            // Idle connections are in no room for as long as a run takes, and cost their timer.
+            .env("GRANDSTAND_EDGE_LIMITS_NO_ROOM_MS", 3_600_000);
         plan.variables.extend_from_slice(variables);
         let rig = Rig::start(plan).await?;
         let mut more_edges = Vec::new();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::error::KeyError;
 use crate::auth::jwks_source::{JwksSource, SourceError};
+use crate::auth::key_set::KeySetSettings;
 use crate::auth::keys::Key;
 use crate::auth::verifier::{Expected, Verifier};
 use crate::process::config::Checks;
@@ -165,8 +166,8 @@ impl AuthConfig {
         Ok(Verifier::new(self.keys()?, self.expected()))
     }
 
-    /// Replaces the configured keys and the expected claims of a running verifier by those of this section. The key set
-    /// is not read again.
+    /// Replaces the configured keys and the expected claims of a running verifier by those of this section, but not the key
+    /// set.
     ///
     /// # Errors
     /// As [`verifier`](Self::verifier); then nothing is replaced.
@@ -189,13 +190,17 @@ impl AuthConfig {
         }
     }
 
-    /// The time between two reads of the key set, and that between two reads which unknown keys cause.
-    pub fn jwks_intervals(&self) -> (Duration, Duration) {
-        let seconds = Duration::from_secs;
-        (
-            seconds(self.jwks_refresh_s),
-            seconds(self.jwks_min_refresh_s),
-        )
+    /// The settings of the key set; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`jwks`](Self::jwks).
+    pub fn key_set(&self) -> Result<Option<KeySetSettings>, AuthConfigError> {
+        let settings = |source| KeySetSettings {
+            source,
+            interval: Duration::from_secs(self.jwks_refresh_s),
+            least: Duration::from_secs(self.jwks_min_refresh_s),
+        };
+        Ok(self.jwks()?.map(settings))
     }
 
     fn keys(&self) -> Result<Vec<Key>, AuthConfigError> {

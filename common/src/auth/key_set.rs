@@ -57,27 +57,59 @@ pub struct KeySet(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    source: JwksSource,
+    settings: watch::Sender<Option<KeySetSettings>>,
     verifier: Verifier,
-    /// The time between two reads, and the least time between two that unknown keys cause.
-    intervals: (Duration, Duration),
     reads: watch::Sender<Reads>,
 }
 
+/// Where a key set comes from, and how often it is read.
+#[derive(Debug, Clone)]
+pub struct KeySetSettings {
+    /// Its source.
+    pub source: JwksSource,
+    /// The time between two reads.
+    pub interval: Duration,
+    /// The least time between two reads that tokens with unknown keys cause.
+    pub least: Duration,
+}
+
 impl KeySet {
-    /// A key set for a verifier. `intervals` are the time between two reads, and the least time between two that unknown
-    /// keys cause.
-    pub fn new(source: JwksSource, verifier: Verifier, intervals: (Duration, Duration)) -> Self {
-        verifier.expect_set();
+    /// A key set for a verifier; without `settings` there is none.
+    pub fn new(settings: Option<KeySetSettings>, verifier: Verifier) -> Self {
+        let is_next_open = settings.is_some();
+        if is_next_open {
+            verifier.expect_set();
+        }
+        let reads = Reads {
+            done: 0,
+            is_next_open,
+        };
         Self(Arc::new(Shared {
-            source,
+            settings: watch::Sender::new(settings),
             verifier,
-            intervals,
-            reads: watch::Sender::new(Reads {
-                done: 0,
-                is_next_open: true,
-            }),
+            reads: watch::Sender::new(reads),
         }))
+    }
+
+    /// Reads the set from another source, or at other times, beginning now. The keys of the former source stay until then;
+    /// without `settings` they are removed.
+    pub fn replace(&self, settings: Option<KeySetSettings>) {
+        let shared = &*self.0;
+        match (&settings, self.exists()) {
+            (Some(_), false) => shared.verifier.expect_set(),
+            (None, true) => shared.verifier.forget_set(),
+            _ => {}
+        }
+        let is_next_open = settings.is_some();
+        shared.settings.send_replace(settings);
+        shared
+            .reads
+            .send_modify(|reads| reads.is_next_open = is_next_open);
+    }
+
+    /// Whether there is a set.
+    pub fn exists(&self) -> bool {
+        self.0.settings.borrow().is_some()
     }
 
     /// The ends of reads. A token with an unknown key may be verified again after the next one, if that is open.
@@ -97,11 +129,27 @@ impl KeySet {
     pub async fn drive(self, metrics: KeySetMetrics) {
         let shared = &*self.0;
         let verifier = &shared.verifier;
-        let (interval, least) = shared.intervals;
+        let mut settings = shared.settings.subscribe();
         let (mut said, mut failing) = (String::new(), None::<ReadError>);
         loop {
+            let current = settings.borrow_and_update().clone();
+            let Some(KeySetSettings {
+                source,
+                interval,
+                least,
+            }) = current
+            else {
+                (said, failing) = (String::new(), None);
+                metrics.keys.set(verifier.keys() as i64);
+                // The sender is in `self`.
+                settings.changed().await.ok();
+                continue;
+            };
             let begun = Instant::now();
-            let read = shared.source.read().await;
+            let read = tokio::select! {
+                read = source.read() => read,
+                _ = settings.changed() => continue,
+            };
             let pause = match &read {
                 Ok(_) => interval,
                 Err(_) => interval.min(RETRY),
@@ -134,11 +182,15 @@ impl KeySet {
                 reads.done += 1;
                 reads.is_next_open = false;
             });
-            tokio::time::sleep_until(begun + least.min(pause)).await;
+            tokio::select! {
+                () = tokio::time::sleep_until(begun + least.min(pause)) => {}
+                _ = settings.changed() => continue,
+            }
             shared.reads.send_modify(|reads| reads.is_next_open = true);
             tokio::select! {
                 () = tokio::time::sleep_until(begun + pause) => {}
                 () = verifier.missed() => {}
+                _ = settings.changed() => {}
             }
         }
     }

@@ -42,7 +42,7 @@ pub use self::config::{AuthConfig, AuthConfigError};
 pub use self::error::{AuthError, KeyError, RuleError};
 pub use self::grants::{Grants, GrantsCache};
 pub use self::jwks_source::{JwksSource, ReadError, SourceError};
-pub use self::key_set::{KeySet, KeySetMetrics, Reads};
+pub use self::key_set::{KeySet, KeySetMetrics, KeySetSettings, Reads};
 pub use self::keys::Key;
 pub use self::player::player_name;
 pub use self::revocations::{MAX_REVOCATIONS, MAX_TOKEN_ID_BYTES, Revocation, Revocations, Target};

@@ -90,6 +90,11 @@ impl Verifier {
         self.change(|trust| trust.set = Some(keys));
     }
 
+    /// Says that there is no key set. Tokens of its keys are refused from now on.
+    pub(super) fn forget_set(&self) {
+        self.change(|trust| trust.set = None);
+    }
+
     fn change(&self, change: impl FnOnce(&mut Trust)) {
         let mut trust = self.0.trust.write();
         change(Arc::make_mut(&mut trust));

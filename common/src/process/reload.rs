@@ -73,7 +73,10 @@ impl<C: Config> Reloads<C> {
             match config::load::<C>(&self.sources) {
                 Ok(new) => {
                     let (config, changes) = config::take_live(&self.current, &new);
-                    return Reload { config, changes };
+                    match config::check_merged(&config) {
+                        Ok(()) => return Reload { config, changes },
+                        Err(error) => self.refuse(&error),
+                    }
                 }
                 Err(error) => self.refuse(&error),
             }

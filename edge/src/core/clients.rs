@@ -4,9 +4,15 @@ mod budget;
 
 mod config;
 
+mod departing;
+
+mod expiry;
+
 mod membership;
 
 mod renewal;
+
+mod roomless;
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +20,7 @@ use grandstand_common::auth::{Grants, GrantsCache, Revocations, Verifier};
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::Encoding;
 use grandstand_common::error::ErrorKind;
+use grandstand_common::id::EdgeId;
 use smallvec::SmallVec;
 
 use super::effects::{Effects, Timer};
@@ -21,20 +28,23 @@ use super::ids::RoomKey;
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
-use crate::limits::{Refused, SharedLimits};
+use crate::conn::name::ConnName;
+use crate::limits::{Limit, Refused, SharedLimits};
 use crate::time::coarse::CoarseInstant;
 use crate::time::token_bucket::Charge;
 
-pub(crate) use budget::{Budget, Cost};
+use budget::Budget;
+use departing::Departing;
+use expiry::Expiry;
+use roomless::Roomless;
+
+pub(crate) use budget::Cost;
 pub use config::ClientConfig;
 pub(crate) use membership::{JoinRequest, Membership, Memberships};
 pub(crate) use renewal::{RenewError, TokenEvent};
 
-/// The time before a token's expiry at which its client is notified.
-const TOKEN_NOTICE_MS: u64 = 60_000;
-
-/// The longest time between two checks of a client's token, because a timer outlives its connection.
-const TOKEN_CHECK_MS: u64 = 600_000;
+/// The reason of a refusal, for the client's program and for people.
+pub(crate) type Reason = (ErrorKind, &'static str);
 
 /// A connected client.
 #[derive(Debug)]
@@ -47,10 +57,8 @@ pub(crate) struct Client {
     departing: u16,
     /// The number of the last announcement that the client has, or does not need.
     announced: u16,
-    /// The client was notified that its token expires.
-    expiry_notified: bool,
-    /// The time at which the token is checked; `None` if it never expires.
-    token_due: Option<CoarseInstant>,
+    expiry: Expiry,
+    roomless: Roomless,
 }
 
 impl Client {
@@ -83,13 +91,12 @@ pub(crate) struct Clients {
     shared: GrantsCache,
     verifier: Option<Verifier>,
     start: Instant,
-    /// The sessions that clients have left and that no owner has ended yet, also of clients that are gone.
-    departing: usize,
-    /// The bytes of the windows of these sessions when they were left.
-    departing_bytes: usize,
+    departing: Departing,
     config: ClientConfig,
     /// The limits of players, which all shards share.
     limits: SharedLimits,
+    /// Names clients without a player.
+    edge: EdgeId,
 }
 
 impl Clients {
@@ -97,17 +104,17 @@ impl Clients {
     pub(crate) fn new(
         (config, limits): (ClientConfig, SharedLimits),
         verifier: Option<Verifier>,
-        start: Instant,
+        (edge, start): (EdgeId, Instant),
     ) -> Self {
         Self {
             clients: ConnMap::default(),
             shared: GrantsCache::default(),
             verifier,
             start,
-            departing: 0,
-            departing_bytes: 0,
+            departing: Departing::default(),
             config,
             limits,
+            edge,
         }
     }
 
@@ -126,15 +133,16 @@ impl Clients {
         if let Some(player) = grants.player() {
             self.limits.enter_player(player.as_str(), now.at)?;
         }
+        let coarse = self.coarse(now.at);
         let client = Client {
             announced: 0,
             format,
             grants: self.shared.share(grants),
             memberships: SmallVec::new(),
-            budget: Budget::new(&self.config, self.coarse(now.at)),
+            budget: Budget::new(&self.config, coarse),
             departing: 0,
-            expiry_notified: false,
-            token_due: None,
+            expiry: Expiry::default(),
+            roomless: Roomless::new(coarse),
         };
         self.clients.insert(conn, client);
         self.arm_token(conn, now, effects);
@@ -206,14 +214,9 @@ impl Clients {
         self.clients.len()
     }
 
-    /// The time after which a join that is not answered yet gets the error `room_unavailable`.
-    pub(crate) fn join_answer(&self) -> Duration {
-        self.config.join_answer
-    }
-
-    /// Whether slow players are closed.
-    pub(crate) fn closes_slow_players(&self) -> bool {
-        self.config.close_slow_players
+    /// The limits of clients.
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.config
     }
 
     /// A client's membership of a room, to change it.
@@ -242,8 +245,7 @@ impl Clients {
 
     /// Counts a session that a client has left, and the bytes of its window, until its owner has ended it.
     pub(crate) fn count_departing(&mut self, (conn, bytes): (ConnKey, usize)) {
-        self.departing += 1;
-        self.departing_bytes += bytes;
+        self.departing.add(bytes);
         if let Some(client) = self.clients.get_mut(conn) {
             client.departing = client.departing.saturating_add(1);
         }
@@ -251,8 +253,7 @@ impl Clients {
 
     /// Notes that a session that a client had left has ended.
     pub(crate) fn uncount_departing(&mut self, (conn, bytes): (ConnKey, usize)) {
-        self.departing = self.departing.saturating_sub(1);
-        self.departing_bytes = self.departing_bytes.saturating_sub(bytes);
+        self.departing.remove(bytes);
         if let Some(client) = self.clients.get_mut(conn) {
             client.departing = client.departing.saturating_sub(1);
         }
@@ -270,19 +271,49 @@ impl Clients {
         }
     }
 
-    /// The reason why a client may not join as a player at the moment: too many sessions that it left wait for owners.
-    pub(crate) fn refuses_player(&self, conn: ConnKey) -> Option<(ErrorKind, &'static str)> {
-        let departing = self.clients.get(conn)?.departing;
-        if departing >= self.config.departing {
-            let message = "too many rooms that this connection has left have not been answered; wait for their workers";
-            return Some((ErrorKind::RateLimited, message));
+    /// The reason why a client may not join another room: it is in `most` rooms.
+    pub(crate) fn refuses_room(&self, conn: ConnKey, most: u64) -> Option<Reason> {
+        if (self.get(conn)?.memberships.len() as u64) < most {
+            return None;
         }
-        let are_many = self.departing >= self.config.departing_in_all
-            || self.departing_bytes >= self.config.departing_bytes_in_all;
-        are_many.then_some((
-            ErrorKind::RoomUnavailable,
-            "too many players of this edge have left rooms whose workers do not answer",
-        ))
+        self.count_refused(conn, Limit::Rooms);
+        let message = "this connection is in as many rooms as it may join; leave one first";
+        Some((ErrorKind::RateLimited, message))
+    }
+
+    /// Counts what a limit refuses a client.
+    pub(crate) fn count_refused(&self, conn: ConnKey, limit: Limit) {
+        let (edge, key) = (&self.edge, conn);
+        match self.get(conn).and_then(|client| client.grants.player()) {
+            Some(player) => self.limits.count_refused(limit, player),
+            None => self.limits.count_refused(limit, &ConnName { edge, key }),
+        }
+    }
+
+    /// Notes that a client may be in no room from now on. Returns when to look at it, unless that is set or there is no limit.
+    pub(crate) fn begin_roomless(&mut self, conn: ConnKey, now: Instant) -> Option<Instant> {
+        let (coarse, most) = (self.coarse(now), self.config.no_room);
+        let client = self.clients.get_mut(conn)?;
+        let is_roomless = client.memberships.is_empty() && !most.is_zero();
+        (is_roomless && client.roomless.begin(coarse)).then(|| now + most)
+    }
+
+    /// Looks at a client at that time. Returns how long it may still be in no room; `None` if it is in one.
+    pub(crate) fn roomless_left(&mut self, conn: ConnKey, now: Instant) -> Option<Duration> {
+        let (coarse, most) = (self.coarse(now), self.config.no_room);
+        let client = self.clients.get_mut(conn)?;
+        let is_in_room = !client.memberships.is_empty() || most.is_zero();
+        let left = client.roomless.look(is_in_room, most, coarse);
+        if left == Some(Duration::ZERO) {
+            self.count_refused(conn, Limit::NoRoom);
+        }
+        left
+    }
+
+    /// The reason why a client may not join as a player at the moment: too many sessions that it left wait for owners.
+    pub(crate) fn refuses_player(&self, conn: ConnKey) -> Option<Reason> {
+        let own = self.clients.get(conn)?.departing;
+        self.departing.refuse(own, &self.config)
     }
 
     /// Moves a client's membership of a room to the end of the list.
@@ -297,10 +328,14 @@ impl Clients {
     /// Charges a client for something that it sends. Returns the wait after which it may send again as well.
     pub(crate) fn charge(&mut self, conn: ConnKey, cost: Cost, now: Instant) -> (Charge, Duration) {
         let now = self.coarse(now);
-        match self.clients.get_mut(conn) {
-            Some(client) => client.budget.charge(cost, &self.config, now),
-            None => (Charge::Allowed, Duration::ZERO),
+        let Some(client) = self.clients.get_mut(conn) else {
+            return (Charge::Allowed, Duration::ZERO);
+        };
+        let charged = client.budget.charge(cost, &self.config, now);
+        if let Some(limit) = charged.limit {
+            self.count_refused(conn, limit);
         }
+        (charged.charge, charged.wait)
     }
 
     /// Replaces the limits of all clients.
@@ -325,7 +360,7 @@ impl Clients {
         if let (None, Some(player)) = (client.grants.player(), renewed.player()) {
             self.limits.enter_player(player.as_str(), now.at)?;
         }
-        client.expiry_notified = false;
+        client.expiry.renew();
         client.grants = self.shared.share(renewed);
         self.arm_token(conn, now, effects);
         Ok(())
@@ -340,44 +375,21 @@ impl Clients {
     ) -> Option<TokenEvent> {
         let coarse = self.coarse(now.at);
         let client = self.clients.get_mut(conn)?;
-        if client
-            .token_due
-            .is_some_and(|armed| !coarse.has_reached(armed))
-        {
-            return None;
+        let expires = client.grants.expires_ms();
+        let event = client.expiry.check(expires, now, coarse);
+        if event != Some(TokenEvent::Expired) {
+            self.arm_token(conn, now, effects);
         }
-        client.token_due = None;
-        let expires = client.grants.expires_ms()?;
-        if expires <= now.unix_ms {
-            return Some(TokenEvent::Expired);
-        }
-        let soon = !client.expiry_notified && expires - now.unix_ms <= TOKEN_NOTICE_MS;
-        client.expiry_notified |= soon;
-        self.arm_token(conn, now, effects);
-        soon.then_some(TokenEvent::ExpiresSoon)
+        event
     }
 
-    /// Sets the timer of a client's token to the earliest of its notice, its expiry and the next check.
+    /// Sets the timer of the next check of a client's token.
     fn arm_token(&mut self, conn: ConnKey, now: Now, effects: &mut Effects) {
         let start = self.start;
-        let Some(client) = self.clients.get_mut(conn) else {
-            return;
-        };
-        let Some(expires) = client.grants.expires_ms() else {
-            return;
-        };
-        let left = expires.saturating_sub(now.unix_ms);
-        let wait = match client.expiry_notified {
-            true => left,
-            false => left.saturating_sub(TOKEN_NOTICE_MS),
-        };
-        let due = now.at + Duration::from_millis(wait.min(TOKEN_CHECK_MS));
-        let coarse = CoarseInstant::new(due.saturating_duration_since(start));
-        if client
-            .token_due
-            .is_none_or(|armed| !coarse.has_reached(armed))
+        let coarse = |at: Instant| CoarseInstant::new(at.saturating_duration_since(start));
+        if let Some(client) = self.clients.get_mut(conn)
+            && let Some(due) = client.expiry.arm(client.grants.expires_ms(), now, coarse)
         {
-            client.token_due = Some(coarse);
             effects.at(due, Timer::Token(conn));
         }
     }

@@ -11,7 +11,7 @@ use super::effects::{ClientAction, Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
 use super::rooms::sessions::PlayerSession;
 use super::state::Hub;
-use super::{answer, join, linger, reply};
+use super::{answer, join, linger, reply, roomless};
 use crate::conn::key::ConnKey;
 
 /// Releases the clients that wait for a lane's first snapshot. They are answered in slices.
@@ -127,7 +127,7 @@ pub(super) fn complete_end(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, 
         return;
     };
     let (lane, term, slot) = (membership.lane, membership.term, membership.slot);
-    let Some(code) = room.lane(lane).end_code(term) else {
+    let Some((code, ended)) = room.lane(lane).end_of(term) else {
         return;
     };
     let id = room.id().clone();
@@ -146,6 +146,7 @@ pub(super) fn complete_end(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, 
         return;
     };
     join::leave_lane(hub, effects, conn, &membership);
+    roomless::begin(hub, effects, conn, ended.at);
     reply::resume_reading(hub, effects, conn);
     tell_closed(hub, effects, conn, (membership, &id), &code);
 }

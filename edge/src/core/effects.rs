@@ -33,6 +33,8 @@ pub(crate) enum Timer {
     Links,
     /// A client's join may be unanswered for too long.
     Join(ConnKey, RoomKey),
+    /// A client may have been in no room for too long.
+    Roomless(ConnKey),
     /// A token expires soon, or has expired.
     Token(ConnKey),
     /// The bus may have recovered.

@@ -264,7 +264,7 @@ fn on_slow(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, transport: &mut 
     effects.counts().stale += 1;
     let mut memberships = client.memberships().iter();
     let plays = memberships.any(|m| m.lane == LaneId::Players);
-    if plays && hub.clients.closes_slow_players() {
+    if plays && hub.clients.config().close_slow_players {
         effects.counts().error(ErrorKind::TooSlow);
         transport.close(conn, ErrorKind::TooSlow);
         return;

@@ -14,6 +14,7 @@ use super::effects::{ClientAction, Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
 use super::linger;
 use super::reply::{self, ErrorReply, ReplyTo};
+use super::roomless;
 use super::rooms::chain::Chain;
 use super::rooms::sessions::PlayerSession;
 use super::state::{Hub, State};
@@ -94,15 +95,11 @@ fn refusal_of(
     role: Role,
     limit: u64,
 ) -> Option<(ErrorKind, &'static str)> {
-    let client = clients.get(conn)?;
-    if client.memberships().len() as u64 >= limit {
-        let message = "this connection is in as many rooms as it may join; leave one first";
-        return Some((ErrorKind::RateLimited, message));
-    }
-    match role {
+    let no_room = clients.refuses_room(conn, limit);
+    no_room.or_else(|| match role {
         Role::Player => clients.refuses_player(conn),
         _ => None,
-    }
+    })
 }
 
 fn refuse(
@@ -199,14 +196,17 @@ fn join_players(
     let Some(player) = client.grants().player().cloned() else {
         return;
     };
-    let encoding = client.encoding();
+    let conn_of_session = (conn, client.encoding());
     let edge = state.edge.as_str();
     let chain = Chain::new(player.as_str(), session, edge, chain, now.at);
-    let player = PlayerSession::new(player, conn, encoding, chain);
+    let shared = &state.config.shared;
+    let inputs = shared.player_inputs(player.as_str());
+    let player = PlayerSession::new((player, inputs), conn_of_session, chain);
     // The entry makes the owner send the lane to this edge, so no request is needed.
     room.lane_mut(at.lane).watch();
     let (address, sessions) = room.sessions_mut();
     let joined = Body::Joined(joined);
+    sessions.limit_inputs(|| shared.room_inputs(address.id.as_str()));
     sessions.open(address, (session, player), joined, now, effects);
     unanswered::arm(hub, effects, (conn, at.room), now);
 }
@@ -335,6 +335,7 @@ pub(super) fn dismiss(
 ) -> Option<Membership> {
     let membership = hub.clients.leave(conn, key)?;
     depart(hub, effects, conn, &membership, now);
+    roomless::begin(hub, effects, conn, now.at);
     Some(membership)
 }
 

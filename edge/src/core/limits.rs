@@ -9,8 +9,12 @@ pub struct CoreLimits {
     pub clients: ClientConfig,
     /// The most rooms of one client.
     pub rooms: u64,
-    /// The most bytes of a player's inputs to a room per second, on average; 0 for any number.
+    /// The most bytes of a player's inputs per second, on average; 0 for any number.
     pub player_input_bytes_per_s: u32,
     /// The most bytes of all inputs to a room per second, on average; 0 for any number.
     pub room_input_bytes_per_s: u32,
+    /// The most bytes of a client's message, unless the log accepts less.
+    pub message_bytes: u64,
+    /// The most bytes of frames that may wait for one member of a room.
+    pub outbox_bytes: usize,
 }

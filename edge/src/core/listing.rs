@@ -6,11 +6,15 @@ use serde::Serialize;
 
 use super::rooms::Room;
 use super::state::Hub;
+use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 
 /// A client, as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedClient {
+    /// The key of the connection.
+    #[serde(skip)]
+    pub key: ConnKey,
     /// The name of the connection, as in `welcome` and in the log.
     pub connection: String,
     /// The player; `None` for a client without a token.
@@ -100,6 +104,7 @@ fn clients(hub: &Hub, edge: &EdgeId, from: usize, bounds: Bounds) -> Part<Listed
             })
         });
         Some(ListedClient {
+            key,
             connection: ConnName { edge, key }.to_string(),
             player: client.grants().player().map(ToString::to_string),
             encoding: match client.encoding() {

@@ -22,6 +22,8 @@ mod answer;
 
 mod linger;
 
+mod roomless;
+
 mod shed;
 
 mod unanswered;
@@ -241,11 +243,8 @@ impl Core {
     /// Handles the most bytes that an entry of the log may have, which a reconnect can change. Returns the limit of a
     /// client's message if it is now another one.
     pub fn handle_max_entry(&mut self, bytes: usize) -> Option<u64> {
-        let limits = &mut self.state.config.limits;
-        let before = limits.message_bytes;
-        let fits = bytes.saturating_sub(ENTRY_OVERHEAD) as u64;
-        limits.message_bytes = self.state.message_bytes.min(fits);
-        (limits.message_bytes != before).then_some(limits.message_bytes)
+        self.state.fitting_bytes = bytes.saturating_sub(ENTRY_OVERHEAD) as u64;
+        self.state.update_message_bytes()
     }
 
     /// Handles the result of an append: the entry's sequence in the log, or why the entry may not be stored.
@@ -339,12 +338,7 @@ impl Core {
 
     /// Replaces the limits. Clients over a lower one keep what they have; those who connect are told the new ones.
     pub fn set_limits(&mut self, limits: CoreLimits) {
-        let state = &mut self.state;
-        state.hub.clients.set_config(limits.clients);
-        state.config.limits.rooms = limits.rooms;
-        let rooms = &mut state.config.rooms;
-        rooms.player_input_bytes_per_s = limits.player_input_bytes_per_s;
-        rooms.room_input_bytes_per_s = limits.room_input_bytes_per_s;
+        self.state.set_limits(limits);
     }
 
     /// Tells every client to reconnect, at random times within `within`. Clients that connect later are told as well.

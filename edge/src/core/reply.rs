@@ -122,7 +122,7 @@ pub(super) fn error(
         retry_after_ms,
     } = *error;
     effects.counts().error(kind);
-    let retry_after = clients.join_answer().as_millis() as u64;
+    let retry_after = clients.config().join_answer.as_millis() as u64;
     let error = ServerMessage::Error {
         id,
         code: kind.code(),

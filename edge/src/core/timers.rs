@@ -4,7 +4,7 @@ use grandstand_common::clock::Now;
 
 use super::effects::{Effects, Timer};
 use super::state::State;
-use super::{egress, ingress, linger, unanswered};
+use super::{egress, ingress, linger, roomless, unanswered};
 
 /// Handles up to `limit` timers that have expired.
 pub(super) fn handle_expired(state: &mut State, effects: &mut Effects, limit: usize, now: Now) {
@@ -22,6 +22,7 @@ pub(super) fn handle_expired(state: &mut State, effects: &mut Effects, limit: us
             Timer::Linger(room) => linger::on_timer(hub, effects, room, now),
             Timer::Links => egress::on_links_timer(state, effects),
             Timer::Join(conn, room) => unanswered::on_timer(hub, effects, (conn, room), now),
+            Timer::Roomless(conn) => roomless::on_timer(hub, effects, conn, now),
             Timer::Token(conn) => ingress::on_token_timer(hub, effects, conn, now),
             Timer::Health => {
                 state.health.on_timer();

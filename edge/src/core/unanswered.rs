@@ -16,7 +16,7 @@ pub(super) fn arm(
     (conn, room): (ConnKey, RoomKey),
     now: Now,
 ) {
-    let due = now.at + hub.clients.join_answer();
+    let due = now.at + hub.clients.config().join_answer;
     let membership = hub.clients.membership_mut(conn, room);
     if let Some(request) = membership.and_then(|m| m.request.as_mut()) {
         request.due = Some(due);

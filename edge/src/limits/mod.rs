@@ -1,7 +1,7 @@
-//! SharedLimits of addresses, players and the process, which all shards share.
+//! The limits of addresses, players, rooms and the process, which all shards share.
 //!
-//! They are asked when a connection begins and ends and when a player joins a room, never for a message. They know nothing
-//! of sockets, so that they hold for every transport.
+//! They are asked when a connection begins and ends and when a player joins a room, never for a message, but for the bytes of
+//! inputs, which are charged without a lock. They know nothing of sockets, so that they hold for every transport.
 
 mod networks;
 
@@ -12,6 +12,10 @@ mod address;
 mod entry;
 
 mod table;
+
+mod byte_budget;
+
+mod budgets;
 
 mod refusal;
 
@@ -26,6 +30,7 @@ mod presence;
 #[cfg(test)]
 mod tests;
 
+pub use byte_budget::ByteBudget;
 pub use most_limited::Limited;
 pub use networks::{NetworkError, Networks};
 pub use presence::{Arrived, Presence};

@@ -11,18 +11,18 @@ use crate::limits::refusal::Limit;
 /// The most entries.
 const ENTRIES: usize = 64;
 
-/// An address or a player that limits refuse.
+/// An address, a player, a room or a connection that limits refuse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Limited {
     /// The limit.
     pub limit: &'static str,
-    /// The address or the player.
+    /// The address, the player or the room; the connection, if its client has no token.
     pub who: String,
     /// The most times that it was refused: a new entry takes over the count of the one that it displaces.
     pub refused: u64,
 }
 
-/// The addresses and players that were refused most, in bounded memory (the algorithm Space-Saving, Metwally et al. 2005).
+/// The addresses, players, rooms and connections that were refused most, in bounded memory (the algorithm Space-Saving, Metwally et al. 2005).
 #[derive(Debug, Default)]
 pub(super) struct MostLimited(Mutex<Vec<Limited>>);
 

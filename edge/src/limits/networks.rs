@@ -4,20 +4,51 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
-/// A set of networks.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// A set of networks. A configuration lists them as texts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Networks(Arc<[IpNet]>);
 
 /// Text that names no network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no network; write one as 10.0.0.0/8 or fd00::/8, or an address as 192.0.2.7")]
+#[error(
+    "has {text:?}, which is no network; write one as 10.0.0.0/8 or fd00::/8, or an address as 192.0.2.7"
+)]
 pub struct NetworkError {
     /// The text.
     pub text: String,
 }
 
+impl TryFrom<Vec<String>> for Networks {
+    type Error = NetworkError;
+
+    fn try_from(all: Vec<String>) -> Result<Self, NetworkError> {
+        Self::parse(&all)
+    }
+}
+
+impl From<Networks> for Vec<String> {
+    fn from(networks: Networks) -> Self {
+        let text = |network: &IpNet| match network.prefix_len() == network.max_prefix_len() {
+            true => network.addr().to_string(),
+            false => network.to_string(),
+        };
+        networks.0.iter().map(text).collect()
+    }
+}
+
 impl Networks {
+    /// The networks of this machine itself.
+    pub fn loopback() -> Self {
+        let machine = [
+            IpNet::new_assert(IpAddr::from([127, 0, 0, 0]), 8),
+            IpNet::from(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),
+        ];
+        Self(machine.into())
+    }
+
     /// Parses networks (`10.0.0.0/8`) and addresses.
     ///
     /// # Errors

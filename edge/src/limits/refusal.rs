@@ -20,19 +20,37 @@ pub enum Limit {
     PlayerConnections,
     /// The joins of a player per second.
     PlayerJoinsPerS,
+    /// The messages of a connection per second.
+    MessagesPerS,
+    /// The bytes of a connection's messages per second.
+    BytesPerS,
+    /// The rooms of a connection.
+    Rooms,
+    /// The time of a connection in no room.
+    NoRoom,
+    /// The bytes of a player's inputs per second.
+    PlayerInputBytesPerS,
+    /// The bytes of all inputs to a room per second.
+    RoomInputBytesPerS,
     /// The memory of the process.
     Memory,
 }
 
 impl Limit {
     /// All limits, each at its index.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Connections,
         Self::AddressConnections,
         Self::AddressHandshakes,
         Self::AddressHandshakesPerS,
         Self::PlayerConnections,
         Self::PlayerJoinsPerS,
+        Self::MessagesPerS,
+        Self::BytesPerS,
+        Self::Rooms,
+        Self::NoRoom,
+        Self::PlayerInputBytesPerS,
+        Self::RoomInputBytesPerS,
         Self::Memory,
     ];
 
@@ -45,6 +63,12 @@ impl Limit {
             Self::AddressHandshakesPerS => "address_handshakes_per_s",
             Self::PlayerConnections => "player_connections",
             Self::PlayerJoinsPerS => "player_joins_per_s",
+            Self::MessagesPerS => "messages_per_s",
+            Self::BytesPerS => "bytes_per_s",
+            Self::Rooms => "rooms",
+            Self::NoRoom => "no_room_ms",
+            Self::PlayerInputBytesPerS => "player_input_bytes_per_s",
+            Self::RoomInputBytesPerS => "room_input_bytes_per_s",
             Self::Memory => "memory",
         }
     }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use crate::limits::address;
+use crate::limits::budgets::Budgets;
+use crate::limits::byte_budget::ByteBudget;
 use crate::limits::most_limited::{Limited, MostLimited};
 use crate::limits::pressure::Pressure;
 use crate::limits::refusal::{Limit, Refused};
@@ -31,6 +33,8 @@ struct Shared {
     most_limited: MostLimited,
     addresses: Table,
     players: Table,
+    player_inputs: Budgets,
+    room_inputs: Budgets,
 }
 
 impl Default for SharedLimits {
@@ -53,6 +57,8 @@ impl SharedLimits {
             most_limited: MostLimited::default(),
             addresses: Table::new(),
             players: Table::new(),
+            player_inputs: Budgets::new(now),
+            room_inputs: Budgets::new(now),
         }))
     }
 
@@ -87,7 +93,7 @@ impl SharedLimits {
         self.0.refused[limit as usize].load(Ordering::Relaxed)
     }
 
-    /// The addresses and players that were refused most.
+    /// The addresses, players, rooms and connections that were refused most.
     pub fn most_limited(&self) -> Vec<Limited> {
         self.0.most_limited.list()
     }
@@ -96,6 +102,8 @@ impl SharedLimits {
     /// [`Self::SWEEPS`] calls all parts were visited.
     pub fn sweep(&self, call: usize, now: Instant) {
         let settings = self.0.settings.load();
+        self.0.player_inputs.sweep(call, now);
+        self.0.room_inputs.sweep(call, now);
         let now = self.coarse(now);
         self.0.addresses.sweep(call, address_rate(&settings), now);
         self.0.players.sweep(call, join_rate(&settings), now);
@@ -229,6 +237,28 @@ impl SharedLimits {
                 }
             })
             .map_err(|refused| self.refuse_one(refused, &player))
+    }
+
+    /// The bytes of inputs that a player may send, to all rooms and over all connections.
+    pub fn player_inputs(&self, player: &str) -> ByteBudget {
+        self.0.player_inputs.of(player)
+    }
+
+    /// The bytes of inputs that all players may send to a room.
+    pub fn room_inputs(&self, room: &str) -> ByteBudget {
+        self.0.room_inputs.of(room)
+    }
+
+    /// The budgets of inputs.
+    #[cfg(test)]
+    pub(super) fn input_budgets(&self) -> usize {
+        self.0.player_inputs.len() + self.0.room_inputs.len()
+    }
+
+    /// Counts what a shard has refused by itself.
+    pub fn count_refused(&self, limit: Limit, who: &impl Display) {
+        self.0.most_limited.note(limit, who);
+        self.0.refused[limit as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts the refusal of an address or a player.

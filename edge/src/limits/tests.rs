@@ -178,3 +178,23 @@ fn a_connection_and_an_entry_take_few_bytes() {
         assert_eq!(limit as usize, index);
     }
 }
+
+#[test]
+fn a_budget_of_inputs_outlives_its_sessions_only_while_it_is_in_debt() {
+    let bench = Bench::new(LimitSettings::default());
+    let budget = bench.limits.player_inputs("alice");
+    budget.take(1_000, 1_000, bench.start);
+    let again = bench.limits.player_inputs("alice");
+    assert!(bench.limits.player_inputs("bob").wait_ms(1, bench.start) == 0);
+    again.take(4_000, 1_000, bench.start);
+    assert_eq!(budget.wait_ms(1_000, bench.start), 1_001);
+    drop((budget, again));
+    bench.sweep(4_999);
+    let back = bench.limits.player_inputs("alice");
+    assert_eq!(back.wait_ms(1_000, bench.start), 1_001);
+    bench.sweep(5_001);
+    assert_eq!(bench.limits.input_budgets(), 1, "it is used");
+    drop(back);
+    bench.sweep(5_001);
+    assert_eq!(bench.limits.input_budgets(), 0);
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -15,7 +16,11 @@ const WARN_DAYS: i64 = 14;
 const DAY_S: i64 = 86_400;
 
 /// Looks at the files every `every`, forever, and keeps the gauge of the days for which the certificates are valid.
-pub(super) async fn drive_certificates(tls: Tls, every: Duration, metrics: CertificateMetrics) {
+pub(super) async fn drive_certificates(
+    tls: Tls,
+    mut every: watch::Receiver<Duration>,
+    metrics: CertificateMetrics,
+) {
     let mut seen = contents(&tls).await;
     let mut warned_s = 0;
     loop {
@@ -29,7 +34,12 @@ pub(super) async fn drive_certificates(tls: Tls, every: Duration, metrics: Certi
                 warn!(%file, days, "a TLS certificate expires soon: replace its files, and they are used within seconds");
             }
         }
-        tokio::time::sleep(every).await;
+        let pause = *every.borrow_and_update();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // An error means that the process ends.
+            Ok(()) = every.changed() => {}
+        }
         let now = contents(&tls).await;
         if now == seen {
             continue;

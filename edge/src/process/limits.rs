@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::config::LimitsSection;
 use super::memory::Memory;
 use crate::limits::{Limit, Pressure, SharedLimits};
+use crate::server::ServerLimits;
 use crate::shard::handle::Shard;
 use crate::shard::metrics::LimitMetrics;
 
@@ -47,14 +48,18 @@ pub(super) async fn drive_limits(
     }
 }
 
-/// Applies new limits to a shard, forever.
+/// Applies new limits to a shard and its server, forever.
 pub(super) async fn drive_new_limits(
-    shard: Rc<Shard>,
+    (shard, server): (Rc<Shard>, ServerLimits),
     mut settings: watch::Receiver<LimitsSection>,
 ) {
     while settings.changed().await.is_ok() {
-        let new = settings.borrow_and_update().core();
+        let (new, handshakes, route) = {
+            let settings = settings.borrow_and_update();
+            (settings.core(), settings.handshakes(), settings.route())
+        };
         shard.run(|core, _, _| core.set_limits(new));
+        server.set(handshakes, route);
     }
     // The process has dropped the sender, so it ends.
     std::future::pending().await

@@ -46,6 +46,7 @@ use grandstand_common::follow::follow;
 use grandstand_common::id::{EdgeId, IdError};
 use grandstand_common::process::admin::{Component, Phase};
 use grandstand_common::supervisor::Supervisor;
+use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -98,6 +99,8 @@ pub struct Edge {
     /// Closed once no shard reads packets of QUIC any more.
     reading: mpsc::Receiver<()>,
     replaceable: Replaceable,
+    /// The time between two looks at the files of certificates.
+    looks_every: watch::Sender<Duration>,
 }
 
 impl Edge {
@@ -116,8 +119,8 @@ impl Edge {
         self.quic_address
     }
 
-    /// Replaces the limits while the edge runs. Connections over a lower limit stay. These keys count only at the next start:
-    /// `message_bytes`, `outbox_bytes`, `handshake_ms`, `handshakes` and `accepts`.
+    /// Replaces the limits while the edge runs. Connections over a lower limit stay; `message_bytes` and `outbox_bytes` are for
+    /// those that are opened from then on.
     pub fn set_limits(&self, limits: &LimitsSection) {
         self.limits.replace(limits.shared());
         self.limits_in_use.send_replace(limits.clone());
@@ -138,6 +141,8 @@ impl Edge {
         self.replaceable.replace(config)?;
         self.set_limits(&config.limits);
         self.drain = Duration::from_millis(config.edge.drain_ms);
+        self.looks_every
+            .send_replace(Duration::from_secs(config.tls.reload_s));
         Ok(())
     }
 
@@ -160,14 +165,15 @@ impl Edge {
 
     /// Ends like [`end`](Self::end), while another process accepts at the same sockets. It is told when it alone reads packets of
     /// QUIC.
-    pub async fn hand_over(mut self, successor: Successor) {
+    /// Then `answer` gets the socket to that process, which asks over it what this one does.
+    pub async fn hand_over(mut self, successor: Successor, answer: impl FnOnce(UnixStream)) {
         let within = self.drain;
         self.tell(within, ListenerEnd::HandOver);
         let released = async { while self.reading.recv().await.is_some() {} };
         if tokio::time::timeout(RELEASE, released).await.is_err() {
             tracing::warn!("a shard does not say that it reads no packets of QUIC any more");
         }
-        successor.release().await;
+        answer(successor.release().await);
         self.left(within).await;
     }
 
@@ -223,6 +229,7 @@ pub async fn start(
             listen_quic(config, tls.as_ref(), sockets)?,
         ));
     }
+    sockets::check(sockets)?;
     component.set(Phase::Starting("connecting to the bus".into()));
     let supervisor = options.supervisor.scope("edge");
     let bus = match &options.bus {
@@ -343,8 +350,8 @@ pub async fn start(
             _ = stopped.wait_for(Option::is_some) => {}
         }
     });
+    let (looks_every, every) = watch::channel(Duration::from_secs(config.tls.reload_s));
     if let Some(tls) = tls {
-        let every = Duration::from_secs(config.tls.reload_s);
         let metrics = metrics.certificates.clone();
         let followed = certificates::drive_certificates(tls, every, metrics);
         supervisor.keep("certificates", followed);
@@ -365,6 +372,7 @@ pub async fn start(
         packets,
         reading,
         replaceable,
+        looks_every,
     };
     if is_first {
         edge.take_packets()?;

@@ -100,10 +100,7 @@ pub enum AdmissionError {
 pub fn admission(config: &EdgeConfig) -> Result<AdmissionPolicy, AdmissionError> {
     let auth = &config.auth;
     let verifier = auth.verifier()?;
-    let key_set = auth.jwks()?.map(|source| {
-        let verifier = verifier.clone();
-        KeySet::new(source, verifier, auth.jwks_intervals())
-    });
+    let key_set = KeySet::new(auth.key_set()?, verifier.clone());
     Ok(AdmissionPolicy {
         verifier,
         key_set,

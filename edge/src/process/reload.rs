@@ -15,7 +15,7 @@ pub(super) struct Replaceable {
 }
 
 impl Replaceable {
-    /// Replaces the keys of tokens, the origins, the certificates and the proxies. Files are read again.
+    /// Replaces the keys of tokens and their set, the origins, the certificates and the proxies. Files are read again.
     ///
     /// # Errors
     /// If one of them cannot be used; then nothing is replaced.
@@ -23,11 +23,13 @@ impl Replaceable {
         let auth = |error| EdgeReloadError::Admission(AdmissionError::Auth(error));
         let origins = config.edge.origins().map_err(AdmissionError::Origins)?;
         config.auth.verifier().map_err(auth)?;
+        let key_set = config.auth.key_set().map_err(auth)?;
         if let Some(tls) = &self.tls {
             let options = config.tls.options();
             tls.replace(options, now_s()).map_err(EdgeError::from)?;
         }
         config.auth.apply(&self.admission.verifier).map_err(auth)?;
+        self.admission.key_set.replace(key_set);
         self.admission.origins.replace(origins);
         self.proxy.replace(config.proxy.options());
         Ok(())

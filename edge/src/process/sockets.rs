@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use super::config::EdgeConfig;
+use super::options::EdgeError;
 use super::upgrade::Sockets;
 use crate::server::listen::{ListenError, Listener, SocketKind, adopt, bind_beside};
 use crate::server::tls::Tls;
@@ -51,6 +52,25 @@ pub(super) fn adopted<T: From<OwnedFd>>(
         adopted.extend(adopt(socket, kind, address)?);
     }
     Ok(adopted)
+}
+
+/// Checks what another process has handed over, so that a start that waits for NATS does not find out later that it cannot
+/// use it.
+///
+/// # Errors
+/// If something is not what its name says.
+pub(super) fn check(sockets: &Sockets) -> Result<(), EdgeError> {
+    let listeners = [name(false), name(true)].map(|name| (name, SocketKind::Listener));
+    for (name, kind) in listeners {
+        for socket in sockets.named(name) {
+            kind.check(socket).map_err(ListenError::from)?;
+        }
+    }
+    for socket in sockets.named("quic.listen") {
+        let checked = SocketKind::Datagrams.check(socket);
+        checked.map_err(|error| EdgeError::Quic(error.into()))?;
+    }
+    Ok(())
 }
 
 /// The configuration key of a listener's address, by which its socket is handed over.

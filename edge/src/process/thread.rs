@@ -1,5 +1,6 @@
 //! A shard's thread, from its start to its drain.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::server::farewell;
 use crate::server::listen::{Listener, ListenerEnd};
 use crate::server::proxy::SharedProxy;
 use crate::server::quic::QuicListener;
-use crate::server::routes::{Route, Routes};
+use crate::server::routes::{Route, RouteLimits, Routes};
 use crate::server::yielding;
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::{Shard, now};
@@ -158,7 +159,8 @@ impl ShardThread {
         );
         shard::start(&shard, to, flush, self.metrics).await?;
         let (new, short) = (Rc::clone(&shard), Rc::clone(&shard));
-        supervisor.keep_local("new limits", drive_new_limits(new, self.settings));
+        let applied = (new, server.limits());
+        supervisor.keep_local("new limits", drive_new_limits(applied, self.settings));
         supervisor.keep_local("shedding", drive_shedding(short, self.limits));
         let ending = drive_revocations(Rc::clone(&shard), revocations);
         supervisor.keep_local("revocations", ending);
@@ -223,22 +225,22 @@ fn server(
     connections: Connections,
     edge: EdgeId,
 ) -> Server {
-    let limits = &config.limits;
     let mut routes = vec![Route {
         path: "/v1/ws",
         handler: Rc::new(CoreHandler::new(
             Rc::clone(shard),
             options.admission.clone(),
         )),
-        message_bytes: limits.message_bytes,
-        outbox_bytes: limits.outbox_bytes,
+        limits: Cell::new(config.limits.route()),
     }];
     if options.echo {
         routes.push(Route {
             path: "/v1/echo",
             handler: Rc::new(EchoHandler::new(connections.clone(), config.deflate())),
-            message_bytes: EchoHandler::LIMIT,
-            outbox_bytes: EchoHandler::LIMIT,
+            limits: Cell::new(RouteLimits {
+                message_bytes: EchoHandler::LIMIT,
+                outbox_bytes: EchoHandler::LIMIT,
+            }),
         });
     }
     let pages = options.pages.clone();

@@ -17,10 +17,11 @@ pub(super) async fn follow(
     (component, supervisor): (&Component, &Supervisor),
     metrics: &EdgeMetrics,
 ) {
-    if let Some(key_set) = &admission.key_set {
+    let key_set = &admission.key_set;
+    let driven = key_set.clone().drive(metrics.key_set.clone());
+    supervisor.keep("key set", driven);
+    if key_set.exists() {
         component.set(Phase::Starting("reading the key set of tokens".into()));
-        let driven = key_set.clone().drive(metrics.key_set.clone());
-        supervisor.keep("key set", driven);
         key_set.ready().await;
     }
     component.set(Phase::Starting("reading the revocations".into()));

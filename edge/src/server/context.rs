@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use grandstand_common::id::EdgeId;
 use tokio::sync::Semaphore;
@@ -14,9 +14,10 @@ use crate::conn::name::ConnName;
 use crate::limits::{Arrived, Refused, SharedLimits};
 use crate::server::connections::Connections;
 use crate::server::handshake_turns::HandshakeTurns;
+use crate::server::handshakes::{HandshakeLimits, Handshakes};
 use crate::server::metrics::ServerMetrics;
 use crate::server::proxy::SharedProxy;
-use crate::server::routes::{Pages, Route, Routes};
+use crate::server::routes::{Pages, Route, RouteLimits, Routes};
 use crate::websocket::inflate::InflateStats;
 
 /// The most refused clients that are answered at the same time. Further ones are closed.
@@ -25,12 +26,8 @@ const REFUSALS: usize = 64;
 /// Limits of a shard's listener and handshakes.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// The most time from accept to upgrade.
-    pub handshake_timeout: Duration,
-    /// The most concurrent handshakes. Further connections wait in the listener's backlog.
-    pub handshakes: usize,
-    /// The most connections accepted, and requests answered, before other tasks run.
-    pub accepts: usize,
+    /// The limits of handshakes.
+    pub handshakes: HandshakeLimits,
     /// The most bytes of a request's header, at least 8192 (hyper's minimum).
     pub header_bytes: usize,
     /// Bytes of the buffer into which all connections are read.
@@ -46,9 +43,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
-            handshake_timeout: Duration::from_secs(10),
-            handshakes: 1024,
-            accepts: 2,
+            handshakes: HandshakeLimits::default(),
             header_bytes: 16 << 10,
             scratch_bytes: 64 << 10,
             deflate: false,
@@ -68,8 +63,7 @@ pub(crate) struct ServerContext {
     pub(crate) pages: Pages,
     /// Bytes received and not yet added to the metrics, which all shards share.
     received: Cell<u64>,
-    /// A permit for each handshake that may be in progress.
-    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) handshakes: Handshakes,
     pub(crate) handshake_turns: HandshakeTurns,
     /// A permit for each refused client that is answered.
     pub(super) refusals: Arc<Semaphore>,
@@ -90,8 +84,8 @@ impl ServerContext {
             routes: routes.routes,
             pages: routes.pages,
             received: Cell::new(0),
-            handshakes: Arc::new(Semaphore::new(options.handshakes.max(1))),
-            handshake_turns: HandshakeTurns::new(options.accepts),
+            handshakes: Handshakes::new(options.handshakes),
+            handshake_turns: HandshakeTurns::new(options.handshakes.accepts),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             options,
         })
@@ -99,7 +93,17 @@ impl ServerContext {
 
     /// Whether a handshake is in progress, or a listener waits for the next one.
     pub(super) fn has_handshakes(&self) -> bool {
-        self.handshakes.available_permits() < self.options.handshakes.max(1)
+        self.handshakes.in_progress() > 0
+    }
+
+    /// Replaces the limits of handshakes, and those of further connections of the first route.
+    pub(super) fn set_limits(&self, handshakes: HandshakeLimits, route: RouteLimits) {
+        self.handshakes.set(handshakes);
+        self.handshake_turns
+            .set_per_turn(self.handshakes.limits().accepts);
+        if let Some(first) = self.routes.first() {
+            first.limits.set(route);
+        }
     }
 
     /// The name of a connection, for the log.

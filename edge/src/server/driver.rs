@@ -60,8 +60,10 @@ impl Driver {
         } = upgraded;
         let route = context.route(index);
         let masked = !matches!(link, Link::Quic(_));
-        let key = context.connections.insert(link, route.outbox_bytes)?;
-        let decoder = Decoder::new(route.message_bytes)
+        let limits = route.limits.get();
+        let of = (info.peer.ip(), limits.outbox_bytes);
+        let key = context.connections.insert(link, of)?;
+        let decoder = Decoder::new(limits.message_bytes)
             .with_deflate(info.format.deflate)
             .with_masks(masked);
         let connection = Connection::new((key, presence), index, decoder, early);

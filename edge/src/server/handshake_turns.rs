@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 #[derive(Debug)]
 pub(crate) struct HandshakeTurns {
     /// The most handshakes in a turn.
-    per_turn: usize,
+    per_turn: Cell<usize>,
     free: Semaphore,
     waiting: Cell<usize>,
     overloaded: Cell<bool>,
@@ -29,12 +29,17 @@ impl HandshakeTurns {
     /// Creates turns of `per_turn` handshakes each, at least one.
     pub(crate) fn new(per_turn: usize) -> Self {
         Self {
-            per_turn: per_turn.max(1),
+            per_turn: Cell::new(per_turn.max(1)),
             free: Semaphore::new(0),
             waiting: Cell::new(0),
             overloaded: Cell::new(false),
             bell: Notify::new(),
         }
+    }
+
+    /// Sets the most handshakes in a turn, at least one.
+    pub(crate) fn set_per_turn(&self, per_turn: usize) {
+        self.per_turn.set(per_turn.max(1));
     }
 
     /// Waits for a turn, in the order of the calls.
@@ -62,13 +67,13 @@ impl HandshakeTurns {
                 let per_turn = if self.overloaded.get() {
                     1
                 } else {
-                    self.per_turn
+                    self.per_turn.get()
                 };
                 let left = self.free.available_permits();
                 self.free.add_permits(per_turn.saturating_sub(left));
                 tokio::task::yield_now().await;
             }
-            self.free.forget_permits(self.per_turn);
+            self.free.forget_permits(self.free.available_permits());
         }
     }
 }

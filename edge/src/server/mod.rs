@@ -6,6 +6,8 @@ pub mod http;
 
 pub(crate) mod handshake_turns;
 
+pub mod handshakes;
+
 pub mod routes;
 
 pub mod context;
@@ -55,12 +57,13 @@ use tokio::task::AbortHandle;
 use connections::Connections;
 use context::{ServerContext, ServerOptions};
 use driver::Driver;
+use handshakes::HandshakeLimits;
 use listen::{Listener, ListenerEnd};
 use metrics::ServerMetrics;
 #[cfg(not(feature = "quic"))]
 pub(crate) use no_quic as quic;
 use quic::{QuicListener, Status};
-use routes::Routes;
+use routes::{RouteLimits, Routes};
 use yielding::yield_cpu;
 
 /// The longest sleep between two checks of the timers, because a timer set during the sleep may be due first.
@@ -126,9 +129,24 @@ impl Server {
         quic::serve(Rc::clone(&self.driver), listener, supervisor)
     }
 
+    /// Replaces limits while the server runs.
+    pub fn limits(&self) -> ServerLimits {
+        ServerLimits(Rc::clone(&self.context))
+    }
+
     #[cfg(test)]
     pub(crate) fn context(&self) -> &ServerContext {
         &self.context
+    }
+}
+
+/// A handle to the limits of a running server that can be replaced.
+pub struct ServerLimits(Rc<ServerContext>);
+
+impl ServerLimits {
+    /// Replaces the limits of handshakes, and those of further connections of the first route.
+    pub fn set(&self, handshakes: HandshakeLimits, route: RouteLimits) {
+        self.0.set_limits(handshakes, route);
     }
 }
 

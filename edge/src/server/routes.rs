@@ -1,5 +1,6 @@
 //! The paths that a shard serves.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -11,6 +12,13 @@ pub struct Route {
     pub path: &'static str,
     /// Handles the connections of this path.
     pub handler: Rc<dyn Handler>,
+    /// The limits of its connections, which can be replaced for further ones.
+    pub limits: Cell<RouteLimits>,
+}
+
+/// The limits of a route's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteLimits {
     /// The most bytes of a message from a client.
     pub message_bytes: u32,
     /// The most bytes queued for a slow client.

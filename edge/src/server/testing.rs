@@ -22,7 +22,7 @@ use crate::server::echo::EchoHandler;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::server::listen::{ListenOptions, Listener, ListenerEnd, bind};
 use crate::server::metrics::ServerMetrics;
-use crate::server::routes::{Page, Pages, Route, Routes};
+use crate::server::routes::{Page, Pages, Route, RouteLimits, Routes};
 use crate::server::tls::Tls;
 use crate::websocket::deflate::DeflateOptions;
 use crate::websocket::frame::frame_len;
@@ -138,14 +138,18 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
             Route {
                 path: "/v1/ws",
                 handler: recorder.clone(),
-                message_bytes: 64 << 10,
-                outbox_bytes: 64 << 10,
+                limits: Cell::new(RouteLimits {
+                    message_bytes: 64 << 10,
+                    outbox_bytes: 64 << 10,
+                }),
             },
             Route {
                 path: "/v1/echo",
                 handler: Rc::new(EchoHandler::new(conns.clone(), DeflateOptions::default())),
-                message_bytes: EchoHandler::LIMIT,
-                outbox_bytes: EchoHandler::LIMIT,
+                limits: Cell::new(RouteLimits {
+                    message_bytes: EchoHandler::LIMIT,
+                    outbox_bytes: EchoHandler::LIMIT,
+                }),
             },
         ];
         let page = Page {

@@ -14,8 +14,8 @@ const NO_TOKEN: &str =
 pub struct AdmissionPolicy {
     /// Verifies tokens.
     pub verifier: Verifier,
-    /// The key set that the verifier also has keys of.
-    pub key_set: Option<KeySet>,
+    /// The key set that the verifier also has keys of, if there is one.
+    pub key_set: KeySet,
     /// Origins from which browsers may connect.
     pub origins: Origins,
     /// Whether to trust `?user=`. For development only.
@@ -97,14 +97,12 @@ impl AdmissionPolicy {
         info: &ConnectInfo,
         unix_ms: impl Fn() -> u64,
     ) -> Result<Grants, Refusal> {
-        let mut reads = self.key_set.as_ref().map(KeySet::reads);
+        let mut reads = self.key_set.reads();
         loop {
-            let is_open = reads
-                .as_mut()
-                .is_some_and(|reads| reads.borrow_and_update().is_next_open);
+            let is_open = reads.borrow_and_update().is_next_open;
             let admitted = self.admit(info, unix_ms());
-            match (&admitted, &mut reads) {
-                (Err(refusal), Some(reads)) if refusal.is_key_unknown && is_open => {
+            match &admitted {
+                Err(refusal) if refusal.is_key_unknown && is_open => {
                     // An error means that the process ends.
                     if reads.changed().await.is_err() {
                         return admitted;

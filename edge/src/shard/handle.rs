@@ -10,8 +10,9 @@ use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
 use tokio::sync::Notify;
 
+use crate::conn::key::ConnKey;
 use crate::core::Core;
-use crate::server::connections::Connections;
+use crate::server::connections::{ConnFacts, Connections};
 
 /// A shard's core and connections, shared by its tasks.
 #[derive(Debug)]
@@ -81,6 +82,11 @@ impl Shard {
         if self.pulse.is_asked() {
             self.connections.ring();
         }
+    }
+
+    /// What operators see of a connection.
+    pub(super) fn facts(&self, conn: ConnKey) -> Option<ConnFacts> {
+        self.connections.facts(conn)
     }
 
     /// Runs `f` on the core without changing it; wakes no task.

@@ -1,9 +1,12 @@
 //! Questions of operators to a shard. The shard answers them in its own loop, a slice at a time, so that a long list never
 //! stalls its clients.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
+use grandstand_common::clock::unix_ms;
 use grandstand_common::id::RoomId;
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::{Bounds, Core, ListedClient, ListedRoom, Part};
@@ -22,11 +25,24 @@ const SLICE: Bounds = Bounds {
 #[derive(Debug)]
 pub(crate) enum Question {
     /// The clients in slots from this one on.
-    Clients(Asked, oneshot::Sender<Part<ListedClient>>),
+    Clients(Asked, oneshot::Sender<Part<ListedConnection>>),
     /// The rooms in slots from this one on.
     Rooms(Asked, oneshot::Sender<Part<ListedRoom>>),
     /// One room.
     Room(RoomId, oneshot::Sender<Option<ListedRoom>>),
+}
+
+/// A client and its connection, as operators see them.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListedConnection {
+    #[serde(flatten)]
+    client: ListedClient,
+    /// The client's address, as far as trusted proxies name it.
+    address: IpAddr,
+    /// When it connected, Unix milliseconds.
+    connected_ms: u64,
+    received_bytes: u64,
+    sent_bytes: u64,
 }
 
 /// The part of a list that is asked for.
@@ -45,7 +61,9 @@ pub(crate) async fn drive_questions(shard: Rc<Shard>, mut questions: mpsc::Recei
         match question {
             Question::Clients(asked, reply) => {
                 let list = |core: &Core, from, bounds| core.lists().clients(from, bounds);
-                reply.send(collect(&shard, asked, list).await).ok();
+                let (clients, next) = collect(&shard, asked, list).await;
+                let listed = connections(&shard, clients);
+                reply.send((listed, next)).ok();
             }
             Question::Rooms(asked, reply) => {
                 let list = |core: &Core, from, bounds| core.lists().rooms(from, bounds);
@@ -58,6 +76,22 @@ pub(crate) async fn drive_questions(shard: Rc<Shard>, mut questions: mpsc::Recei
     }
     // The process ends.
     std::future::pending::<()>().await;
+}
+
+/// Adds what the server knows of these clients. Those whose connections have been removed meanwhile are left out.
+fn connections(shard: &Shard, clients: Vec<ListedClient>) -> Vec<ListedConnection> {
+    let now_ms = unix_ms();
+    let with_facts = |client: ListedClient| {
+        let facts = shard.facts(client.key)?;
+        Some(ListedConnection {
+            client,
+            address: facts.address.to_canonical(),
+            connected_ms: now_ms.saturating_sub(facts.age.as_millis() as u64),
+            received_bytes: facts.received,
+            sent_bytes: facts.sent,
+        })
+    };
+    clients.into_iter().filter_map(with_facts).collect()
 }
 
 async fn collect<T>(

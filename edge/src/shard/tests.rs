@@ -18,12 +18,18 @@ fn a_connection_stays_within_its_size_in_bytes() {
     // In debug builds, mio keeps 8 more bytes per socket, and with their padding an entry has 16 more.
     let debug_bytes = if cfg!(debug_assertions) { 16 } else { 0 };
     let plain = [
-        ("socket", Connections::entry_bytes(), 48 + debug_bytes),
+        ("socket", Connections::entry_bytes(), 56 + debug_bytes),
+        ("facts", Connections::facts_bytes(), 40),
         ("protocol", ConnMap::<Connection>::slot_bytes(), 136),
         ("heartbeat", TimerWheel::<ConnKey>::entry_bytes(), 12),
     ];
     let joined = [
         ("client", ConnMap::<Client>::slot_bytes(), 152),
+        (
+            "timer of a client in no room",
+            TimerWheel::<Timer>::entry_bytes(),
+            32,
+        ),
         ("membership", size_of::<Member>(), 24),
         ("token's timer", TimerWheel::<Timer>::entry_bytes(), 32),
     ];

@@ -14,6 +14,8 @@ mod upgrades;
 
 mod reloads;
 
+mod shedding;
+
 mod bus;
 
 mod wiped;

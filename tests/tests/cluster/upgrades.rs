@@ -11,14 +11,14 @@ use grandstand_harness::child::Child;
 use grandstand_harness::client::{Client, Door};
 use grandstand_harness::nats::{NatsServer, TempDir};
 use grandstand_harness::ports::Port;
-use grandstand_harness::process::{PATIENCE, Process, Start};
+use grandstand_harness::process::{PATIENCE, Process, Start, get};
 use grandstand_harness::programs;
 use grandstand_harness::rig::Plan;
 use grandstand_harness::site::{self, everywhere, token};
-
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::UnixDatagram;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 const ROOM: &str = "relay-1";
 /// Clients that connect, are welcomed, and leave, over and over.
@@ -35,6 +35,11 @@ struct Upgradable {
 
 impl Upgradable {
     async fn start() -> Self {
+        Self::draining(300).await
+    }
+
+    /// An edge that drains for so long.
+    async fn draining(drain_ms: u32) -> Self {
         let nats = NatsServer::start().await;
         let plan = Plan {
             partitions: 8,
@@ -45,7 +50,7 @@ impl Upgradable {
         let start = site::edge(&nats.url())
             .flag("--log", "info")
             .env("GRANDSTAND_EDGE_CLUSTER_PARTITIONS", 8)
-            .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", 300)
+            .env("GRANDSTAND_EDGE_EDGE_DRAIN_MS", drain_ms)
             .env(
                 "GRANDSTAND_EDGE_UPGRADE_SOCKET",
                 folder.path().join("edge.sock").display(),
@@ -157,6 +162,65 @@ async fn ten_upgrades_under_load_refuse_and_reset_no_connection() {
     bob.join(ROOM, json!({})).await;
     bob.until("all inputs show", |c| c.rooms[ROOM].view["count"] == sent)
         .await;
+}
+
+#[tokio::test]
+async fn the_new_process_answers_for_the_earlier_one_while_that_drains() {
+    let mut site = Upgradable::draining(60_000).await;
+    let mut alice = Client::connect(site.door("alice")).await;
+    alice.join(ROOM, json!({})).await;
+    let admin = site.edge.admin();
+    let ask = async |path: &str| {
+        let (status, text) = get(admin, path).await.unwrap_or_default();
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    };
+    assert_eq!(ask("/v1/draining").await.1, json!({"draining": []}));
+    let mut old = site.edge.start_beside(|start| start).unwrap();
+    let process = old.pid();
+    let deadline = Instant::now() + PATIENCE;
+    // Either process may answer until the new one has taken over.
+    while ask("/v1/draining").await.1["draining"][0]["process"] != process {
+        assert!(Instant::now() < deadline, "{}", site.edge.log_tail());
+    }
+    let mut bob = Client::connect(site.door("bob")).await;
+    bob.join(ROOM, json!({})).await;
+    let path = format!("/v1/draining/{process}/connections");
+    let (status, of_old) = ask(&path).await;
+    assert_eq!(status, 200, "{of_old}");
+    assert_eq!(of_old["connections"][0]["player"], "alice", "{of_old}");
+    let (_, of_new) = ask("/v1/connections").await;
+    assert_eq!(of_new["connections"][0]["player"], "bob", "{of_new}");
+    for (path, status) in [
+        (format!("/v1/draining/{process}/nothing"), 404),
+        ("/v1/draining/1/connections".to_owned(), 404),
+        (format!("/v1/draining/{process}/rooms?limit=0"), 400),
+    ] {
+        assert_eq!(ask(&path).await.0, status, "{path}");
+    }
+    let (_, metrics) = get(admin, "/metrics").await.unwrap();
+    let of_old = format!("grandstand_edge_connections{{draining=\"{process}\"");
+    let sum = |lines: &str, is_old: bool| -> f64 {
+        let connections = lines.lines().filter(|line| {
+            let name = line.split(['{', ' ']).next();
+            name == Some("grandstand_edge_connections") && line.starts_with(&of_old) == is_old
+        });
+        let values = connections.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum()
+    };
+    assert_eq!((sum(&metrics, true), sum(&metrics, false)), (1.0, 1.0));
+    assert!(metrics.ends_with("# EOF\n"));
+    assert_eq!(get(admin, "/ready").await.unwrap().0, 200);
+
+    drop(alice);
+    let ended = old.try_ended(PATIENCE).await;
+    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+    let deadline = Instant::now() + PATIENCE;
+    while ask("/v1/draining").await.1["draining"] != json!([]) {
+        assert!(Instant::now() < deadline);
+    }
+    let (_, metrics) = get(admin, "/metrics").await.unwrap();
+    assert!(!metrics.contains("draining="), "{metrics}");
+    bob.settle().await;
 }
 
 #[tokio::test]

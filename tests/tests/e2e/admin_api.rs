@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const ADMIN_TOKEN: &str = "a token of the admin API, 32 bytes";
+pub(crate) const ADMIN_TOKEN: &str = "a token of the admin API, 32 bytes";
 
 const DESCRIPTION: &str = include_str!("../../../docs/admin.openapi.json");
 
@@ -22,7 +22,12 @@ on! {
 }
 
 /// Sends a request with these header lines. Returns status and body.
-async fn ask(admin: SocketAddr, request: &str, headers: &str, body: Option<Value>) -> (u16, Value) {
+pub(crate) async fn ask(
+    admin: SocketAddr,
+    request: &str,
+    headers: &str,
+    body: Option<Value>,
+) -> (u16, Value) {
     let body = body.map(|body| body.to_string()).unwrap_or_default();
     let kind = if body.is_empty() {
         ""
@@ -44,10 +49,20 @@ async fn ask(admin: SocketAddr, request: &str, headers: &str, body: Option<Value
     (status, json)
 }
 
-/// Sends a request that the description must allow to be answered so.
+/// Sends a request that the description of edges must allow to be answered so.
 async fn call(admin: SocketAddr, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    call_described(DESCRIPTION, admin, (method, path), body).await
+}
+
+/// Sends a request that a description must allow to be answered so.
+pub(crate) async fn call_described(
+    description: &str,
+    admin: SocketAddr,
+    (method, path): (&str, &str),
+    body: Option<Value>,
+) -> (u16, Value) {
     let (status, answer) = ask(admin, &format!("{method} {path}"), "", body).await;
-    let doc: Value = serde_json::from_str(DESCRIPTION).unwrap();
+    let doc: Value = serde_json::from_str(description).unwrap();
     let plain = path.split('?').next().unwrap();
     let fits = |known: &str| match known.split_once('{') {
         Some((prefix, _)) => plain
@@ -226,6 +241,14 @@ async fn operators_see_and_change_an_edge(site: Site) {
     assert_eq!(seen[0]["rooms"], rooms, "{:?}", seen[0]);
     let connection = players[0].log[0]["connection"].clone();
     assert_eq!(seen[0]["connection"], connection);
+    assert_eq!(seen[0]["address"], "127.0.0.1");
+    let since_ms = unix_ms() - seen[0]["connected_ms"].as_u64().unwrap();
+    assert!(since_ms < 600_000, "{since_ms}");
+    let bytes = |key: &str| seen[0][key].as_u64().unwrap();
+    // `join` and `welcome` at least, and not more than these few messages.
+    for key in ["received_bytes", "sent_bytes"] {
+        assert!((40..20_000).contains(&bytes(key)), "{}", seen[0]);
+    }
 
     let (_, rooms) = call(admin, "GET", "/v1/rooms", None).await;
     assert_eq!(rooms["rooms"].as_array().unwrap().len(), 5, "{rooms}");

@@ -33,6 +33,8 @@ mod key_sets;
 
 mod admin_api;
 
+mod worker_api;
+
 mod upkeep;
 
 mod processes;

@@ -63,6 +63,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["core::join"], &["codec", "conn"]),
             (&["core::answer"], &["codec", "conn"]),
             (&["core::linger"], &[]),
+            (&["core::roomless"], &["conn"]),
             (&["core::shed"], &[]),
             (&["core::unanswered"], &["conn"]),
             (&["core::reply"], &["codec", "conn"]),
@@ -95,6 +96,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                 &[
                     "engine",
                     "lease",
+                    "partition",
                     "counts",
                     "deadlines",
                     "command",
@@ -166,7 +168,11 @@ pub(crate) const LAYERS: &[Layers] = &[
         stacked: true,
         rows: &[
             (
-                &["partition::intake", "partition::interest"],
+                &[
+                    "partition::intake",
+                    "partition::interest",
+                    "partition::listing",
+                ],
                 BELOW_PARTITION,
             ),
             (&["partition::idle_loading"], BELOW_PARTITION),
@@ -269,7 +275,6 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::rooms::player_session", "PlayerSession"),
             ("core::rooms::sessions", "Sessions"),
             ("core::rooms::chain", "Chain"),
-            ("core::rooms::byte_budget", "ByteBudget"),
             ("core::rooms::sync", "SyncState"),
             ("core::rooms::frame_log", "FrameLog"),
             ("core::rooms::update_ring", "UpdateRing"),
@@ -289,6 +294,8 @@ pub(crate) const CLOSED: &[Closed] = &[
         structs: &[
             ("limits::shared", "SharedLimits"),
             ("limits::table", "Table"),
+            ("limits::budgets", "Budgets"),
+            ("limits::byte_budget", "ByteBudget"),
             ("limits::presence", "Arrived"),
             ("limits::presence", "Presence"),
         ],

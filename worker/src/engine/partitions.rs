@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use grandstand_common::id::{Epoch, Partition, ProcessId};
+use grandstand_common::id::{Epoch, Partition, ProcessId, RoomId};
 
-use crate::partition::OwnedPartition;
+use crate::partition::{ListedRoom, OwnedPartition, Page};
 
 /// The partitions that an engine owns.
 #[derive(Debug, Default)]
@@ -49,6 +49,27 @@ impl Partitions {
     pub fn watching_processes(&self) -> BTreeSet<ProcessId> {
         let owned = self.owned.values();
         owned.flat_map(OwnedPartition::watching_processes).collect()
+    }
+
+    /// Adds the rooms from a place on to a page: a partition, and a slot in it. Returns the place to continue from if the page
+    /// is full.
+    pub(crate) fn list_rooms(
+        &self,
+        (partition, slot): (Partition, usize),
+        page: &mut Page,
+    ) -> Option<(Partition, usize)> {
+        for (&id, owned) in self.owned.range(partition..) {
+            let from = if id == partition { slot } else { 0 };
+            if let Some(slot) = owned.list_rooms(from, page) {
+                return Some((id, slot));
+            }
+        }
+        None
+    }
+
+    /// Returns a room, as operators see it.
+    pub(crate) fn room(&self, id: &RoomId) -> Option<ListedRoom> {
+        self.owned.values().find_map(|owned| owned.room(id))
     }
 
     /// Returns the number of partitions.

@@ -53,6 +53,16 @@ impl KnownRooms {
         self.stored
     }
 
+    /// Returns the number of slots of rooms, also of those that are gone.
+    pub(super) fn slots(&self) -> usize {
+        self.rooms.slots()
+    }
+
+    /// Returns the room in a slot.
+    pub(super) fn at(&self, slot: usize) -> Option<(&RoomId, &KnownRoom)> {
+        self.rooms.at(slot)
+    }
+
     pub(super) fn get(&self, id: &RoomId) -> Option<&KnownRoom> {
         self.rooms.get(id)
     }

@@ -76,6 +76,8 @@ mod cut;
 
 mod release;
 
+mod listing;
+
 #[cfg(test)]
 mod testing;
 
@@ -92,6 +94,8 @@ use crate::requests::Purpose;
 use room_reads::WaitingEvent;
 use state::PartitionState;
 use tenure::Tenure;
+
+pub(crate) use listing::{ListedRoom, Page};
 
 /// One owned partition.
 #[derive(Debug)]
@@ -149,6 +153,16 @@ impl OwnedPartition {
     /// Returns the processes of the edges that watch rooms. A process may repeat.
     pub(crate) fn watching_processes(&self) -> impl Iterator<Item = ProcessId> {
         self.state.audiences.watching().map(EdgeId::process)
+    }
+
+    /// Adds the rooms in slots from `from` on to a page. Returns the slot to continue from if the page is full.
+    pub(crate) fn list_rooms(&self, from: usize, page: &mut Page) -> Option<usize> {
+        listing::list(&self.state, from, page)
+    }
+
+    /// Returns a room, as operators see it.
+    pub(crate) fn room(&self, id: &RoomId) -> Option<ListedRoom> {
+        listing::show(&self.state, id)
     }
 
     /// Handles an entry from the reader of the log. `behind` more entries were stored when it was sent.

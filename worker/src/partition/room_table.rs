@@ -46,6 +46,17 @@ impl RoomTable {
         Some(&self.entries.get(slot.index())?.id)
     }
 
+    /// Returns the number of slots, also of those of rooms that were removed.
+    pub(super) fn slots(&self) -> usize {
+        self.entries.capacity()
+    }
+
+    /// Returns the room in a slot.
+    pub(super) fn at(&self, slot: usize) -> Option<(&RoomId, &KnownRoom)> {
+        let entry = self.entries.get(slot)?;
+        Some((&entry.id, &entry.room))
+    }
+
     pub(super) fn get(&self, id: &RoomId) -> Option<&KnownRoom> {
         Some(&self.entries.get(self.slot(id)?.index())?.room)
     }

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::WorkerId;
-use grandstand_common::process::config::{Checks, Config};
+use grandstand_common::process::admin::ApiAccess;
+use grandstand_common::process::config::{Checks, Config, Secret};
 use grandstand_common::process::telemetry::LogSection;
 use grandstand_common::supervisor::Supervisor;
 use serde::{Deserialize, Serialize};
 
 use super::build_id;
 use super::metrics::WorkerMetrics;
+use super::questions::Questions;
 use super::settings::WorkerSettings;
 
 /// The configuration of a worker process.
@@ -34,8 +36,10 @@ pub struct WorkerConfig {
 pub struct WorkerSection {
     /// The prefix of the worker's id.
     pub name: String,
-    /// The address for health and metrics.
+    /// The address for health, metrics and the admin API.
     pub admin: SocketAddr,
+    /// The token of the admin API.
+    pub admin_token: Secret,
     /// The number of room loops, each a thread with its share of the partitions; 0 for one per core.
     pub loops: u16,
     /// The time limit for releasing all partitions at the end, milliseconds.
@@ -49,6 +53,7 @@ impl Default for WorkerSection {
         Self {
             name: "worker".to_owned(),
             admin: SocketAddr::from(([127, 0, 0, 1], 8082)),
+            admin_token: Secret::default(),
             loops: 0,
             drain_ms: 10_000,
             liveness_ms: 5_000,
@@ -98,7 +103,13 @@ impl Config for WorkerConfig {
     const ENV_PREFIX: &'static str = "GRANDSTAND_WORKER";
 
     fn is_live(key: &str) -> bool {
-        ["log.filter", "worker.drain_ms", "worker.liveness_ms"].contains(&key)
+        [
+            "log.filter",
+            "worker.admin_token",
+            "worker.drain_ms",
+            "worker.liveness_ms",
+        ]
+        .contains(&key)
     }
 
     fn log_filter(&self) -> &str {
@@ -115,6 +126,10 @@ impl Config for WorkerConfig {
             good,
             || "must be letters, digits, `-` and `_`, at most 80",
         );
+        let admin = (self.worker.admin, &self.worker.admin_token);
+        if let Err(why) = ApiAccess::check_token(admin.0, admin.1) {
+            checks.require("worker.admin_token", false, || why);
+        }
         checks.range("worker.loops", self.worker.loops.into(), 0..=1024);
         checks.range("worker.drain_ms", self.worker.drain_ms, 0..=3_600_000);
         let liveness = self.worker.liveness_ms;
@@ -185,6 +200,7 @@ impl WorkerConfig {
             cold_after: Duration::from_millis(self.rooms.cold_after_ms),
             log_max_age: Duration::from_secs(self.cluster.log_max_age_s),
             metrics: WorkerMetrics::default(),
+            questions: Questions::default(),
             supervisor: Supervisor::default(),
         }
     }

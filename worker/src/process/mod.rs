@@ -35,6 +35,8 @@ mod fence;
 
 mod orders;
 
+pub mod questions;
+
 mod room_start;
 
 mod room_loop;
@@ -50,6 +52,8 @@ pub mod metrics;
 pub mod build_id;
 
 pub mod config;
+
+pub mod api;
 
 mod lease_loop;
 

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::answers::{Answers, EdgeAnswer, EngineAnswer};
 use super::edge_probes::EdgeProbes;
 use super::orders::{LoopReport, Order};
+use super::questions::{self, Question};
 use super::readers::Readers;
 use super::room_start::RoomStart;
 use super::settings::{WorkerError, WorkerSettings};
@@ -60,6 +61,7 @@ enum LoopEvent {
     Engine(EngineAnswer),
     Edge(EdgeAnswer),
     Work(u64, Work),
+    Question(Question),
     Timeout,
 }
 
@@ -125,6 +127,7 @@ impl RoomLoop {
             LoopEvent::Engine(answer) => self.on_engine_answer(answer),
             LoopEvent::Edge(answer) => self.on_edge_answer(answer),
             LoopEvent::Work(task, work) => self.on_work(self.clock.now(), task, work),
+            LoopEvent::Question(question) => questions::answer(&self.engine, question),
             LoopEvent::Fence | LoopEvent::Timeout => {}
         }
         self.take_ready();
@@ -156,6 +159,7 @@ impl RoomLoop {
             Some(answer) = self.answers.next() => LoopEvent::Engine(answer),
             Some(answer) = self.edge_answers.next() => LoopEvent::Edge(answer),
             Some((task, work)) = self.work.recv(), if acting => LoopEvent::Work(task, work),
+            Some(question) = self.start.questions.recv() => LoopEvent::Question(question),
             () = sleep_or_never(timeout) => LoopEvent::Timeout,
             () = pulse.asked() => LoopEvent::Timeout,
         }

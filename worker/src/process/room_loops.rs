@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::fence::Fence;
 use super::metrics::WorkerMetrics;
 use super::orders::{LoopReport, Order, Orders};
+use super::questions::Questions;
 use super::room_start::{Host, RoomCounts, RoomStart};
 use super::room_thread;
 use super::settings::{WorkerError, WorkerSettings};
@@ -63,6 +64,8 @@ struct RoomLoopHandle {
     fence: Arc<Fence>,
     current_call: CurrentCall,
     counts: Arc<RoomCounts>,
+    /// Those who ask for operators forget the loop when it is dropped.
+    questions: Questions,
     question: Question,
     /// Closed when the loop's thread has ended.
     alive: mpsc::Sender<()>,
@@ -74,6 +77,7 @@ impl Drop for RoomLoopHandle {
     fn drop(&mut self) {
         self.fence.set(None);
         self.orders.close();
+        self.questions.remove(self.number);
     }
 }
 
@@ -122,6 +126,7 @@ impl<'a> RoomLoops<'a> {
             fence: Arc::clone(&fence),
             current_call: CurrentCall::default(),
             counts: Arc::default(),
+            questions: shared.settings.questions.clone(),
             question,
             alive,
             failed: false,
@@ -137,6 +142,7 @@ impl<'a> RoomLoops<'a> {
             current_call: handle.current_call.clone(),
             counts: Arc::clone(&handle.counts),
             reports: self.report_to.clone(),
+            questions: shared.settings.questions.add(number),
             pulse: shared.status.pulse(&name),
             asked,
             name,

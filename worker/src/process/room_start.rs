@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::fence::Fence;
 use super::orders::{LoopReport, Orders};
+use super::questions::Question;
 use super::settings::WorkerSettings;
 use crate::current_call::CurrentCall;
 use crate::engine::Engine;
@@ -39,6 +40,8 @@ pub(super) struct RoomStart {
     pub(super) current_call: CurrentCall,
     pub(super) counts: Arc<RoomCounts>,
     pub(super) reports: mpsc::Sender<(u64, LoopReport)>,
+    /// The questions of operators.
+    pub(super) questions: mpsc::Receiver<Question>,
     /// The questions of `/health`, which the loop answers in its turns.
     pub(super) pulse: Pulse,
     /// The questions of the lease loop, which a task beside the loop answers: a loop that waits for the bus is not stuck.

@@ -9,6 +9,7 @@ use grandstand_common::id::WorkerId;
 use grandstand_common::supervisor::{PartEnded, Supervisor};
 
 use super::metrics::WorkerMetrics;
+use super::questions::Questions;
 use crate::command::EngineConfig;
 
 /// The settings of a worker.
@@ -45,6 +46,8 @@ pub struct WorkerSettings {
     pub log_max_age: Duration,
     /// The worker's metrics.
     pub metrics: WorkerMetrics,
+    /// Takes the questions of operators.
+    pub questions: Questions,
     /// Starts the worker's tasks.
     pub supervisor: Supervisor,
 }
@@ -68,6 +71,7 @@ impl WorkerSettings {
             cold_after: Duration::from_secs(60),
             log_max_age: Duration::from_secs(3600),
             metrics: WorkerMetrics::default(),
+            questions: Questions::default(),
             supervisor: Supervisor::default(),
         }
     }

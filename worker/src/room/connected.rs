@@ -56,6 +56,11 @@ impl Connected {
         }
     }
 
+    /// The number of connected players.
+    pub(super) fn total(&self) -> usize {
+        self.edges.values().map(|count| *count as usize).sum()
+    }
+
     pub(super) fn edges(&self) -> impl Iterator<Item = &EdgeId> {
         self.edges.keys()
     }

@@ -72,6 +72,11 @@ impl Room {
         self.connected.edges()
     }
 
+    /// The number of connected players.
+    pub(crate) fn connected_players(&self) -> usize {
+        self.connected.total()
+    }
+
     /// Whether [`edges`](Self::edges) may have changed since the last call.
     pub(crate) fn take_moved(&mut self) -> bool {
         self.connected.take_moved()

@@ -40,7 +40,12 @@ impl Rig {
         let path = folder.path().join("keys.json");
         let source = JwksSource::new(path.to_str().unwrap(), None).unwrap();
         let verifier = Verifier::new(Vec::new(), Expected::default());
-        let set = KeySet::new(source, verifier.clone(), (interval, least));
+        let settings = KeySetSettings {
+            source,
+            interval,
+            least,
+        };
+        let set = KeySet::new(Some(settings), verifier.clone());
         Self {
             _folder: folder,
             path,
@@ -122,4 +127,39 @@ async fn keys_stay_while_the_source_is_away_or_has_something_else() {
     let done = rig.reads.borrow().done;
     rig.read(done + 2).await;
     assert_eq!(rig.verify("two"), Ok(()));
+}
+
+#[tokio::test]
+async fn another_source_is_read_at_once_and_its_keys_replace_the_former_ones() {
+    let hour = Duration::from_secs(3600);
+    let mut rig = Rig::new(hour, hour);
+    write_set(&rig.path, "one");
+    rig.start();
+    rig.set.ready().await;
+    assert_eq!(rig.verify("one"), Ok(()));
+    let other = rig.path.with_file_name("others.json");
+    let settings = |path: &Path| {
+        Some(KeySetSettings {
+            source: JwksSource::new(path.to_str().unwrap(), None).unwrap(),
+            interval: hour,
+            least: hour,
+        })
+    };
+    // It does not exist yet: the keys stay.
+    rig.set.replace(settings(&other));
+    rig.read(2).await;
+    assert_eq!(rig.verify("one"), Ok(()));
+    write_set(&other, "two");
+    rig.set.replace(settings(&other));
+    rig.read(3).await;
+    assert_eq!(rig.verify("two"), Ok(()));
+    assert_eq!(rig.verify("one"), Err(AuthError::UnknownKey));
+
+    rig.set.replace(None);
+    assert!(!rig.set.exists());
+    assert!(rig.verify("two").is_err(), "its keys are gone at once");
+    assert!(!rig.reads.borrow().is_next_open);
+    rig.set.replace(settings(&rig.path));
+    rig.read(4).await;
+    assert_eq!(rig.verify("one"), Ok(()));
 }

@@ -14,9 +14,12 @@ use hyper::header::{
     ORIGIN, WWW_AUTHENTICATE,
 };
 use hyper::http::uri::Authority;
-use hyper::{Method, Request, Response, StatusCode};
-use serde::Serialize;
+use hyper::{Request, Response, StatusCode};
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
+
+use super::answer::{ApiAnswer, ApiRequest};
+use super::predecessors::Predecessors;
 
 /// The least bytes of a token of the API.
 pub const MIN_TOKEN_BYTES: usize = 32;
@@ -29,71 +32,13 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A request of an operator who may use the API.
-#[derive(Debug)]
-pub struct ApiRequest {
-    /// The method.
-    pub method: Method,
-    /// The path, still percent-encoded.
-    pub path: String,
-    /// The query, still percent-encoded; empty if there is none.
-    pub query: String,
-    /// The body, which says that it is JSON; empty if there is none.
-    pub body: Bytes,
-}
-
-/// The answer to a request.
-#[derive(Debug)]
-pub struct ApiAnswer {
-    /// The status.
-    pub status: StatusCode,
-    /// The body, in JSON; empty for none.
-    pub body: Bytes,
-    /// The methods of the path, if the request has another one.
-    pub allow: Option<String>,
-}
-
-/// An error in JSON.
-#[derive(Serialize)]
-struct ApiProblem<'a> {
-    code: &'a str,
-    message: &'a str,
-}
-
-impl ApiAnswer {
-    /// An answer with a body.
-    pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        match serde_json::to_vec(body) {
-            Ok(body) => Self {
-                status,
-                body: body.into(),
-                allow: None,
-            },
-            Err(error) => Self::problem(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                &format!("the answer is not JSON: {error}"),
-            ),
-        }
-    }
-
-    /// An answer without a body (204).
-    pub fn empty() -> Self {
-        Self {
-            status: StatusCode::NO_CONTENT,
-            body: Bytes::new(),
-            allow: None,
-        }
-    }
-
-    /// An error, with a code for programs and a message for people.
-    pub fn problem(status: StatusCode, code: &str, message: &str) -> Self {
-        Self::json(status, &ApiProblem { code, message })
-    }
-}
-
 /// The part of the admin API that a kind of process implements.
 pub trait Api: Send + Sync + 'static {
+    /// The earlier processes that still drain; `None` if a process of this kind has none.
+    fn predecessors(&self) -> Option<&Predecessors> {
+        None
+    }
+
     /// Answers a request. It may wait for other threads, but not block this one.
     fn answer(
         self: Arc<Self>,
@@ -105,12 +50,13 @@ pub trait Api: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct ApiAccess {
     api: Arc<dyn Api>,
-    token: Option<Arc<str>>,
+    // Held to copy or replace it.
+    token: Arc<Mutex<Option<Arc<str>>>>,
 }
 
 impl std::fmt::Debug for ApiAccess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let has_token = self.token.is_some();
+        let has_token = self.token.lock().is_some();
         f.debug_struct("ApiAccess")
             .field("has_token", &has_token)
             .finish_non_exhaustive()
@@ -120,9 +66,24 @@ impl std::fmt::Debug for ApiAccess {
 impl ApiAccess {
     /// Lets operators with this token use the API. Without a token (an empty one) everybody on this machine may.
     pub fn new(api: Arc<impl Api>, token: &str) -> Self {
-        Self {
+        let access = Self {
             api,
-            token: (!token.is_empty()).then(|| token.into()),
+            token: Arc::default(),
+        };
+        access.set_token(token);
+        access
+    }
+
+    /// Replaces the token.
+    pub fn set_token(&self, token: &str) {
+        *self.token.lock() = (!token.is_empty()).then(|| token.into());
+    }
+
+    /// The metrics of the earlier processes that still drain, with their ids.
+    pub(super) async fn metrics_of_others(&self) -> Vec<(u32, String)> {
+        match self.api.predecessors() {
+            Some(predecessors) => predecessors.metrics().await,
+            None => Vec::new(),
         }
     }
 
@@ -145,12 +106,20 @@ impl ApiAccess {
         }
     }
 
-    /// Answers a request for the API.
-    pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    /// Answers a request for the API. One that the next process of an upgrade passes on `is_checked` already.
+    pub(super) async fn answer<B>(
+        &self,
+        request: Request<B>,
+        is_checked: bool,
+    ) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
     {
-        let refused = match self.check(request.headers()) {
+        let checked = match is_checked {
+            true => Ok(()),
+            false => self.check(request.headers()),
+        };
+        let refused = match checked {
             Ok(()) => match read(request).await {
                 Ok(request) => return respond(Arc::clone(&self.api).answer(request).await),
                 Err(refused) => refused,
@@ -168,7 +137,8 @@ impl ApiAccess {
 
     /// Lets in those who know the token. Without one, pages in a browser on this machine must be kept out.
     fn check(&self, headers: &HeaderMap) -> Result<(), ApiAnswer> {
-        if let Some(token) = &self.token {
+        let token = self.token.lock().clone();
+        if let Some(token) = token {
             let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
             let given = given.and_then(bearer).unwrap_or_default();
             return match bool::from(given.ct_eq(token.as_bytes())) {

@@ -6,7 +6,7 @@
 //! | `/health` | 200 while every loop of the process turns, else 503; the loops that do not |
 //! | `/startup` | 200 once every component has been ready, else 503 |
 //! | `/ready` | 200 while every component is ready, else 503; the phase of each component |
-//! | `/metrics` | OpenMetrics |
+//! | `/metrics` | OpenMetrics, with those of earlier processes that still drain after an upgrade in place |
 //! | all others | the API of the process, for operators with its token; 404 if it has none |
 
 mod pulse;
@@ -15,7 +15,25 @@ mod status;
 
 mod reserve;
 
+mod pages;
+
+mod exposition;
+
+mod predecessors;
+
 mod api;
+
+mod answer;
+
+mod routes;
+
+mod paging;
+
+mod body;
+
+mod operations;
+
+mod description;
 
 #[cfg(test)]
 mod tests;
@@ -24,31 +42,36 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::exit::BindError;
-use crate::http::has_valid_host;
-use crate::process::metrics;
 use crate::supervisor::Supervisor;
+use pages::{Pages, answer};
 use reserve::Reserve;
 
-pub use api::{Api, ApiAccess, ApiAnswer, ApiRequest, MIN_TOKEN_BYTES};
+pub use answer::{ApiAnswer, ApiRequest};
+pub use api::{Api, ApiAccess, MIN_TOKEN_BYTES};
+pub use body::read_body;
+pub use description::check_description;
+pub use hyper::{Method, StatusCode};
+pub use operations::Operations;
+pub use paging::Paging;
+pub use predecessors::{ListedPredecessor, Predecessors};
 pub use pulse::{ASK_EVERY, Pulse, Question};
+pub use routes::{Found, Route, find, route};
 pub use status::{Component, Phase, Status};
 
 /// The most connections at a time; further ones wait in the backlog.
@@ -72,6 +95,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Admin {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
+    /// Takes the socket to the process that has the port from then on.
+    successor: Option<oneshot::Sender<StdUnixStream>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -138,11 +163,20 @@ impl Admin {
             TcpListener::from_std(listener)?
         };
         let (stop, stopped) = oneshot::channel();
+        let (successor, to_successor) = oneshot::channel();
         let supervisor = pages.supervisor.clone();
         let thread = supervisor.thread("admin", move || {
+            let pages = Arc::new(pages);
+            let serving = async {
+                tokio::select! {
+                    () = serve(listener, Arc::clone(&pages)) => {}
+                    // The port is closed.
+                    Ok(stream) = to_successor => serve_successor(stream, &pages).await,
+                }
+            };
             runtime.block_on(async {
                 tokio::select! {
-                    () = serve(listener, Arc::new(pages)) => {}
+                    () = serving => {}
                     _ = stopped => {}
                 }
             });
@@ -151,8 +185,16 @@ impl Admin {
         Ok(Self {
             address,
             stop: Some(stop),
+            successor: Some(successor),
             thread: Some(thread),
         })
+    }
+
+    /// Closes the port, because another process has it, and answers what that process asks over `stream`.
+    pub fn hand_over(&mut self, stream: StdUnixStream) {
+        if let Some(successor) = self.successor.take() {
+            successor.send(stream).ok();
+        }
     }
 
     /// The address that the port listens on.
@@ -173,18 +215,10 @@ impl Drop for Admin {
     }
 }
 
-struct Pages {
-    api: Option<ApiAccess>,
-    status: Status,
-    registry: Registry,
-    supervisor: Supervisor,
-}
-
 async fn serve(listener: TcpListener, pages: Arc<Pages>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let reserve = Arc::new(Reserve::new(listener));
-    let mut ticks = tokio::time::interval(ASK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = ticks();
     loop {
         let accepting = async {
             // The semaphore is never closed.
@@ -213,6 +247,39 @@ async fn serve(listener: TcpListener, pages: Arc<Pages>) {
     }
 }
 
+/// Answers the process that has the port now, which has checked who asks, until either ends.
+async fn serve_successor(stream: StdUnixStream, pages: &Arc<Pages>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        Box::pin(async { Ok::<_, Infallible>(answer(request, pages, true).await) })
+    });
+    let serving = async {
+        let stream = TokioIo::new(UnixStream::from_std(stream)?);
+        let served = http1::Builder::new().serve_connection(stream, service);
+        served.await.map_err(io::Error::other)
+    };
+    let serving = async {
+        if let Err(error) = serving.await {
+            tracing::debug!(%error, "the next process asks no more");
+        }
+        std::future::pending::<()>().await
+    };
+    let asking = async {
+        let mut ticks = ticks();
+        loop {
+            ticks.tick().await;
+            pages.status.ask();
+        }
+    };
+    tokio::join!(serving, asking);
+}
+
+/// The times at which the loops of the process are asked whether they turn.
+fn ticks() -> Interval {
+    let mut ticks = tokio::time::interval(ASK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
 /// Serves a connection. With `reserve` it is one that uses a descriptor of the reserve, which it gives back after one
 /// answer. One that is hurried gets one answer as well.
 async fn serve_connection(
@@ -222,7 +289,7 @@ async fn serve_connection(
     _slot: OwnedSemaphorePermit,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
-        Box::pin(async { Ok::<_, Infallible>(answer(request, &pages).await) })
+        Box::pin(async { Ok::<_, Infallible>(answer(request, &pages, false).await) })
     });
     let timeout = match is_hurried {
         false => HEAD_TIMEOUT,
@@ -240,74 +307,4 @@ async fn serve_connection(
     if let Some(reserve) = reserve {
         reserve.take_back(connection.into_parts().io.into_inner());
     }
-}
-
-const TEXT: &str = "text/plain; charset=utf-8";
-
-/// The paths that need no token, because probes and Prometheus have none.
-const OPEN: [&str; 4] = ["/health", "/startup", "/ready", "/metrics"];
-
-async fn answer(request: Request<Incoming>, pages: &Pages) -> Response<Full<Bytes>> {
-    if !has_valid_host(&request) {
-        let text = "a request needs exactly one Host\n".to_owned();
-        return respond(StatusCode::BAD_REQUEST, TEXT, text);
-    }
-    let path = request.uri().path();
-    match &pages.api {
-        Some(api) if !OPEN.contains(&path) && !path.starts_with("/fault/") => {
-            api.answer(request).await
-        }
-        _ => answer_probe(&request, pages),
-    }
-}
-
-fn answer_probe<B>(request: &Request<B>, pages: &Pages) -> Response<Full<Bytes>> {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-    // hyper omits the body of a response to HEAD.
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = respond(
-            StatusCode::METHOD_NOT_ALLOWED,
-            TEXT,
-            "only GET\n".to_owned(),
-        );
-        let allowed = HeaderValue::from_static("GET, HEAD");
-        response.headers_mut().insert(ALLOW, allowed);
-        return response;
-    }
-    let ok_if = |ok| match ok {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let Pages {
-        status, registry, ..
-    } = pages;
-    #[cfg(feature = "faults")]
-    if let Some(fault) = request.uri().path().strip_prefix("/fault/") {
-        let (how, part) = fault.split_once('/').unwrap_or_default();
-        let injected = pages.supervisor.inject(part, how);
-        return respond(ok_if(injected), TEXT, format!("{how} {part}\n"));
-    }
-    match request.uri().path() {
-        "/health" => match status.silent() {
-            silent if silent.is_empty() => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
-            silent => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, silent),
-        },
-        "/startup" => respond(ok_if(status.has_started()), TEXT, status.to_string()),
-        "/ready" => respond(ok_if(status.is_ready()), TEXT, status.to_string()),
-        "/metrics" => respond(StatusCode::OK, OPEN_METRICS, metrics::render(registry)),
-        _ => {
-            let paths = "there are /health, /startup, /ready and /metrics\n";
-            respond(StatusCode::NOT_FOUND, TEXT, paths.to_owned())
-        }
-    }
-}
-
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -3,10 +3,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::exit::{Exit, ExitError as _};
-use crate::process::metrics::Build;
+use crate::process::metrics::{Build, registry};
 
 fn start(status: &Status) -> (Admin, Counter) {
-    let mut registry = metrics::registry(Build {
+    let mut registry = registry(Build {
         service: "test",
         version: "1",
     });

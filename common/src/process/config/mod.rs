@@ -133,6 +133,21 @@ pub fn take_live<C: Config>(old: &C, new: &C) -> (C, Vec<Change>) {
     (config.expect("values of a configuration make one"), changes)
 }
 
+/// Checks what [`take_live`] has merged: a new value of a key that counts at once may contradict the earlier value of one that
+/// counts only at the next start.
+///
+/// # Errors
+/// All contradictions.
+pub fn check_merged<C: Config>(config: &C) -> Result<(), ConfigError> {
+    let mut checks = Checks::default();
+    config.validate(&mut checks);
+    let problems: Vec<_> = checks.0.into_iter().map(Problem::merged).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ConfigError::Problems(problems)),
+    }
+}
+
 /// Logs a warning for each piece of [advice](Config::advise).
 pub fn warn<C: Config>(config: &C) {
     let mut checks = Checks::default();

@@ -72,6 +72,17 @@ pub struct Problem {
     pub what: String,
 }
 
+impl Problem {
+    /// A problem of a new value beside earlier ones, which are not at fault alone.
+    pub(super) fn merged((key, what): (String, String)) -> Self {
+        Self {
+            key,
+            origin: Origin::Merged,
+            what,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, origin, what } = self;
@@ -98,6 +109,8 @@ pub enum Origin {
     Environment(String),
     /// A flag.
     Flag(String),
+    /// A new value beside earlier ones that count until the next start.
+    Merged,
 }
 
 impl fmt::Display for Origin {
@@ -107,6 +120,9 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Environment(name) => write!(f, "environment variable {name}"),
             Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Merged => {
+                f.write_str("beside the values that count until the next start of the process")
+            }
         }
     }
 }

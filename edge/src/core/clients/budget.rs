@@ -5,6 +5,7 @@ use std::time::Duration;
 use grandstand_common::envelope::ClientKind;
 
 use crate::core::clients::config::ClientConfig;
+use crate::limits::Limit;
 use crate::time::coarse::CoarseInstant;
 use crate::time::token_bucket::{Charge, Rate, TokenBucket};
 
@@ -66,22 +67,44 @@ impl Budget {
         }
     }
 
-    /// Charges the client. Returns the harsher of both budgets' answers, and the wait after which both have recovered.
+    /// Charges the client.
     pub(super) fn charge(
         &mut self,
         cost: Cost,
         config: &ClientConfig,
         now: CoarseInstant,
-    ) -> (Charge, Duration) {
+    ) -> Charged {
         let [messages, bytes] = rates(config);
-        let charge = self.messages.charge(cost.messages, messages, now);
-        let charge = charge.max(self.bytes.charge(cost.bytes, bytes, now));
+        let by_messages = self.messages.charge(cost.messages, messages, now);
+        let by_bytes = self.bytes.charge(cost.bytes, bytes, now);
+        let charge = by_messages.max(by_bytes);
         if charge == Charge::Allowed {
-            return (charge, Duration::ZERO);
+            return Charged {
+                charge,
+                wait: Duration::ZERO,
+                limit: None,
+            };
         }
-        let wait = self.messages.wait(messages).max(self.bytes.wait(bytes));
-        (charge, wait)
+        Charged {
+            charge,
+            wait: self.messages.wait(messages).max(self.bytes.wait(bytes)),
+            limit: Some(match by_messages == charge {
+                true => Limit::MessagesPerS,
+                false => Limit::BytesPerS,
+            }),
+        }
     }
+}
+
+/// The answer of both budgets to a charge.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Charged {
+    /// The harsher of both answers.
+    pub(super) charge: Charge,
+    /// The wait after which both have recovered.
+    pub(super) wait: Duration,
+    /// The limit that refuses it.
+    pub(super) limit: Option<Limit>,
 }
 
 fn rates(config: &ClientConfig) -> [Rate; 2] {

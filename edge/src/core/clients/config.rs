@@ -15,6 +15,8 @@ pub struct ClientConfig {
     pub close_slow_players: bool,
     /// The time after which a join that is not answered yet gets the error `room_unavailable`.
     pub join_answer: Duration,
+    /// The longest time for which a client may be in no room; zero for any time.
+    pub no_room: Duration,
     /// The most sessions that a client has left and that no owner has ended yet.
     pub departing: u16,
     /// The same of all clients of a shard.
@@ -31,6 +33,7 @@ impl Default for ClientConfig {
             bytes_per_s: 2 << 20,
             close_slow_players: false,
             join_answer: Duration::from_secs(2),
+            no_room: Duration::from_secs(300),
             departing: 64,
             departing_in_all: 16_384,
             departing_bytes_in_all: 64 << 20,

@@ -12,13 +12,14 @@ use prost::Message;
 use crate::codec::put_message;
 use crate::conn::key::ConnKey;
 use crate::core::command::Command;
+use crate::core::config::CoreConfig;
 use crate::core::effects::{ClientAction, Effects};
 use crate::core::health::BusHealth;
 use crate::core::ids::RoomKey;
 use crate::core::join;
 use crate::core::reply::{self, ErrorReply, ReplyTo};
-use crate::core::rooms::RoomConfig;
 use crate::core::state::Hub;
+use crate::limits::Limit;
 
 /// The number of waiting commands from which on live messages are dropped.
 const MAX_COMMANDS: usize = 8192;
@@ -29,7 +30,7 @@ const FULL_RETRY_MS: u64 = 1_000;
 /// The limits of inputs besides their chains: a full log, and the bytes per second.
 pub(super) struct InputLimits<'a> {
     pub(super) health: &'a BusHealth,
-    pub(super) config: &'a RoomConfig,
+    pub(super) config: &'a CoreConfig,
 }
 
 /// An input and its `seq`.
@@ -86,8 +87,13 @@ pub(super) fn on_input(
     if seq < next {
         return answer_repeat(hub, effects, to.conn, (key, session), seq);
     }
-    let wait_ms = sessions.input_wait_ms(session, limits.config, now.at);
-    if wait_ms > 0 {
+    let charged = sessions.charge_input(session, data.len(), &limits.config.rooms, now.at);
+    if let Err((limit, wait_ms)) = charged {
+        let shared = &limits.config.shared;
+        match limit {
+            Limit::RoomInputBytesPerS => shared.count_refused(limit, room),
+            _ => hub.clients.count_refused(to.conn, limit),
+        }
         sessions.refuses(session, true);
         let message = "too many bytes of inputs; send the input again later";
         let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);

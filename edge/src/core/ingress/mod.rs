@@ -18,6 +18,7 @@ use super::crowd;
 use super::effects::{ClientAction, Effects, Notice};
 use super::join;
 use super::reply::{self, ErrorReply, ReplyTo};
+use super::roomless;
 use super::state::{Hub, State};
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
@@ -39,6 +40,8 @@ pub(super) fn on_open(
         return limits::refuse_player(effects, (conn, format), &refused);
     }
     clients.set_announced(conn, state.hub.announcements.number());
+    roomless::begin(&mut state.hub, effects, conn, now.at);
+    let clients = &state.hub.clients;
     let welcome = ServerMessage::Welcome {
         connection: &name,
         edge: state.edge.as_str(),
@@ -156,7 +159,7 @@ fn take_message(
         ClientKind::Input { room, seq, data } => {
             let limits = InputLimits {
                 health: &state.health,
-                config: &state.config.rooms,
+                config: &state.config,
             };
             let to = (hub, limits);
             input::on_input(to, effects, from, &room, Numbered { seq, data }, now);

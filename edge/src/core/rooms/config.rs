@@ -19,7 +19,7 @@ pub struct RoomConfig {
     pub outbox_bytes: usize,
     /// The time for which a room without clients stays watched.
     pub linger: Duration,
-    /// The most bytes of a player's inputs to a room per second, on average; 0 for any number.
+    /// The most bytes of a player's inputs per second, on average; 0 for any number.
     pub player_input_bytes_per_s: u32,
     /// The most bytes of all inputs to a room per second, on average; 0 for any number.
     pub room_input_bytes_per_s: u32,

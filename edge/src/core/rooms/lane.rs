@@ -105,10 +105,10 @@ impl Lane {
         self.term = self.term.wrapping_add(1);
     }
 
-    /// The code with which a former term ended.
-    pub(crate) fn end_code(&self, term: u32) -> Option<Arc<str>> {
+    /// The code with which a former term ended, and when.
+    pub(crate) fn end_of(&self, term: u32) -> Option<(Arc<str>, Now)> {
         let ended = self.ended.iter().find(|ended| ended.term == term);
-        ended.map(|ended| Arc::clone(&ended.code))
+        ended.map(|ended| (Arc::clone(&ended.code), ended.at))
     }
 
     /// Some client that has not been told the end of its term.

@@ -10,7 +10,7 @@ mod player_session;
 
 mod reject;
 
-mod byte_budget;
+mod input_charge;
 
 pub(crate) mod sync;
 
@@ -90,6 +90,11 @@ impl Rooms {
     /// The settings of rooms.
     pub(crate) fn config(&self) -> &RoomConfig {
         &self.config
+    }
+
+    /// Replaces the most bytes of frames that may wait for one member.
+    pub(crate) fn set_outbox_bytes(&mut self, bytes: usize) {
+        self.config.outbox_bytes = bytes;
     }
 
     /// The room of this name, if it is known.

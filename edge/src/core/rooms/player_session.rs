@@ -13,7 +13,6 @@ use grandstand_common::id::{Epoch, Instance, PlayerId, RoomId};
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Processed};
 
-use super::byte_budget::ByteBudget;
 use super::chain::Chain;
 use super::reject::Reject;
 use crate::codec::put_message;
@@ -21,6 +20,7 @@ use crate::conn::key::ConnKey;
 use crate::core::command::{AppendTag, Command};
 use crate::core::effects::{Effects, Timer};
 use crate::core::ids::RoomAddress;
+use crate::limits::ByteBudget;
 
 /// The number of rejects that a session keeps, to answer repeated inputs and `join`s.
 const KEPT_REJECTS: usize = 64;
@@ -61,7 +61,7 @@ pub(crate) struct PlayerSession {
     next_seq: u64,
     /// The `seq` of the last input that was refused as `busy`; 0 if none was.
     busy_seq: u64,
-    /// The bytes of inputs that the player may still send.
+    /// The bytes of inputs that the player may send, here and in other rooms.
     budget: ByteBudget,
     /// The latest `direct` message.
     direct: Option<Data>,
@@ -87,10 +87,14 @@ pub(crate) struct PlayerSession {
 
 impl PlayerSession {
     /// Creates a session. The caller pushes its `Joined`.
-    pub(crate) fn new(player: PlayerId, conn: ConnKey, encoding: Encoding, chain: Chain) -> Self {
+    pub(crate) fn new(
+        (player, budget): (PlayerId, ByteBudget),
+        conn: (ConnKey, Encoding),
+        chain: Chain,
+    ) -> Self {
         Self {
             player,
-            conn: Some((conn, encoding)),
+            conn: Some(conn),
             departed: None,
             chain,
             joined: false,
@@ -99,7 +103,7 @@ impl PlayerSession {
             acked: 0,
             next_seq: 1,
             busy_seq: 0,
-            budget: ByteBudget::default(),
+            budget,
             direct: None,
             rejects: VecDeque::new(),
             epoch: Epoch(0),
@@ -163,9 +167,9 @@ impl PlayerSession {
         self.chain.push(body, now);
     }
 
-    /// The milliseconds until the player may send another input; 0 if it may now.
-    pub(super) fn input_wait_ms(&mut self, rate: u32, now: Instant) -> u64 {
-        self.budget.wait_ms(rate, now)
+    /// The bytes of inputs that the player may send.
+    pub(super) fn budget(&self) -> &ByteBudget {
+        &self.budget
     }
 
     /// Whether the next input was refused as `busy`, so that those behind it are as well. With `is_busy`, it is now.
@@ -175,9 +179,8 @@ impl PlayerSession {
     }
 
     /// Counts an input, so that the next one must have the following `seq`.
-    pub(super) fn count_input(&mut self, bytes: usize) {
+    pub(super) fn count_input(&mut self) {
         self.next_seq += 1;
-        self.budget.take(bytes);
     }
 
     /// The connection that it had, and the bytes of its window at the end of that; `None` while it has one.

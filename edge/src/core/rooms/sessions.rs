@@ -12,14 +12,15 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, Instance, RoomId};
 use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
-use super::byte_budget::ByteBudget;
 use super::config::RoomConfig;
+use super::input_charge;
 use super::sync::SyncState;
 use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::core::command::AppendTag;
 use crate::core::effects::Effects;
 use crate::core::ids::RoomAddress;
+use crate::limits::{ByteBudget, Limit};
 
 pub(crate) use super::player_session::{PlayerSession, SessionChange};
 pub(crate) use super::reject::Reject;
@@ -32,8 +33,8 @@ pub(crate) struct Sessions {
     due: Vec<u64>,
     /// While messages about the room are lost, the frames for single players wait for them (D4, D31).
     sync: SyncState,
-    /// The bytes of inputs that all players may still send.
-    budget: ByteBudget,
+    /// The bytes of inputs that all players may send; `None` before the first one joins.
+    budget: Option<ByteBudget>,
 }
 
 impl Sessions {
@@ -102,14 +103,23 @@ impl Sessions {
         }
     }
 
-    /// The milliseconds until a session may send another input; 0 if it may now.
-    pub(crate) fn input_wait_ms(&mut self, session: u64, config: &RoomConfig, now: Instant) -> u64 {
-        let room = self.budget.wait_ms(config.room_input_bytes_per_s, now);
-        let player = self.sessions.get_mut(&session);
-        let player = player.map_or(0, |player| {
-            player.input_wait_ms(config.player_input_bytes_per_s, now)
-        });
-        room.max(player)
+    /// Sets what limits the inputs of all players, unless it is set.
+    pub(crate) fn limit_inputs(&mut self, budget: impl FnOnce() -> ByteBudget) {
+        self.budget.get_or_insert_with(budget);
+    }
+
+    /// Charges a session for the bytes of an input. The error is the limit that refuses it, and the wait in milliseconds.
+    pub(crate) fn charge_input(
+        &self,
+        session: u64,
+        bytes: usize,
+        config: &RoomConfig,
+        now: Instant,
+    ) -> Result<(), (Limit, u64)> {
+        self.sessions.get(&session).map_or(Ok(()), |player| {
+            let budgets = (player.budget(), self.budget.as_ref());
+            input_charge::charge(budgets, bytes, config, now)
+        })
     }
 
     /// See [`PlayerSession::refuses`].
@@ -128,11 +138,7 @@ impl Sessions {
         effects: &mut Effects,
     ) {
         if let Some(player) = self.sessions.get_mut(&session) {
-            if let Body::Input(input) = &body {
-                let bytes = input.data.as_ref().map_or(0, Data::len);
-                self.budget.take(bytes);
-                player.count_input(bytes);
-            }
+            player.count_input();
             player.push(body, now.at);
             player.send_appends(address, session, effects);
         }

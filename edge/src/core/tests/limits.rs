@@ -135,7 +135,12 @@ fn new_limits_count_at_once() {
         rooms: 1,
         player_input_bytes_per_s: 1,
         room_input_bytes_per_s: 1,
+        message_bytes: 2048,
+        outbox_bytes: 4096,
     });
+    let late = bench.open_with_welcome(2, "bob");
+    assert_eq!(late["limits"]["message_bytes"], 2048);
+    assert_eq!(bench.core.handle_max_entry(3 * 1024), Some(1024));
     let ping = json!({"type": "ping"});
     bench.send(conn, ping.clone());
     assert_eq!(errors(&mut bench, conn), []);
@@ -144,6 +149,89 @@ fn new_limits_count_at_once() {
         errors(&mut bench, conn),
         [("rate_limited".to_owned(), true)]
     );
+}
+
+#[test]
+fn a_client_that_is_in_no_room_for_too_long_is_closed_whatever_it_sends() {
+    let shared = SharedLimits::default();
+    let mut config = CoreConfig {
+        shared: shared.clone(),
+        ..CoreConfig::default()
+    };
+    config.clients.no_room = Duration::from_secs(10);
+    let mut bench = Bench::with(config, None);
+    let idle = bench.open(1, "eve");
+    let (player, _) = bench.player(2, "alice");
+    for _ in 0..9 {
+        bench.advance(1_000);
+        bench.send(idle, json!({"type": "ping"}));
+    }
+    assert!(!bench.clients.closed.contains_key(&idle));
+    bench.take_messages(idle);
+    bench.advance(1_200);
+    assert_eq!(errors(&mut bench, idle), [("no_room".to_owned(), false)]);
+    assert_eq!(bench.clients.closed[&idle].close_code(), 4008);
+    assert_eq!(shared.refused(crate::limits::Limit::NoRoom), 1);
+    bench.advance(30_000);
+    assert!(!bench.clients.closed.contains_key(&player));
+    // Its time begins when it leaves its last room. A timer that is set already counts no earlier time.
+    for _ in 0..3 {
+        bench.send(player, json!({"type": "leave", "room": ROOM}));
+        bench.advance(6_000);
+        assert!(!bench.clients.closed.contains_key(&player));
+        bench.join(player, "spectator");
+    }
+    bench.send(player, json!({"type": "leave", "room": ROOM}));
+    bench.advance(9_500);
+    assert!(!bench.clients.closed.contains_key(&player));
+    bench.advance(700);
+    assert_eq!(bench.clients.closed[&player], ErrorKind::NoRoom);
+}
+
+#[test]
+fn without_a_limit_a_client_may_be_in_no_room_forever() {
+    let mut config = CoreConfig::default();
+    config.clients.no_room = Duration::ZERO;
+    let mut bench = Bench::with(config, None);
+    bench.open(1, "eve");
+    bench.advance(86_400_000);
+    assert!(bench.clients.closed.is_empty());
+}
+
+#[test]
+fn what_a_connection_is_refused_is_listed_by_player_or_by_connection() {
+    let shared = SharedLimits::default();
+    let mut config = CoreConfig {
+        shared: shared.clone(),
+        ..CoreConfig::default()
+    };
+    (config.clients.messages_per_s, config.clients.message_burst) = (1, 1);
+    config.clients.bytes_per_s = 100;
+    let mut bench = Bench::with(config, None);
+    let alice = bench.open(1, "alice");
+    let anonymous = ConnKey {
+        index: 2,
+        generation: 0,
+    };
+    let (core, clients) = (&mut bench.core, &mut bench.clients);
+    let grants = Grants::anonymous();
+    core.handle_open(anonymous, Encoding::Json.into(), grants, bench.now, clients);
+    for _ in 0..2 {
+        bench.send(anonymous, json!({"type": "ping"}));
+    }
+    bench.send(alice, json!({"type": "ping", "x": "x".repeat(600)}));
+    bench.advance(60_000);
+    bench.send(alice, json!({"type": "join", "room": ROOM}));
+    let mut listed: Vec<_> = shared.most_limited().into_iter().collect();
+    listed.sort_by_key(|limited| limited.limit);
+    let listed: Vec<_> = listed.iter().map(|l| (l.limit, l.who.as_str())).collect();
+    let name = bench.core.name(anonymous).to_string();
+    let expected = [
+        ("bytes_per_s", "alice"),
+        ("messages_per_s", name.as_str()),
+        ("messages_per_s", "alice"),
+    ];
+    assert_eq!(listed, expected);
 }
 
 #[test]

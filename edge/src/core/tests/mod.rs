@@ -201,6 +201,18 @@ impl Bench {
         conn
     }
 
+    /// Opens a client, and returns its `welcome`.
+    fn open_with_welcome(&mut self, index: u32, player: &str) -> serde_json::Value {
+        let conn = ConnKey {
+            index,
+            generation: 0,
+        };
+        let grants = Grants::trusted(player.parse().unwrap());
+        let (core, clients) = (&mut self.core, &mut self.clients);
+        core.handle_open(conn, Encoding::Json.into(), grants, self.now, clients);
+        self.take_messages(conn).remove(0)
+    }
+
     fn open(&mut self, index: u32, player: &str) -> ConnKey {
         let conn = ConnKey {
             index,

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::limits::{Limit, LimitSettings, SharedLimits};
 
 fn tags(bench: &mut Bench) -> Vec<AppendTag> {
     let appends = bench.commands().into_iter().filter_map(|c| match c {
@@ -161,6 +162,41 @@ fn d26_inputs_of_a_player_or_a_room_are_held_to_their_bytes_per_second() {
         let wait = said[0]["retry_after_ms"].as_u64().unwrap();
         bench.advance(wait);
         assert_eq!(send(&mut bench, 5), 1);
+    }
+}
+
+#[test]
+fn d26_the_bytes_of_a_player_and_of_a_room_count_for_all_shards() {
+    for (player, room, names, limit) in [
+        (1_000, 0, ["alice", "alice"], Limit::PlayerInputBytesPerS),
+        (0, 1_000, ["alice", "bob"], Limit::RoomInputBytesPerS),
+    ] {
+        let start = tokio::time::Instant::now().into_std();
+        let shared = SharedLimits::new(LimitSettings::default(), start);
+        let mut config = CoreConfig::default();
+        config.shared = shared.clone();
+        config.rooms.player_input_bytes_per_s = player;
+        config.rooms.room_input_bytes_per_s = room;
+        let mut shards = [1, 2].map(|_| Bench::with(config.clone(), None));
+        shards[0].now = shards[1].now;
+        let [first, second] = [0, 1].map(|at| shards[at].player(1, names[at]).0);
+        let send = |bench: &mut Bench, conn, seq| {
+            let data = "x".repeat(998);
+            let input = json!({"type": "input", "room": ROOM, "seq": seq, "data": data});
+            bench.send(conn, input);
+            tags(bench).len()
+        };
+        for seq in 1..=4 {
+            assert_eq!(send(&mut shards[0], first, seq), 1);
+        }
+        assert_eq!(send(&mut shards[1], second, 1), 0);
+        let said = shards[1].take_messages(second);
+        assert_eq!(said[0]["code"], "busy", "{said:?}");
+        assert_eq!(shared.refused(limit), 1);
+        let most = shared.most_limited();
+        assert_eq!(most[0].limit, limit.name());
+        shards[1].advance(said[0]["retry_after_ms"].as_u64().unwrap());
+        assert_eq!(send(&mut shards[1], second, 1), 1);
     }
 }
 

@@ -36,7 +36,10 @@ fn codes(bench: &mut Bench, conn: ConnKey) -> Vec<String> {
 
 #[test]
 fn a_client_is_notified_before_its_token_expires_and_gets_an_error_when_it_has() {
-    let mut bench = Bench::new();
+    let mut config = CoreConfig::default();
+    // It is in no room all the time.
+    config.clients.no_room = Duration::ZERO;
+    let mut bench = Bench::with(config, None);
     let conn = open(&mut bench, 3_600_000);
     for _ in 0..3_539 {
         bench.advance(1_000);

@@ -1,8 +1,6 @@
 //! The admin API of an edge: what operators may see and do. `docs/admin.openapi.json` describes it.
 
-mod routes;
-
-mod body;
+mod operation;
 
 mod shards;
 
@@ -18,18 +16,17 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use grandstand_common::process::admin::{Api, ApiAnswer, ApiRequest};
+use grandstand_common::process::admin::{
+    Api, ApiAnswer, ApiRequest, Found, ListedPredecessor, Operations, Paging, Predecessors,
+    StatusCode, find,
+};
 use grandstand_common::process::shutdown::Signals;
 use grandstand_common::process::telemetry::Log;
-use hyper::StatusCode;
-use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use serde::Serialize;
 
 use crate::limits::SharedLimits;
-use body::read_body;
-use lists::Paging;
+use operation::{Operation, ROUTES};
 use revoke::Revoker;
-use routes::{Found, Operation};
 use shards::Shards;
 
 pub(crate) use revoke::RevokeParts;
@@ -40,9 +37,8 @@ pub(crate) const DESCRIPTION: &str = include_str!("../../../../docs/admin.openap
 /// The admin API of an edge. It answers with 503 until the edge has started.
 #[derive(Debug)]
 pub struct EdgeApi {
-    log: Log,
-    /// Notified when an operator wants the edge to drain.
-    drain: Notify,
+    operations: Operations,
+    predecessors: Predecessors,
     parts: OnceLock<Parts>,
 }
 
@@ -54,35 +50,36 @@ struct Parts {
     limits: SharedLimits,
 }
 
-/// The filter of the log, in JSON.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LogFilter {
-    filter: String,
-}
-
 /// What limits refuse most, in JSON.
 #[derive(Serialize)]
 struct MostLimited<T> {
     limited: Vec<T>,
 }
 
+/// The earlier processes that drain, in JSON.
+#[derive(Serialize)]
+struct Draining {
+    draining: Vec<ListedPredecessor>,
+}
+
 impl EdgeApi {
     /// The API of an edge that has not started yet.
     pub fn new(log: Log) -> Arc<Self> {
         Arc::new(Self {
-            log,
-            drain: Notify::new(),
+            operations: Operations::new(log),
+            predecessors: Predecessors::default(),
             parts: OnceLock::new(),
         })
     }
 
     /// Waits for a signal that ends the process, or for an operator who wants the edge to drain. Returns which it was.
     pub async fn ending_wanted(&self, signals: &mut Signals) -> &'static str {
-        tokio::select! {
-            signal = signals.next() => signal,
-            () = self.drain.notified() => "POST /v1/drain",
-        }
+        self.operations.ending_wanted(signals).await
+    }
+
+    /// The earlier processes that drain.
+    pub(crate) fn earlier(&self) -> &Predecessors {
+        &self.predecessors
     }
 
     /// Shows a running edge to operators.
@@ -105,13 +102,25 @@ impl EdgeApi {
         let Found {
             operation,
             parameter,
-        } = routes::find(&request.method, &request.path)?;
+        } = find(&ROUTES, &request.method, &request.path)?;
         if operation == Operation::Describe {
             return Ok(ApiAnswer {
                 status: StatusCode::OK,
                 body: Bytes::from_static(DESCRIPTION.as_bytes()),
                 allow: None,
             });
+        }
+        if operation == Operation::AskDraining {
+            let ApiRequest {
+                method,
+                query,
+                body,
+                ..
+            } = request;
+            return self
+                .predecessors
+                .ask(&parameter, (method, &query), body)
+                .await;
         }
         let paging = Paging::parse(operation.is_paged(), &request.query)?;
         let Some(parts) = self.parts.get() else {
@@ -121,7 +130,7 @@ impl EdgeApi {
         };
         let ok = StatusCode::OK;
         match operation {
-            Operation::Describe => Err(ApiAnswer::empty()),
+            Operation::Describe | Operation::AskDraining => Err(ApiAnswer::empty()),
             Operation::ListConnections => lists::connections(&parts.shards, &paging).await,
             Operation::ListRooms => lists::rooms(&parts.shards, &paging).await,
             Operation::ShowRoom => lists::room(&parts.shards, &parameter).await,
@@ -132,38 +141,22 @@ impl EdgeApi {
                 let limited = parts.limits.most_limited();
                 Ok(ApiAnswer::json(ok, &MostLimited { limited }))
             }
-            Operation::ShowLog => {
-                let filter = self.log.filter();
-                Ok(ApiAnswer::json(ok, &LogFilter { filter }))
+            Operation::ListDraining => {
+                let draining = self.predecessors.list();
+                Ok(ApiAnswer::json(ok, &Draining { draining }))
             }
-            Operation::SetLog => {
-                let LogFilter { filter } = read_body(&request.body)?;
-                let former = self.log.filter();
-                self.log.set_filter(&filter).map_err(|error| {
-                    let text = error.to_string();
-                    ApiAnswer::problem(StatusCode::BAD_REQUEST, "bad_filter", &text)
-                })?;
-                let set = self.log.filter();
-                tracing::warn!(
-                    former,
-                    filter = set,
-                    "an operator has changed the filter of the log"
-                );
-                Ok(ApiAnswer::json(ok, &LogFilter { filter: set }))
-            }
-            Operation::Drain => {
-                tracing::warn!("an operator wants the edge to drain");
-                self.drain.notify_one();
-                Ok(ApiAnswer {
-                    status: StatusCode::ACCEPTED,
-                    ..ApiAnswer::empty()
-                })
-            }
+            Operation::ShowLog => Ok(self.operations.show_log()),
+            Operation::SetLog => self.operations.set_log(&request.body),
+            Operation::Drain => Ok(self.operations.drain()),
         }
     }
 }
 
 impl Api for EdgeApi {
+    fn predecessors(&self) -> Option<&Predecessors> {
+        Some(&self.predecessors)
+    }
+
     fn answer(
         self: Arc<Self>,
         request: ApiRequest,

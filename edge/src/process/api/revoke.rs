@@ -8,12 +8,10 @@ use grandstand_common::auth::{
 };
 use grandstand_common::bus::{Bucket, Bus, PutError};
 use grandstand_common::id::{PlayerId, RoomId};
-use grandstand_common::process::admin::ApiAnswer;
+use grandstand_common::process::admin::{ApiAnswer, Paging, read_body};
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::process::api::body::read_body;
-use crate::process::api::lists::Paging;
 use crate::process::revocations::time_ms;
 
 /// How long a revocation lasts if the request does not say.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{ClientConfig, CoreLimits, RoomConfig};
 use crate::limits::{LimitSettings, Networks};
+use crate::server::handshakes::HandshakeLimits;
+use crate::server::routes::RouteLimits;
 
 /// Limits per client and per shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +29,7 @@ pub struct LimitsSection {
     /// The most handshakes that an address may begin at once.
     pub address_handshake_burst: u32,
     /// Networks whose addresses are not limited.
-    pub exempt: Vec<String>,
+    pub exempt: Networks,
     /// The most connections of a player; 0 for unlimited.
     pub player_connections: u32,
     /// The most joins of a player per second, on average; 0 for unlimited.
@@ -44,9 +46,9 @@ pub struct LimitsSection {
     pub message_burst: u32,
     /// The most bytes of a client's messages per second, on average; 0 for unlimited.
     pub bytes_per_s: u32,
-    /// The most bytes of a player's inputs to a room per second, on average; 0 for unlimited.
+    /// The most bytes of a player's inputs per second, on average, to all rooms and over all connections; 0 for unlimited.
     pub player_input_bytes_per_s: u32,
-    /// The most bytes of all inputs to a room per second and shard, on average; 0 for unlimited.
+    /// The most bytes of all inputs to a room per second, on average; 0 for unlimited.
     pub room_input_bytes_per_s: u32,
     /// The most bytes queued for a slow client.
     pub outbox_bytes: u32,
@@ -54,6 +56,8 @@ pub struct LimitsSection {
     pub close_slow_players: bool,
     /// The milliseconds after which a join that is not answered yet gets the error `room_unavailable`.
     pub join_answer_ms: u64,
+    /// The most milliseconds for which a connection may be in no room; 0 for unlimited.
+    pub no_room_ms: u64,
     /// The most rooms that a player has left and whose workers have not answered.
     pub departing: u16,
     /// The most such rooms of all clients of a shard.
@@ -79,7 +83,7 @@ impl Default for LimitsSection {
             address_handshakes: 100,
             address_handshakes_per_s: 50,
             address_handshake_burst: 500,
-            exempt: vec!["127.0.0.0/8".to_owned(), "::1".to_owned()],
+            exempt: Networks::loopback(),
             player_connections: 100,
             player_joins_per_s: 20,
             player_join_burst: 500,
@@ -93,6 +97,7 @@ impl Default for LimitsSection {
             outbox_bytes: in_rooms.outbox_bytes as u32,
             close_slow_players: clients.close_slow_players,
             join_answer_ms: clients.join_answer.as_millis() as u64,
+            no_room_ms: clients.no_room.as_millis() as u64,
             departing: clients.departing,
             departing_in_all: clients.departing_in_all as u32,
             departing_bytes_in_all: clients.departing_bytes_in_all as u32,
@@ -114,6 +119,7 @@ impl LimitsSection {
         range("message_burst", self.message_burst.into(), 1..=1_000_000);
         range("outbox_bytes", self.outbox_bytes.into(), 4096..=1 << 30);
         range("join_answer_ms", self.join_answer_ms, 100..=600_000);
+        range("no_room_ms", self.no_room_ms, 0..=86_400_000);
         range("departing", self.departing.into(), 1..=1024);
         range(
             "departing_in_all",
@@ -147,9 +153,6 @@ impl LimitsSection {
         }
         range("memory_percent", self.memory_percent.into(), 0..=97);
         range("memory_bytes", self.memory_bytes, 0..=1 << 50);
-        if let Err(error) = Networks::parse(&self.exempt) {
-            checks.require("limits.exempt", false, || error.to_string());
-        }
     }
 
     /// The limits of each shard's clients and rooms.
@@ -164,14 +167,34 @@ impl LimitsSection {
                 departing_in_all: self.departing_in_all as usize,
                 departing_bytes_in_all: self.departing_bytes_in_all as usize,
                 join_answer: Duration::from_millis(self.join_answer_ms),
+                no_room: Duration::from_millis(self.no_room_ms),
             },
             rooms: self.rooms.into(),
             player_input_bytes_per_s: self.player_input_bytes_per_s,
             room_input_bytes_per_s: self.room_input_bytes_per_s,
+            message_bytes: self.message_bytes.into(),
+            outbox_bytes: self.outbox_bytes as usize,
         }
     }
 
-    /// The limits that all shards share. Networks that the validation refuses count as none.
+    /// The limits of each shard's handshakes.
+    pub fn handshakes(&self) -> HandshakeLimits {
+        HandshakeLimits {
+            timeout: Duration::from_millis(self.handshake_ms),
+            concurrent: self.handshakes as usize,
+            accepts: self.accepts as usize,
+        }
+    }
+
+    /// The limits of the connections of clients.
+    pub fn route(&self) -> RouteLimits {
+        RouteLimits {
+            message_bytes: self.message_bytes,
+            outbox_bytes: self.outbox_bytes,
+        }
+    }
+
+    /// The limits that all shards share.
     pub fn shared(&self) -> LimitSettings {
         LimitSettings {
             connections: self.connections,
@@ -179,7 +202,7 @@ impl LimitsSection {
             address_handshakes: self.address_handshakes,
             address_handshakes_per_s: self.address_handshakes_per_s,
             address_handshake_burst: self.address_handshake_burst,
-            exempt: Networks::parse(&self.exempt).unwrap_or_default(),
+            exempt: self.exempt.clone(),
             player_connections: self.player_connections,
             player_joins_per_s: self.player_joins_per_s,
             player_join_burst: self.player_join_burst,

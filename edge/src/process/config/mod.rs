@@ -40,7 +40,8 @@ pub(crate) use tls::now_s;
 pub use upgrade::UpgradeSection;
 
 /// The keys, beside limits, that count while an edge runs.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 24] = [
+    "edge.admin_token",
     "edge.origins",
     "edge.drain_wait_ms",
     "edge.drain_ms",
@@ -48,6 +49,10 @@ const LIVE: [&str; 18] = [
     "auth.secret",
     "auth.previous_secret",
     "auth.public_key_files",
+    "auth.jwks",
+    "auth.jwks_ca_file",
+    "auth.jwks_refresh_s",
+    "auth.jwks_min_refresh_s",
     "auth.anonymous_spectators",
     "auth.leeway_s",
     "auth.audience",
@@ -58,16 +63,8 @@ const LIVE: [&str; 18] = [
     "tls.certificate_files",
     "tls.key_files",
     "tls.least_version",
+    "tls.reload_s",
     "log.filter",
-];
-
-/// The limits that a running edge does not change.
-const LIMITS_OF_A_START: [&str; 5] = [
-    "limits.message_bytes",
-    "limits.outbox_bytes",
-    "limits.handshake_ms",
-    "limits.handshakes",
-    "limits.accepts",
 ];
 
 /// The configuration of an edge process.
@@ -119,8 +116,7 @@ impl Config for EdgeConfig {
     }
 
     fn is_live(key: &str) -> bool {
-        let is_limit = key.starts_with("limits.") && !LIMITS_OF_A_START.contains(&key);
-        is_limit || LIVE.contains(&key)
+        key.starts_with("limits.") || LIVE.contains(&key)
     }
 
     fn log_filter(&self) -> &str {
@@ -197,9 +193,7 @@ impl EdgeConfig {
     /// The server's options.
     pub fn server(&self) -> ServerOptions {
         ServerOptions {
-            handshake_timeout: Duration::from_millis(self.limits.handshake_ms),
-            handshakes: self.limits.handshakes as usize,
-            accepts: self.limits.accepts as usize,
+            handshakes: self.limits.handshakes(),
             deflate: self.compression.enabled,
             ..ServerOptions::default()
         }

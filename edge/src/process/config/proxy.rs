@@ -13,7 +13,7 @@ use crate::server::proxy::{ForwardedHeader, ProxyOptions};
 #[serde(default, deny_unknown_fields)]
 pub struct ProxySection {
     /// The networks of load balancers and proxies whose word about a client's address counts.
-    pub networks: Vec<String>,
+    pub networks: Networks,
     /// Whether each connection to `edge.listen` begins with a header of the PROXY protocol.
     pub protocol: bool,
     /// The same at `tls.listen`.
@@ -28,7 +28,7 @@ impl Default for ProxySection {
     fn default() -> Self {
         let options = ProxyOptions::default();
         Self {
-            networks: Vec::new(),
+            networks: Networks::default(),
             protocol: false,
             tls_protocol: false,
             header_ms: options.header_timeout.as_millis() as u64,
@@ -39,9 +39,6 @@ impl Default for ProxySection {
 
 impl ProxySection {
     pub(super) fn validate(&self, checks: &mut Checks, has_tls: bool) {
-        if let Err(error) = Networks::parse(&self.networks) {
-            checks.require("proxy.networks", false, || error.to_string());
-        }
         let believes = self.protocol || self.tls_protocol || !self.forwarded.is_empty();
         checks.require("proxy.networks", !believes || !self.networks.is_empty(), || {
             "must name the networks of the load balancers, since `proxy` lets them name the client's address; \
@@ -66,10 +63,10 @@ impl ProxySection {
         ForwardedHeader::from_name(&self.forwarded.to_ascii_lowercase())
     }
 
-    /// The options of the server. Networks that the validation refuses count as none.
+    /// The options of the server.
     pub(in crate::process) fn options(&self) -> ProxyOptions {
         ProxyOptions {
-            trusted: Networks::parse(&self.networks).unwrap_or_default(),
+            trusted: self.networks.clone(),
             header_timeout: Duration::from_millis(self.header_ms),
             forwarded: self.header(),
         }

@@ -25,7 +25,7 @@ pub struct TlsSection {
     /// PEM files with the private keys of these, in the same order.
     pub key_files: Vec<PathBuf>,
     /// The oldest version: `1.2` or `1.3`.
-    pub least_version: String,
+    pub least_version: LeastVersion,
     /// The secret from which the keys of session tickets follow; empty for a random one.
     pub ticket_secret: String,
     /// Seconds between two looks at the files.
@@ -39,7 +39,7 @@ impl Default for TlsSection {
             plain: true,
             certificate_files: Vec::new(),
             key_files: Vec::new(),
-            least_version: "1.2".to_owned(),
+            least_version: LeastVersion::default(),
             ticket_secret: String::new(),
             reload_s: 10,
         }
@@ -92,9 +92,6 @@ impl TlsSection {
                  {keys} keys"
             )
         });
-        checks.require("tls.least_version", self.least().is_some(), || {
-            format!("must be \"1.2\" or \"1.3\", is {:?}", self.least_version)
-        });
         let secret = self.ticket_secret.len();
         checks.require(
             "tls.ticket_secret",
@@ -102,14 +99,6 @@ impl TlsSection {
             || format!("must have at least {MIN_SECRET_BYTES} bytes, has {secret}"),
         );
         checks.range("tls.reload_s", self.reload_s, 1..=86_400);
-    }
-
-    fn least(&self) -> Option<LeastVersion> {
-        match self.least_version.as_str() {
-            "1.2" => Some(LeastVersion::V1_2),
-            "1.3" => Some(LeastVersion::V1_3),
-            _ => None,
-        }
     }
 
     /// Reads the certificates.
@@ -132,7 +121,7 @@ impl TlsSection {
                 })
                 .collect(),
             ticket_secret: (!secret.is_empty()).then(|| secret.clone()),
-            least_version: self.least().unwrap_or_default(),
+            least_version: self.least_version,
         }
     }
 }

@@ -61,7 +61,7 @@ pub enum UpgradeError {
     },
     /// The variables of the service manager are malformed.
     #[error(
-        "the variables LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES are malformed; let the service manager set them, or unset them"
+        "the variables LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES are malformed, or name descriptors that are not open; let the service manager set them, or unset them"
     )]
     Activation,
 }

@@ -6,7 +6,8 @@
 //! one has released it, and forwards the packets of the earlier one's connections.
 //!
 //! [`Takeover`] is the side of the new process, [`Offer`] that of the one that runs. They speak over a Unix socket at
-//! `upgrade.socket`. A new process that ends before it is ready changes nothing.
+//! `upgrade.socket`. A new process that ends before it is ready changes nothing. One that is ready gets the admin port as
+//! well, and asks the earlier one over the Unix socket what operators want to know of it while it drains.
 
 mod sockets;
 
@@ -21,4 +22,4 @@ mod offer;
 pub use error::UpgradeError;
 pub use offer::{Offer, Successor};
 pub use sockets::Sockets;
-pub use takeover::Takeover;
+pub use takeover::{Earlier, Takeover};

@@ -132,10 +132,12 @@ impl Drop for Offer {
 pub struct Successor(UnixStream);
 
 impl Successor {
-    /// Tells it that this process reads no packets of QUIC any more.
-    pub async fn release(mut self) {
+    /// Tells it that this process reads no packets of QUIC any more. Returns the socket to it, over which it asks what this
+    /// process does from then on.
+    pub async fn release(mut self) -> UnixStream {
         // If it has ended, nobody is left to be told.
         self.0.write_all(wire::RELEASED).await.ok();
+        self.0
     }
 }
 
@@ -159,6 +161,8 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::super::takeover::Takeover;
     use super::*;
 
@@ -203,9 +207,13 @@ mod tests {
         tokio::pin!(completed);
         let successor = tokio::select! {
             successor = &mut taken => successor,
-            () = &mut completed => unreachable!("nothing is released yet"),
+            _ = &mut completed => unreachable!("nothing is released yet"),
         };
-        tokio::join!(successor.release(), completed);
+        let (mut old, new) = tokio::join!(successor.release(), completed);
+        let (mut new, mut said) = (new.unwrap().stream, [0; 2]);
+        new.write_all(b"hi").await.unwrap();
+        old.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"hi");
     }
 
     #[tokio::test]
@@ -217,7 +225,7 @@ mod tests {
         let (sockets, _listener) = sockets();
         let take = async || {
             let (takeover, _sockets) = Takeover::begin(&path).await.unwrap().unwrap();
-            takeover.complete().await;
+            assert!(takeover.complete().await.is_none());
         };
         tokio::join!(take(), async { drop(offer.taken(&sockets).await) });
     }

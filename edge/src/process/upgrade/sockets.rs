@@ -1,6 +1,6 @@
 //! Listening sockets that come from another process.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -44,6 +44,11 @@ impl Sockets {
             .collect()
     }
 
+    /// The sockets of this name.
+    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = &HandedOver> {
+        self.0.iter().filter(move |socket| socket.name == name)
+    }
+
     /// All sockets.
     pub(super) fn iter(&self) -> impl Iterator<Item = &HandedOver> {
         self.0.iter()
@@ -63,7 +68,11 @@ impl Sockets {
         for (name, file) in sd_listen_fds::get().map_err(|_| UpgradeError::Activation)? {
             let file = file.into_std();
             // Children do not need it.
-            fcntl_setfd(&file, FdFlags::CLOEXEC).map_err(|_| UpgradeError::Activation)?;
+            if fcntl_setfd(&file, FdFlags::CLOEXEC).is_err() {
+                // It is not open, so that it must not be closed.
+                let _ = file.into_raw_fd();
+                return Err(UpgradeError::Activation);
+            }
             sockets.push(name.unwrap_or_default(), file);
         }
         Ok(sockets)

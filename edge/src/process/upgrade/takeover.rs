@@ -26,6 +26,15 @@ pub struct Takeover {
     from: Option<i32>,
 }
 
+/// The process that this one has replaced.
+#[derive(Debug)]
+pub struct Earlier {
+    /// Its id.
+    pub process: u32,
+    /// The socket to it, over which it answers until it ends.
+    pub stream: UnixStream,
+}
+
 impl Takeover {
     /// Takes the sockets of the process behind `path`. `None` if there is no process.
     ///
@@ -74,22 +83,30 @@ impl Takeover {
     }
 
     /// Tells the earlier process that this one accepts, so that it ends. Returns once that process reads no packets of QUIC
-    /// any more.
-    pub async fn complete(mut self) {
+    /// any more, with the socket to it, unless it has ended or is of an earlier version.
+    pub async fn complete(mut self) -> Option<Earlier> {
         let from = self.from;
         if self.stream.write_all(wire::READY).await.is_err() {
             tracing::info!(from, "taken over: the earlier process has ended already");
-            return;
+            return None;
         }
         tracing::info!(from, "taken over: the earlier process ends now");
         let mut answer = [0; wire::RELEASED.len()];
         let released = tokio::time::timeout(RELEASE, self.stream.read_exact(&mut answer)).await;
-        if released.is_err() {
-            tracing::warn!(
-                from,
-                "the earlier process does not say that it reads no packets of QUIC any more: connections over QUIC may be \
-                 lost"
-            );
+        match released {
+            Ok(Ok(_)) => Some(Earlier {
+                process: from.and_then(|from| u32::try_from(from).ok())?,
+                stream: self.stream,
+            }),
+            Ok(Err(_)) => None,
+            Err(_) => {
+                tracing::warn!(
+                    from,
+                    "the earlier process does not say that it reads no packets of QUIC any more: connections over QUIC may \
+                     be lost"
+                );
+                None
+            }
         }
     }
 }

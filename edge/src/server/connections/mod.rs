@@ -6,6 +6,8 @@
 
 mod flags;
 
+mod facts;
+
 mod link;
 
 pub mod outbox;
@@ -18,6 +20,7 @@ mod table;
 
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +37,7 @@ use crate::websocket::frame;
 use flags::Flag;
 use table::Table;
 
+pub(crate) use facts::ConnFacts;
 pub(crate) use link::Link;
 pub(crate) use poller::{Poller, Readiness};
 pub(crate) use socket::{ConnState, FlushStatus, Received};
@@ -94,6 +98,12 @@ impl Connections {
         size_of::<(socket::ConnEntry, u32)>()
     }
 
+    /// The size of what is kept of one connection for operators, in bytes.
+    #[cfg(test)]
+    pub(crate) const fn facts_bytes() -> usize {
+        crate::conn::map::ConnMap::<facts::Facts>::slot_bytes()
+    }
+
     /// Waits until [`next_woken`](Self::next_woken) may return a connection.
     pub(crate) async fn woken(&self) {
         self.0.bell.notified().await;
@@ -134,12 +144,22 @@ impl Connections {
         self.0.table.borrow_mut().handle_timeouts(limit, now)
     }
 
-    /// Adds a link, with an outbox of at most `cap` bytes.
+    /// Adds a link to a client at this address, with an outbox of at most so many bytes.
     ///
     /// # Errors
     /// If the kernel cannot watch another socket.
-    pub(crate) fn insert(&self, link: Link, cap: u32) -> io::Result<ConnKey> {
-        self.0.table.borrow_mut().insert(link, cap, now())
+    pub(crate) fn insert(&self, link: Link, of: (IpAddr, u32)) -> io::Result<ConnKey> {
+        self.0.table.borrow_mut().insert(link, of, now())
+    }
+
+    /// What operators see of a connection; `None` if it was removed.
+    pub(crate) fn facts(&self, key: ConnKey) -> Option<ConnFacts> {
+        self.0.table.borrow().facts(key, now())
+    }
+
+    /// Counts bytes that a connection has received beside its stream.
+    pub(crate) fn count_received(&self, key: ConnKey, bytes: usize) {
+        self.0.table.borrow_mut().count_received(key, bytes);
     }
 
     /// Removes the connection and closes its socket.
@@ -209,7 +229,9 @@ impl Connections {
         let Some(conn) = table.get_mut(key) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        conn.read(scratch, now)
+        let received = conn.read(scratch, now)?;
+        table.count_received(key, received.count);
+        Ok(received)
     }
 
     /// Replies to the client's close frame, unless the edge has already sent one.

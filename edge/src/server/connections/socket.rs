@@ -65,6 +65,8 @@ pub(super) struct ConnEntry {
     pub(super) deadline: CoarseInstant,
     /// The outbox's cap.
     pub(super) cap: u32,
+    /// The bytes of frames that the link has accepted.
+    pub(super) sent: u64,
     pub(super) state: ConnState,
     pub(super) flags: Flags,
 }
@@ -85,6 +87,12 @@ impl ConnEntry {
     /// Writes to the link. Returns the number of bytes that it accepted, 0 if it is blocked. With TLS, a record that is
     /// encrypted counts as accepted even if the socket is blocked before its end.
     pub(super) fn write(&mut self, frames: &Bytes) -> io::Result<usize> {
+        let count = self.write_to_link(frames)?;
+        self.sent += count as u64;
+        Ok(count)
+    }
+
+    fn write_to_link(&mut self, frames: &Bytes) -> io::Result<usize> {
         loop {
             let written = match &mut self.link {
                 Link::Plain(socket) => socket.write(frames),
@@ -206,6 +214,7 @@ impl ConnEntry {
             match written {
                 Ok(count) => {
                     outbox.advance(count);
+                    self.sent += count as u64;
                     self.on_activity(now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -288,7 +297,11 @@ impl ConnEntry {
     pub(super) fn send_datagram(&mut self, frame: &Bytes) -> bool {
         match &mut self.link {
             Link::Plain(_) | Link::Tls(..) => false,
-            Link::Quic(stream) => stream.send_datagram(frame),
+            Link::Quic(stream) => {
+                let is_sent = stream.send_datagram(frame);
+                self.sent += if is_sent { frame.len() as u64 } else { 0 };
+                is_sent
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,9 @@ use slotmap::{DefaultKey, Key, KeyData, SlotMap};
 use tokio::sync::Notify;
 
 use crate::conn::key::ConnKey;
+use crate::conn::map::ConnMap;
 use crate::conn::transport::SendStatus;
+use crate::server::connections::facts::{ConnFacts, Facts};
 use crate::server::connections::flags::{Flag, Flags};
 use crate::server::connections::link::Link;
 use crate::server::connections::outbox::Outbox;
@@ -41,6 +44,8 @@ pub(super) struct Table {
     /// Connections to be driven without an event of their sockets, each at most once.
     woken: VecDeque<ConnKey>,
     bell: Rc<Notify>,
+    /// What only operators ask for, apart from what every write touches.
+    facts: ConnMap<Facts>,
 }
 
 impl Table {
@@ -58,6 +63,7 @@ impl Table {
             registry,
             woken: VecDeque::new(),
             bell,
+            facts: ConnMap::default(),
         }
     }
 
@@ -80,7 +86,31 @@ impl Table {
         CoarseInstant::new(now.saturating_duration_since(self.start))
     }
 
-    pub(super) fn insert(&mut self, mut link: Link, cap: u32, now: Instant) -> io::Result<ConnKey> {
+    /// What operators see of a connection.
+    pub(super) fn facts(&self, key: ConnKey, now: Instant) -> Option<ConnFacts> {
+        let (facts, conn) = (self.facts.get(key)?, self.conns.get(slot_key(key))?);
+        let since = self.start + Duration::from_secs(facts.since_s.into());
+        Some(ConnFacts {
+            address: facts.address,
+            age: now.saturating_duration_since(since),
+            received: facts.received,
+            sent: conn.sent,
+        })
+    }
+
+    /// Counts bytes that were received.
+    pub(super) fn count_received(&mut self, key: ConnKey, bytes: usize) {
+        if let Some(facts) = self.facts.get_mut(key) {
+            facts.received += bytes as u64;
+        }
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        mut link: Link,
+        (address, cap): (IpAddr, u32),
+        now: Instant,
+    ) -> io::Result<ConnKey> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let (start, heartbeat, registry) = (self.start, self.heartbeat, &self.registry);
         let mut deadline = now;
@@ -96,12 +126,15 @@ impl Table {
                 last_activity: CoarseInstant::new(now.saturating_duration_since(start)),
                 deadline: CoarseInstant::new(deadline.saturating_duration_since(start)),
                 cap,
+                sent: 0,
                 state: ConnState::Open,
                 flags: Flags::default(),
             })
         })?;
         let key = conn_key(key);
         self.wheel.insert(deadline, key);
+        let since_s = now.saturating_duration_since(self.start).as_secs() as u32;
+        self.facts.insert(key, Facts::new(address, since_s));
         if let Some(conn) = self.get_mut(key) {
             conn.send_encrypted();
         }
@@ -128,6 +161,7 @@ impl Table {
         if let Some(mut conn) = self.conns.remove(slot_key(key)) {
             conn.end_link();
         }
+        self.facts.remove(key);
     }
 
     /// Queues the connection to be driven.

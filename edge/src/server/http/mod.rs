@@ -69,7 +69,7 @@ pub(crate) async fn drive_handshake(
     context: Rc<ServerContext>,
     arrival: Arrival,
 ) -> Option<Upgraded> {
-    let deadline = Instant::now() + context.options.handshake_timeout;
+    let deadline = Instant::now() + context.handshakes.limits().timeout;
     let Arrival {
         mut socket,
         mut peer,
@@ -195,7 +195,7 @@ async fn refuse_late(context: &ServerContext, mut stream: ClientStream, peer: So
     if !stream.can_answer() {
         return;
     }
-    let answer = response::deadline(context.options.handshake_timeout);
+    let answer = response::deadline(context.handshakes.limits().timeout);
     let written = async {
         stream.write_all(&answer).await?;
         stream.flush().await

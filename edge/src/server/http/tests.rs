@@ -5,12 +5,16 @@ use std::time::Duration;
 use grandstand_common::envelope::Encoding;
 
 use crate::server::context::ServerOptions;
+use crate::server::handshakes::HandshakeLimits;
 use crate::server::testing::{Setup, Told, UPGRADE, run};
 
-fn brief(handshake_timeout: Duration) -> Setup {
+fn brief(timeout: Duration) -> Setup {
     Setup {
         options: ServerOptions {
-            handshake_timeout,
+            handshakes: HandshakeLimits {
+                timeout,
+                ..HandshakeLimits::default()
+            },
             ..ServerOptions::default()
         },
         ..Setup::default()
@@ -297,12 +301,12 @@ fn frames_right_behind_the_handshake_are_not_lost() {
 #[test]
 fn concurrent_handshakes_are_bounded_and_further_ones_wait() {
     let mut setup = brief(Duration::from_millis(300));
-    setup.options.handshakes = 2;
+    setup.options.handshakes.concurrent = 2;
     run(setup, async |rig| {
         let mut idle = [rig.connect().await, rig.connect().await];
         let mut late = rig.connect().await;
         late.write(format!("{UPGRADE}\r\n")).await;
-        rig.until(|| (rig.server.context().handshakes.available_permits() == 0).then_some(()))
+        rig.until(|| (rig.server.context().handshakes.free() == 0).then_some(()))
             .await;
         assert_eq!(rig.server.context().metrics.accepted.get(), 2);
         assert!(late.head().await.starts_with("HTTP/1.1 101 "));

@@ -95,19 +95,18 @@ pub(crate) async fn drive_accept(
     tokio::pin!(ended);
     let (mut pause, mut accepted) = (MIN_PAUSE, 0);
     let end = loop {
-        if context.handshakes.available_permits() == 0 {
+        if context.handshakes.free() == 0 {
             context.metrics.accept_waits.inc();
         }
         let accepting = async {
-            let permit = Arc::clone(&context.handshakes).acquire_owned().await;
+            let permit = context.handshakes.begin().await;
             (permit, listener.accept().await)
         };
         // Nothing is lost if `accepting` is dropped: it ends with the accept.
         let (permit, arrived) = tokio::select! {
             biased;
             end = &mut ended => break end,
-            // The semaphore is never closed.
-            (Ok(permit), arrived) = accepting => (permit, arrived),
+            begun = accepting => begun,
         };
         match arrived {
             Ok((socket, peer)) => {
@@ -117,7 +116,7 @@ pub(crate) async fn drive_accept(
                 pause = MIN_PAUSE;
                 begin((socket, peer), permit);
                 accepted += 1;
-                if accepted >= context.options.accepts {
+                if accepted >= context.handshakes.limits().accepts {
                     accepted = 0;
                     tokio::task::yield_now().await;
                 }
@@ -144,7 +143,7 @@ fn accept_queued(
     begin: impl Fn((TcpStream, SocketAddr), OwnedSemaphorePermit),
 ) -> io::Result<()> {
     let listener = listener.into_std()?;
-    while let Ok(permit) = Arc::clone(&context.handshakes).try_acquire_owned()
+    while let Some(permit) = context.handshakes.try_begin()
         && let Ok((socket, peer)) = listener.accept()
     {
         socket.set_nonblocking(true)?;

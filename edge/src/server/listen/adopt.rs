@@ -32,6 +32,20 @@ impl SocketKind {
     }
 }
 
+impl SocketKind {
+    /// Checks that a socket is of this kind.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn check(self, socket: &HandedOver) -> Result<SocketAddr, WrongKind> {
+        address_of(&socket.file, self).map_err(|what| WrongKind {
+            name: socket.name.clone(),
+            wanted: self.name(),
+            what,
+        })
+    }
+}
+
 /// A descriptor that was handed over is of the wrong kind.
 #[derive(Debug, thiserror::Error)]
 #[error("`{name}`: {wanted} was to be handed over, not {what}; hand over such a socket, or none")]
@@ -50,14 +64,8 @@ pub fn adopt<T: From<OwnedFd>>(
     kind: SocketKind,
     address: SocketAddr,
 ) -> Result<Option<T>, WrongKind> {
+    let found = kind.check(&socket)?;
     let HandedOver { name, file } = socket;
-    let found = match address_of(&file, kind) {
-        Ok(found) => found,
-        Err(what) => {
-            let wanted = kind.name();
-            return Err(WrongKind { name, wanted, what });
-        }
-    };
     let is_same = found.ip() == address.ip() && [0, found.port()].contains(&address.port());
     if !is_same {
         tracing::warn!(

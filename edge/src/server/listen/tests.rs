@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::accept::is_exhaustion;
 use super::*;
 use crate::server::context::ServerOptions;
+use crate::server::handshakes::HandshakeLimits;
 use crate::server::testing::{Peer, Setup, UPGRADE, run};
 
 fn options(addr: impl Into<SocketAddr>) -> ListenOptions {
@@ -118,10 +119,13 @@ fn only_a_lack_of_resources_pauses_accepting() {
 }
 
 /// Settings with these limits on handshakes.
-fn bounded(handshakes: usize, accepts: usize) -> Setup {
+fn bounded(concurrent: usize, accepts: usize) -> Setup {
     let options = ServerOptions {
-        handshakes,
-        accepts,
+        handshakes: HandshakeLimits {
+            concurrent,
+            accepts,
+            ..HandshakeLimits::default()
+        },
         ..ServerOptions::default()
     };
     Setup {

@@ -89,6 +89,7 @@ impl Clients {
             match frame.and_then(whole_message) {
                 Some(message) if is_read => {
                     context.count_received(received.len());
+                    context.connections.count_received(key, received.len());
                     self.metrics.datagrams_received.inc();
                     context.route(0).handler.message(key, message, now);
                 }

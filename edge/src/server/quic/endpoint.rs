@@ -127,7 +127,7 @@ impl Endpoint {
             self.on_packet(packet, now);
         }
         has_more |= self.reception.has_packets();
-        for _ in 0..self.clients.server.context.options.accepts.max(1) {
+        for _ in 0..self.clients.server.context.handshakes.limits().accepts {
             let Some(incoming) = self.incoming.pop_front() else {
                 break;
             };
@@ -215,8 +215,8 @@ impl Endpoint {
         }
         let context = &self.clients.server.context;
         let (limit, free) = (
-            context.options.handshakes,
-            context.handshakes.available_permits(),
+            context.handshakes.limits().concurrent,
+            context.handshakes.free(),
         );
         if free <= self.incoming.len() {
             // As in a listener's backlog, the client waits and asks again.
@@ -243,10 +243,7 @@ impl Endpoint {
             return self.on_incoming(incoming);
         }
         let context = &self.clients.server.context;
-        let Some((permit, config)) = Arc::clone(&context.handshakes)
-            .try_acquire_owned()
-            .ok()
-            .zip(self.settings.current())
+        let Some((permit, config)) = context.handshakes.try_begin().zip(self.settings.current())
         else {
             self.clients.metrics.on_handshake("dropped");
             return self.proto.ignore(incoming);
@@ -287,7 +284,7 @@ impl Endpoint {
         self.status.on_begin();
         let conn = Conn::new(proto);
         self.clients.wakes.push(handle, &mut conn.borrow_mut());
-        let deadline = now + context.options.handshake_timeout;
+        let deadline = now + context.handshakes.limits().timeout;
         let budget = PacketBudget::new(self.packets, self.coarse(now));
         let session = Session::new(conn, (permit, budget), (arrived, is_proven), deadline);
         if self.sessions.len() <= handle.0 {

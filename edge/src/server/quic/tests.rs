@@ -15,6 +15,7 @@ use crate::conn::transport::Transport;
 use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
 use crate::server::handler::CloseReason;
+use crate::server::handshakes::HandshakeLimits;
 use crate::server::testing::{Setup, Told};
 use crate::websocket::frame::{MessageKind, Opcode, put_frame};
 use rig::{closed, with};
@@ -200,7 +201,10 @@ fn other_first_messages_and_protocols_are_refused() {
 #[test]
 fn a_client_that_says_nothing_is_closed_at_the_deadline() {
     let options = ServerOptions {
-        handshake_timeout: Duration::from_millis(300),
+        handshakes: HandshakeLimits {
+            timeout: Duration::from_millis(300),
+            ..HandshakeLimits::default()
+        },
         ..ServerOptions::default()
     };
     let setup = Setup {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -24,7 +24,7 @@ pub struct CertificateFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file cannot be read.
-    #[error("{path} cannot be read: {why}; it must be a PEM file that this process may read", path = .path.display())]
+    #[error("{path} cannot be read: {why}; it must be a whole PEM file that this process may read", path = .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum CertificateError {
         why: String,
     },
     /// The key belongs to another certificate, or is of an unknown kind.
-    #[error("the key in {key} does not fit the certificate in {certificate}: {why}", key = .key.display(), certificate = .certificate.display())]
+    #[error("the key in {key} does not fit the certificate in {certificate}: {why}; give both files of one certificate", key = .key.display(), certificate = .certificate.display())]
     Key {
         /// The key's file.
         key: PathBuf,
@@ -130,7 +130,7 @@ fn read(
     let pem = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
     let chain = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unreadable(path, &error))?;
+        .map_err(|error| unreadable(path, &words(&error)))?;
     let first = chain
         .first()
         .ok_or_else(|| CertificateError::Missing(path.clone()))?;
@@ -144,8 +144,8 @@ fn read(
         });
     }
     let key = std::fs::read(&files.key).map_err(|error| unreadable(&files.key, &error))?;
-    let key =
-        PrivateKeyDer::from_pem_slice(&key).map_err(|error| unreadable(&files.key, &error))?;
+    let key = PrivateKeyDer::from_pem_slice(&key)
+        .map_err(|error| unreadable(&files.key, &words(&error)))?;
     let misfit = |error: rustls::Error| CertificateError::Key {
         key: files.key.clone(),
         certificate: path.clone(),
@@ -156,4 +156,50 @@ fn read(
         key: Arc::new(key),
         expires_s,
     })
+}
+
+/// What is wrong with a PEM file, for people. The library shows names of sections as numbers.
+fn words(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "it ends in the middle of a section".to_owned(),
+        pem::Error::NoItemsFound => "it has no key (`BEGIN PRIVATE KEY`)".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_off_or_is_empty_is_named_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (whole, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
+        let path = |name: &str| folder.path().join(name);
+        let provider = rustls::crypto::ring::default_provider();
+        for (certificate, key, part) in [
+            (
+                &whole[..200],
+                &key[..],
+                "tls.pem cannot be read: it ends in the middle",
+            ),
+            (
+                &whole,
+                &key[..60],
+                "tls.key cannot be read: it ends in the middle",
+            ),
+            ("", &key, "tls.pem has no certificate"),
+            (&whole, "", "tls.key cannot be read: it has no key"),
+        ] {
+            std::fs::write(path("tls.pem"), certificate).unwrap();
+            std::fs::write(path("tls.key"), key).unwrap();
+            let files = CertificateFiles {
+                certificate: path("tls.pem"),
+                key: path("tls.key"),
+            };
+            let error = Certificates::read(&[files], &provider, 0).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use rustls::crypto::CryptoProvider;
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
+use serde::{Deserialize, Serialize};
 
 use certificates::Certificates;
 use tickets::Tickets;
@@ -26,13 +27,28 @@ use tickets::Tickets;
 pub use certificates::{CertificateError, CertificateFiles};
 
 /// The oldest version of TLS that clients may use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub enum LeastVersion {
     /// TLS 1.2.
     #[default]
+    #[serde(rename = "1.2")]
     V1_2,
     /// TLS 1.3.
+    #[serde(rename = "1.3")]
     V1_3,
+}
+
+impl TryFrom<String> for LeastVersion {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "1.2" => Ok(Self::V1_2),
+            "1.3" => Ok(Self::V1_3),
+            _ => Err(format!("must be \"1.2\" or \"1.3\", is {text:?}")),
+        }
+    }
 }
 
 impl LeastVersion {

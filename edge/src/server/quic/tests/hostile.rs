@@ -9,6 +9,7 @@ use super::opened;
 use super::rig::{self, OPTIONS, with, with_options};
 use crate::server::context::ServerOptions;
 use crate::server::handler::CloseReason;
+use crate::server::handshakes::HandshakeLimits;
 use crate::server::quic::{NATIVE, QuicOptions};
 use crate::server::testing::{Setup, Told};
 
@@ -16,7 +17,10 @@ use crate::server::testing::{Setup, Told};
 fn under_load_clients_must_prove_their_address() {
     let options = ServerOptions {
         // The loop that accepts connections over TCP holds one of them.
-        handshakes: 8,
+        handshakes: HandshakeLimits {
+            concurrent: 8,
+            ..HandshakeLimits::default()
+        },
         ..ServerOptions::default()
     };
     let setup = Setup {

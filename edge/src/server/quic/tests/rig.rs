@@ -1,5 +1,6 @@
 //! Clients over QUIC that are not ours: quinn.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::server::metrics::ServerMetrics;
 use crate::server::quic::{
     Handover, NATIVE, Outlet, QuicListener, QuicOptions, Status, UdpOptions, UdpPort,
 };
-use crate::server::routes::{Route, Routes};
+use crate::server::routes::{Route, RouteLimits, Routes};
 use crate::server::testing::{PATIENCE, Rig, Setup, run};
 use crate::server::tls::Tls;
 use crate::server::tls::tests::rig::{Folder, client, localhost};
@@ -81,8 +82,10 @@ pub(super) fn echo(supervisor: &Supervisor) -> Server {
     let route = Route {
         path: "/v1/echo",
         handler: Rc::new(EchoHandler::new(conns.clone(), DeflateOptions::default())),
-        message_bytes: EchoHandler::LIMIT,
-        outbox_bytes: EchoHandler::LIMIT,
+        limits: Cell::new(RouteLimits {
+            message_bytes: EchoHandler::LIMIT,
+            outbox_bytes: EchoHandler::LIMIT,
+        }),
     };
     let routes = Routes {
         routes: vec![route],

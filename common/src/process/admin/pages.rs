@@ -1,0 +1,116 @@
+//! The answers of the admin port: those to probes, and those of the API of the process.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use prometheus_client::registry::Registry;
+
+use super::api::ApiAccess;
+use super::exposition;
+use super::status::Status;
+use crate::http::has_valid_host;
+use crate::process::metrics;
+use crate::supervisor::Supervisor;
+
+/// What the port answers with.
+pub(super) struct Pages {
+    pub(super) api: Option<ApiAccess>,
+    pub(super) status: Status,
+    pub(super) registry: Registry,
+    pub(super) supervisor: Supervisor,
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The paths that need no token, because probes and Prometheus have none.
+const OPEN: [&str; 4] = ["/health", "/startup", "/ready", "/metrics"];
+
+/// Answers a request. One of the next process of an upgrade `is_checked` already.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    pages: &Pages,
+    is_checked: bool,
+) -> Response<Full<Bytes>> {
+    if !has_valid_host(&request) {
+        let text = "a request needs exactly one Host\n".to_owned();
+        return respond(StatusCode::BAD_REQUEST, TEXT, text);
+    }
+    let path = request.uri().path();
+    match &pages.api {
+        Some(api) if !OPEN.contains(&path) && !path.starts_with("/fault/") => {
+            api.answer(request, is_checked).await
+        }
+        _ => {
+            let others = match &pages.api {
+                Some(api) if path == "/metrics" => api.metrics_of_others().await,
+                _ => Vec::new(),
+            };
+            answer_probe(&request, pages, &others)
+        }
+    }
+}
+
+/// Answers a probe. `others` are the metrics of other processes with their ids.
+fn answer_probe<B>(
+    request: &Request<B>,
+    pages: &Pages,
+    others: &[(u32, String)],
+) -> Response<Full<Bytes>> {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    // hyper omits the body of a response to HEAD.
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut response = respond(
+            StatusCode::METHOD_NOT_ALLOWED,
+            TEXT,
+            "only GET\n".to_owned(),
+        );
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().insert(ALLOW, allowed);
+        return response;
+    }
+    let ok_if = |ok| match ok {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let Pages {
+        status, registry, ..
+    } = pages;
+    #[cfg(feature = "faults")]
+    if let Some(fault) = request.uri().path().strip_prefix("/fault/") {
+        let (how, part) = fault.split_once('/').unwrap_or_default();
+        let injected = pages.supervisor.inject(part, how);
+        return respond(ok_if(injected), TEXT, format!("{how} {part}\n"));
+    }
+    match request.uri().path() {
+        "/health" => match status.silent() {
+            silent if silent.is_empty() => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
+            silent => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, silent),
+        },
+        "/startup" => respond(ok_if(status.has_started()), TEXT, status.to_string()),
+        "/ready" => respond(ok_if(status.is_ready()), TEXT, status.to_string()),
+        "/metrics" => {
+            let own = metrics::render(registry);
+            let text = match others.is_empty() {
+                true => own,
+                false => exposition::join(&own, others),
+            };
+            respond(StatusCode::OK, OPEN_METRICS, text)
+        }
+        _ => {
+            let paths = "there are /health, /startup, /ready and /metrics\n";
+            respond(StatusCode::NOT_FOUND, TEXT, paths.to_owned())
+        }
+    }
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

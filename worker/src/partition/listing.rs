@@ -1,0 +1,108 @@
+//! Rooms, as operators see them.
+
+use grandstand_common::id::RoomId;
+use serde::Serialize;
+
+use super::known_room::KnownRoom;
+use super::residence::Residence;
+use super::state::PartitionState;
+
+/// A room, as its owner knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ListedRoom {
+    /// The room.
+    pub(crate) room: String,
+    /// The partition.
+    pub(crate) partition: u16,
+    /// The epoch of the owner.
+    pub(crate) epoch: u64,
+    /// `loaded`: in memory; `stored`: in its snapshot only; `quarantined`: it cannot run.
+    pub(crate) state: &'static str,
+    /// The instance; `None` in quarantine.
+    pub(crate) instance: Option<String>,
+    /// The code that clients of a room in quarantine get.
+    pub(crate) code: Option<&'static str>,
+    /// The connected players of a room in memory.
+    pub(crate) players: usize,
+    /// The spectators.
+    pub(crate) spectators: u64,
+    /// The shards of edges that watch it.
+    pub(crate) edges: usize,
+    /// Whether shared messages are published once for all edges.
+    pub(crate) is_hot: bool,
+}
+
+/// A page that is being filled.
+#[derive(Debug)]
+pub(crate) struct Page {
+    items: Vec<ListedRoom>,
+    limit: usize,
+    /// The slots that may still be looked at.
+    slots: usize,
+}
+
+impl Page {
+    /// An empty page of at most `limit` items, for which at most `slots` slots are looked at.
+    pub(crate) fn new(limit: usize, slots: usize) -> Self {
+        Self {
+            items: Vec::new(),
+            limit,
+            slots,
+        }
+    }
+
+    /// The items.
+    pub(crate) fn into_items(self) -> Vec<ListedRoom> {
+        self.items
+    }
+
+    /// Whether a further slot may be looked at.
+    fn take_slot(&mut self) -> bool {
+        let has_space = self.items.len() < self.limit && self.slots > 0;
+        self.slots -= usize::from(has_space);
+        has_space
+    }
+}
+
+/// Adds the rooms in slots from `from` on. Returns the slot to continue from if the page is full.
+pub(super) fn list(state: &PartitionState, from: usize, page: &mut Page) -> Option<usize> {
+    let known = state.rooms.known();
+    for slot in from..known.slots() {
+        if !page.take_slot() {
+            return Some(slot);
+        }
+        let found = known
+            .at(slot)
+            .and_then(|(id, room)| listed(state, id, room));
+        page.items.extend(found);
+    }
+    None
+}
+
+/// One room.
+pub(super) fn show(state: &PartitionState, id: &RoomId) -> Option<ListedRoom> {
+    listed(state, id, state.rooms.known().get(id)?)
+}
+
+/// `None` for a room that was deleted.
+fn listed(state: &PartitionState, id: &RoomId, room: &KnownRoom) -> Option<ListedRoom> {
+    let (is, code) = match room.residence() {
+        Residence::Loaded(_) => ("loaded", None),
+        Residence::Stored(_) => ("stored", None),
+        Residence::Quarantined(why) => ("quarantined", Some(why.code())),
+        Residence::Deleted(_) => return None,
+    };
+    let instance = room.instance();
+    Some(ListedRoom {
+        room: id.to_string(),
+        partition: state.tenure.id.0,
+        epoch: state.tenure.epoch.0,
+        state: is,
+        instance: (instance.0 != 0).then(|| instance.to_string()),
+        code,
+        players: room.room().map_or(0, |room| room.connected_players()),
+        spectators: state.audiences.viewers(id).unwrap_or(0),
+        edges: state.audiences.edges(id).len(),
+        is_hot: state.audiences.is_hot(id),
+    })
+}

@@ -1,0 +1,86 @@
+//! The rooms of a worker, in pages.
+
+use std::time::Duration;
+
+use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::process::admin::{ApiAnswer, Paging, StatusCode};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::partition::ListedRoom;
+use crate::process::questions::{Asker, Question, Questions};
+
+/// The most time for an answer of a loop.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most questions for one page, so that a page of a worker with few rooms and many slots does not take long.
+const QUESTIONS_PER_PAGE: usize = 64;
+
+/// A page of rooms, in JSON.
+#[derive(Serialize)]
+struct Rooms {
+    rooms: Vec<ListedRoom>,
+    next: Option<String>,
+}
+
+pub(super) async fn list(questions: &Questions, paging: &Paging) -> Result<ApiAnswer, ApiAnswer> {
+    let [number, partition, slot] = paging.numbers()?;
+    // A place beyond all partitions is the end of the loop.
+    let partition = u16::try_from(partition).unwrap_or(u16::MAX);
+    let (mut rooms, mut asked) = (Vec::new(), 0);
+    for (index, asker) in questions.from(number as u64) {
+        let mut at = match index == number as u64 {
+            true => Some((Partition(partition), slot)),
+            false => Some((Partition(0), 0)),
+        };
+        while let Some((partition, slot)) = at {
+            if rooms.len() >= paging.limit || asked >= QUESTIONS_PER_PAGE {
+                let next = Some(format!("{index}.{}.{slot}", partition.0));
+                return Ok(ApiAnswer::json(StatusCode::OK, &Rooms { rooms, next }));
+            }
+            asked += 1;
+            let left = paging.limit - rooms.len();
+            let question = |reply| Question::Rooms((partition, slot), left, reply);
+            let (more, next) = ask(&asker, question).await?;
+            rooms.extend(more);
+            at = next;
+        }
+    }
+    let next = None;
+    Ok(ApiAnswer::json(StatusCode::OK, &Rooms { rooms, next }))
+}
+
+pub(super) async fn show(questions: &Questions, id: &str) -> Result<ApiAnswer, ApiAnswer> {
+    let id = id.parse::<RoomId>().map_err(|error| {
+        let text = format!("the room id {error}");
+        ApiAnswer::problem(StatusCode::BAD_REQUEST, "bad_room", &text)
+    })?;
+    for (_, asker) in questions.from(0) {
+        let room = ask(&asker, |reply| Question::Room(id.clone(), reply)).await?;
+        if let Some(room) = room {
+            return Ok(ApiAnswer::json(StatusCode::OK, &room));
+        }
+    }
+    let text = "this worker has no such room; another one may own its partition, or it has not been read yet";
+    Err(ApiAnswer::problem(
+        StatusCode::NOT_FOUND,
+        "no_such_room",
+        text,
+    ))
+}
+
+async fn ask<T>(
+    asker: &Asker,
+    question: impl FnOnce(oneshot::Sender<T>) -> Question,
+) -> Result<T, ApiAnswer> {
+    let (reply, answer) = oneshot::channel();
+    let asking = async {
+        asker.send(question(reply)).await.ok()?;
+        answer.await.ok()
+    };
+    let answered = tokio::time::timeout(PATIENCE, asking).await;
+    answered.ok().flatten().ok_or_else(|| {
+        let text = "a room loop does not answer; /health says whether it turns";
+        ApiAnswer::problem(StatusCode::SERVICE_UNAVAILABLE, "no_answer", text)
+    })
+}

@@ -1,0 +1,77 @@
+//! Questions of operators to the room loops. A loop answers in its turns, so that an answer is a state between two entries.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use grandstand_common::id::{Partition, RoomId};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::Engine;
+use crate::partition::{ListedRoom, Page};
+
+/// The questions that may wait for a loop. More operators wait before they ask.
+const QUESTIONS: usize = 16;
+
+/// The slots that are looked at in one turn of a loop: some tens of microseconds.
+const SLOTS: usize = 512;
+
+/// A place in the list of a loop: a partition, and a slot in it.
+pub(super) type Place = (Partition, usize);
+
+/// A part of a list, and the place to continue from; `None` at its end.
+pub(super) type Part = (Vec<ListedRoom>, Option<Place>);
+
+/// A question to a room loop, and where its answer goes.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// At most so many rooms, from this place on.
+    Rooms(Place, usize, oneshot::Sender<Part>),
+    /// One room.
+    Room(RoomId, oneshot::Sender<Option<ListedRoom>>),
+}
+
+/// Where a loop takes questions.
+pub(super) type Asker = mpsc::Sender<Question>;
+
+/// The loops of a worker that take questions, by their numbers. Clones are handles to the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct Questions(Arc<Mutex<BTreeMap<u64, Asker>>>);
+
+impl Questions {
+    /// Adds a loop. It gets its questions from what is returned.
+    pub(super) fn add(&self, number: u64) -> mpsc::Receiver<Question> {
+        let (asker, questions) = mpsc::channel(QUESTIONS);
+        self.0.lock().insert(number, asker);
+        questions
+    }
+
+    /// Removes a loop.
+    pub(super) fn remove(&self, number: u64) {
+        self.0.lock().remove(&number);
+    }
+
+    /// The loops from a number on.
+    pub(super) fn from(&self, number: u64) -> Vec<(u64, Asker)> {
+        let loops = self.0.lock();
+        let loops = loops.range(number..);
+        loops
+            .map(|(number, asker)| (*number, asker.clone()))
+            .collect()
+    }
+}
+
+/// Answers a question. Whoever asked may have given up.
+pub(super) fn answer(engine: &Engine, question: Question) {
+    let partitions = engine.partitions();
+    match question {
+        Question::Rooms(from, limit, reply) => {
+            let mut page = Page::new(limit, SLOTS);
+            let next = partitions.list_rooms(from, &mut page);
+            reply.send((page.into_items(), next)).ok();
+        }
+        Question::Room(id, reply) => {
+            reply.send(partitions.room(&id)).ok();
+        }
+    }
+}
