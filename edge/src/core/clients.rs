@@ -141,7 +141,7 @@ impl Clients {
             memberships: SmallVec::new(),
             budget: Budget::new(&self.config, coarse),
             departing: 0,
-            expiry: Expiry::default(),
+            expiry: Expiry::new(coarse),
             roomless: Roomless::new(coarse),
         };
         self.clients.insert(conn, client);

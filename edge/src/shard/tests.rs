@@ -24,7 +24,7 @@ fn a_connection_stays_within_its_size_in_bytes() {
         ("heartbeat", TimerWheel::<ConnKey>::entry_bytes(), 12),
     ];
     let joined = [
-        ("client", ConnMap::<Client>::slot_bytes(), 152),
+        ("client", ConnMap::<Client>::slot_bytes(), 160),
         (
             "timer of a client in no room",
             TimerWheel::<Timer>::entry_bytes(),

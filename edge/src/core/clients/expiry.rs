@@ -13,16 +13,27 @@ const NOTICE_MS: u64 = 60_000;
 /// The longest time between two checks of a client's token, because a timer outlives its connection.
 const CHECK_MS: u64 = 600_000;
 
-/// The checks of a client's token.
-#[derive(Debug, Clone, Copy, Default)]
+/// The checks of a client's token, in 8 bytes.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Expiry {
+    /// The time at which the token is checked, if a timer is set.
+    due: CoarseInstant,
+    /// A timer is set. None is if the token never expires.
+    is_armed: bool,
     /// The client was notified that its token expires.
     is_notified: bool,
-    /// The time at which the token is checked; `None` if it never expires.
-    due: Option<CoarseInstant>,
 }
 
 impl Expiry {
+    /// The client connects.
+    pub(super) fn new(now: CoarseInstant) -> Self {
+        Self {
+            due: now,
+            is_armed: false,
+            is_notified: false,
+        }
+    }
+
     /// The client has another token.
     pub(super) fn renew(&mut self) {
         self.is_notified = false;
@@ -35,10 +46,10 @@ impl Expiry {
         now: Now,
         coarse: CoarseInstant,
     ) -> Option<TokenEvent> {
-        if self.due.is_some_and(|armed| !coarse.has_reached(armed)) {
+        if self.is_armed && !coarse.has_reached(self.due) {
             return None;
         }
-        self.due = None;
+        self.is_armed = false;
         let expires = expires_ms?;
         if expires <= now.unix_ms {
             return Some(TokenEvent::Expired);
@@ -63,9 +74,9 @@ impl Expiry {
         };
         let due = now.at + Duration::from_millis(wait.min(CHECK_MS));
         let at = coarse(due);
-        let sets = self.due.is_none_or(|armed| !at.has_reached(armed));
+        let sets = !self.is_armed || !at.has_reached(self.due);
         sets.then(|| {
-            self.due = Some(at);
+            (self.due, self.is_armed) = (at, true);
             due
         })
     }
