@@ -173,8 +173,10 @@ fn d26_the_bytes_of_a_player_and_of_a_room_count_for_all_shards() {
     ] {
         let start = tokio::time::Instant::now().into_std();
         let shared = SharedLimits::new(LimitSettings::default(), start);
-        let mut config = CoreConfig::default();
-        config.shared = shared.clone();
+        let mut config = CoreConfig {
+            shared: shared.clone(),
+            ..CoreConfig::default()
+        };
         config.rooms.player_input_bytes_per_s = player;
         config.rooms.room_input_bytes_per_s = room;
         let mut shards = [1, 2].map(|_| Bench::with(config.clone(), None));

@@ -158,6 +158,7 @@ impl Connections {
     }
 
     /// Counts bytes that a connection has received beside its stream.
+    #[cfg(feature = "quic")]
     pub(crate) fn count_received(&self, key: ConnKey, bytes: usize) {
         self.0.table.borrow_mut().count_received(key, bytes);
     }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quinn_proto::crypto::rustls::QuicClientConfig;
 use quinn_proto::{ClientConfig, Endpoint, EndpointConfig};
@@ -65,7 +65,7 @@ fn config(attacker: &Attacker) -> Option<ClientConfig> {
 /// The first packet of a new connection.
 fn first_packet(to: SocketAddr, config: &ClientConfig) -> Option<Vec<u8>> {
     let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, true, None);
-    let now = Instant::now();
+    let now = tokio::time::Instant::now().into_std();
     let connected = endpoint.connect(now, config.clone(), to, "localhost");
     let (_, mut connection) = connected.ok()?;
     let mut packet = Vec::new();
