@@ -62,7 +62,7 @@ struct Shared {
     reads: watch::Sender<Reads>,
 }
 
-/// Where a key set comes from, and how often it is read.
+/// The source of a key set, and the interval of its reads.
 #[derive(Debug, Clone)]
 pub struct KeySetSettings {
     /// Its source.

@@ -15,7 +15,7 @@ pub(super) enum Memory {
     Cgroup {
         /// Its folder.
         folder: PathBuf,
-        /// How its files are called.
+        /// The names of its files.
         files: &'static Files,
     },
     /// The machine.

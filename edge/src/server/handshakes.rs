@@ -1,4 +1,4 @@
-//! How many handshakes of a shard may be in progress, and how long each may take. Both can be replaced while it accepts.
+//! The limits of a shard's handshakes: their number, and the time of each. Both can be replaced while it accepts.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -84,7 +84,7 @@ impl Shard {
         }
     }
 
-    /// What operators see of a connection.
+    /// The facts about a connection that operators see.
     pub(super) fn facts(&self, conn: ConnKey) -> Option<ConnFacts> {
         self.connections.facts(conn)
     }

@@ -39,7 +39,7 @@ pub(crate) struct ListedConnection {
     client: ListedClient,
     /// The client's address, as far as trusted proxies name it.
     address: IpAddr,
-    /// When it connected, Unix milliseconds.
+    /// The time at which it connected, Unix milliseconds.
     connected_ms: u64,
     received_bytes: u64,
     sent_bytes: u64,

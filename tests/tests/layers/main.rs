@@ -18,6 +18,8 @@ mod words;
 
 mod planted;
 
+mod prose;
+
 use std::collections::BTreeMap;
 
 use rules::{Violation, cycles, roofs};

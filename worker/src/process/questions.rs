@@ -31,7 +31,7 @@ pub(super) enum Question {
     Room(RoomId, oneshot::Sender<Option<ListedRoom>>),
 }
 
-/// Where a loop takes questions.
+/// The queue of questions to a loop.
 pub(super) type Asker = mpsc::Sender<Question>;
 
 /// The loops of a worker that take questions, by their numbers. Clones are handles to the same ones.

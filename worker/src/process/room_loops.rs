@@ -64,7 +64,7 @@ struct RoomLoopHandle {
     fence: Arc<Fence>,
     current_call: CurrentCall,
     counts: Arc<RoomCounts>,
-    /// Those who ask for operators forget the loop when it is dropped.
+    /// The loop's entry among those that operators ask. It is removed when this is dropped.
     questions: Questions,
     question: Question,
     /// Closed when the loop's thread has ended.

@@ -1,4 +1,4 @@
-//! What operators may do with every process: change the filter of its log, and drain it.
+//! The operations of operators on every process: change the filter of its log, and drain it.
 
 use bytes::Bytes;
 use hyper::StatusCode;

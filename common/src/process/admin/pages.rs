@@ -14,7 +14,7 @@ use crate::http::has_valid_host;
 use crate::process::metrics;
 use crate::supervisor::Supervisor;
 
-/// What the port answers with.
+/// The pages of the port.
 pub(super) struct Pages {
     pub(super) api: Option<ApiAccess>,
     pub(super) status: Status,

@@ -42,7 +42,7 @@ struct Predecessor {
 pub struct ListedPredecessor {
     /// The id of the process.
     pub process: u32,
-    /// When this process took over from it, Unix milliseconds.
+    /// The time at which this process took over from it, Unix milliseconds.
     pub since_ms: u64,
 }
 

@@ -4,7 +4,7 @@ use grandstand_common::error::ErrorKind;
 
 use crate::core::clients::config::ClientConfig;
 
-/// Those of all clients of a shard, also of clients that are gone.
+/// The departing sessions of all clients of a shard, also of clients that are gone.
 #[derive(Debug, Default)]
 pub(super) struct Departing {
     count: usize,
@@ -25,7 +25,7 @@ impl Departing {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Why a client that has left `own` of them may not join as a player at the moment.
+    /// The reason why a client that has left `own` of them may not join as a player at the moment.
     pub(super) fn refuse(
         &self,
         own: u16,

@@ -1,4 +1,4 @@
-//! When a client's token is checked.
+//! The times at which a client's token is checked.
 
 use std::time::{Duration, Instant};
 

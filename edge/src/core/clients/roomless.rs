@@ -1,4 +1,4 @@
-//! How long a client has been in no room.
+//! The time for which a client has been in no room.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::time::coarse::CoarseInstant;
 /// A client's time in no room, in 8 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Roomless {
-    /// When it began, unless the client is in a room.
+    /// The time at which it began, unless the client is in a room.
     since: CoarseInstant,
     /// A timer is set. It stays set while the client joins and leaves, so that there is never a second one.
     is_armed: bool,

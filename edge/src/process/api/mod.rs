@@ -50,7 +50,7 @@ struct Parts {
     limits: SharedLimits,
 }
 
-/// What limits refuse most, in JSON.
+/// The addresses and players that limits refuse most, in JSON.
 #[derive(Serialize)]
 struct MostLimited<T> {
     limited: Vec<T>,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::revocations::time_ms;
 
-/// How long a revocation lasts if the request does not say.
+/// The time that a revocation lasts if the request does not say.
 const LASTS_S: u64 = 86_400;
 
 /// The most seconds that a revocation may last.
@@ -24,7 +24,7 @@ const MAX_LASTS_S: u64 = 366 * 86_400;
 /// lasted, so that edges that reconnect can tell a removed revocation from one that the bucket has lost.
 const MARKER: Duration = Duration::from_secs(600);
 
-/// How often a write is tried if another operator writes the same key.
+/// The most attempts of a write if other operators write the same key.
 const TRIES: usize = 5;
 
 /// The bus on which revocations are kept, and those that this edge has.
@@ -214,7 +214,7 @@ impl Revoker {
     }
 }
 
-/// How long a stored revocation would still last.
+/// The time that a stored revocation would still last.
 fn left(value: Option<&Bytes>, now_ms: u64) -> Duration {
     let stored = value.and_then(|value| serde_json::from_slice::<Revocation>(value).ok());
     let until_ms = stored.map_or(0, |stored| stored.until_ms);

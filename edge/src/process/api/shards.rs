@@ -13,7 +13,7 @@ use crate::shard::questions::{Asked, Question};
 /// The most time for an answer of a shard.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where a shard takes questions.
+/// The queue of questions to a shard.
 pub(crate) type Asker = mpsc::Sender<Question>;
 
 /// The shards of an edge.

@@ -1,4 +1,4 @@
-//! What operators see of a connection beside its client.
+//! The facts about a connection that operators see beside its client.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) struct ConnFacts {
     pub(crate) sent: u64,
 }
 
-/// What is kept for that, in 40 bytes with its slot.
+/// The data that is kept for that, in 40 bytes with its slot.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) address: IpAddr,

@@ -152,7 +152,7 @@ impl Connections {
         self.0.table.borrow_mut().insert(link, of, now())
     }
 
-    /// What operators see of a connection; `None` if it was removed.
+    /// The facts about a connection that operators see; `None` if it was removed.
     pub(crate) fn facts(&self, key: ConnKey) -> Option<ConnFacts> {
         self.0.table.borrow().facts(key, now())
     }

@@ -44,7 +44,7 @@ pub(super) struct Table {
     /// Connections to be driven without an event of their sockets, each at most once.
     woken: VecDeque<ConnKey>,
     bell: Rc<Notify>,
-    /// What only operators ask for, apart from what every write touches.
+    /// The data that only operators ask for, apart from the data that every write touches.
     facts: ConnMap<Facts>,
 }
 
@@ -86,7 +86,7 @@ impl Table {
         CoarseInstant::new(now.saturating_duration_since(self.start))
     }
 
-    /// What operators see of a connection.
+    /// The facts about a connection that operators see.
     pub(super) fn facts(&self, key: ConnKey, now: Instant) -> Option<ConnFacts> {
         let (facts, conn) = (self.facts.get(key)?, self.conns.get(slot_key(key))?);
         let since = self.start + Duration::from_secs(facts.since_s.into());

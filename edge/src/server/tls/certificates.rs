@@ -158,7 +158,7 @@ fn read(
     })
 }
 
-/// What is wrong with a PEM file, for people. The library shows names of sections as numbers.
+/// The fault of a PEM file, for people. The library shows names of sections as numbers.
 fn words(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => "it ends in the middle of a section".to_owned(),

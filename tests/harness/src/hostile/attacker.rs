@@ -21,7 +21,7 @@ pub struct Target {
     pub plain: SocketAddr,
     /// The address for clients with TLS.
     pub tls: SocketAddr,
-    /// That of clients over QUIC, if there is one.
+    /// The address for clients over QUIC, if there is one.
     pub quic: Option<SocketAddr>,
     /// The certificate.
     pub certificate: CertificateDer<'static>,

@@ -27,7 +27,7 @@ const VANISHED: Duration = Duration::from_secs(5);
 /// The instruction of a packet filter that returns how many bytes of a packet to keep (linux/filter.h).
 const BPF_RETURN: u16 = 0x06;
 
-/// How a client asks that does not read the answers: so many messages at once, slow enough for the limit of messages.
+/// The messages that a client sends at once without reading the answers, slow enough for the limit of messages.
 const ASKED: usize = 16;
 const ASK_EVERY: Duration = Duration::from_millis(40);
 

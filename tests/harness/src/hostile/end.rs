@@ -13,7 +13,7 @@ pub enum End {
     Closed,
     /// The edge answered an address that it had not proven with at most three times the bytes that came from there.
     AtMostThrice,
-    /// It answered with more.
+    /// The edge answered with more.
     Amplified,
     /// The connection was still open when the attack ended.
     Open,

@@ -1,4 +1,5 @@
-//! What an edge needs to be attacked: a certificate, a port for TLS and QUIC, and limits that count the attackers' addresses.
+//! The setup of an edge that is attacked: a certificate, a port for TLS and QUIC, and limits that count the attackers'
+//! addresses.
 
 use std::fs;
 use std::io;

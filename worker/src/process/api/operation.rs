@@ -2,7 +2,7 @@
 
 use grandstand_common::process::admin::{Method, Route, route};
 
-/// What a request wants.
+/// The operation that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     Describe,
