@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::server::connections::flags::{Flag, Flags};
 use crate::server::connections::link::Link;
 use crate::server::connections::outbox::Outbox;
+use crate::server::tls::wire::with_wire;
 use crate::time::coarse::CoarseInstant;
 
 /// The most items of an outbox in one vectored write.
@@ -46,11 +47,6 @@ pub(crate) struct Received {
     pub(crate) count: usize,
     /// Whether the socket may have more. A stream socket that returns fewer bytes than asked for is empty (epoll(7)).
     pub(crate) more: bool,
-}
-
-thread_local! {
-    /// Encrypted bytes, between the socket and the session.
-    static WIRE: std::cell::Cell<Vec<u8>> = const { std::cell::Cell::new(Vec::new()) };
 }
 
 /// A connection's entry in the table.
@@ -255,15 +251,14 @@ impl ConnEntry {
         if tls.has_ended() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let mut wire = WIRE.take();
-        wire.resize(buffer.len(), 0);
-        let kept = tls.take_partial(&mut wire);
-        let result = read(socket, &mut wire[kept..]);
-        let count = *result.as_ref().unwrap_or(&0);
-        // Without new bytes this only keeps the incomplete record again.
-        let decrypted = tls.decrypt(&mut wire[..kept + count], buffer);
-        let more = kept + count == wire.len();
-        WIRE.set(wire);
+        let (result, decrypted, more) = with_wire(buffer.len(), |wire| {
+            let kept = tls.take_partial(wire);
+            let result = read(socket, &mut wire[kept..]);
+            let count = *result.as_ref().unwrap_or(&0);
+            // Without new bytes this only keeps the incomplete record again.
+            let decrypted = tls.decrypt(&mut wire[..kept + count], buffer);
+            (result, decrypted, kept + count == wire.len())
+        });
         self.send_encrypted();
         result?;
         let decrypted =

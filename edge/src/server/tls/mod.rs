@@ -11,6 +11,8 @@ pub(crate) mod session;
 
 pub(crate) mod stream;
 
+pub(crate) mod wire;
+
 #[cfg(test)]
 pub(crate) mod tests;
 

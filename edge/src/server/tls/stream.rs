@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::server::tls::session::{MIN_BUFFER, TlsSession};
+use crate::server::tls::wire::with_wire;
 
 /// The most bytes read from the socket at once.
 const READ: usize = 4 << 10;
@@ -67,15 +68,17 @@ impl TlsStream {
     /// Reads from the socket and decrypts. Returns once there is plaintext, or the end.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.taken == self.plain.len() && !self.ended {
-            let mut wire = [0; MIN_BUFFER];
-            let kept = self.session.take_partial(&mut wire);
-            let mut into = ReadBuf::new(&mut wire[kept..(kept + READ).min(MIN_BUFFER)]);
-            let read = Pin::new(&mut self.socket).poll_read(cx, &mut into);
-            let count = into.filled().len();
-            let total = kept + count;
-            self.plain.resize(total, 0);
-            self.taken = 0;
-            let decrypted = self.session.decrypt(&mut wire[..total], &mut self.plain);
+            let (read, count, decrypted) = with_wire(MIN_BUFFER, |wire| {
+                let kept = self.session.take_partial(wire);
+                let mut into = ReadBuf::new(&mut wire[kept..(kept + READ).min(MIN_BUFFER)]);
+                let read = Pin::new(&mut self.socket).poll_read(cx, &mut into);
+                let count = into.filled().len();
+                let total = kept + count;
+                self.plain.resize(total, 0);
+                self.taken = 0;
+                let decrypted = self.session.decrypt(&mut wire[..total], &mut self.plain);
+                (read, count, decrypted)
+            });
             self.plain
                 .truncate(decrypted.as_ref().map_or(0, |decrypted| decrypted.count));
             // The handshake waits for what is sent now. If the socket is full, the next poll sends the rest.
