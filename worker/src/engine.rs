@@ -5,6 +5,8 @@
 
 mod partitions;
 
+mod schedule;
+
 use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{KvEntry, LogEntry};
@@ -20,6 +22,8 @@ use crate::counts::Counts;
 use crate::current_call::CurrentCall;
 use crate::partition::OwnedPartition;
 
+use self::schedule::Schedule;
+
 pub use self::partitions::Partitions;
 
 /// The most requests that wait for the end of a turn. Further ones are not answered, and their edges ask again.
@@ -30,6 +34,7 @@ const MAX_REPLIES: usize = 4_096;
 pub struct Engine {
     context: Context,
     partitions: Partitions,
+    schedule: Schedule,
     replies: Vec<PendingReply>,
 }
 
@@ -47,6 +52,7 @@ impl Engine {
         Self {
             context: Context::new(now, config, games),
             partitions: Partitions::default(),
+            schedule: Schedule::default(),
             replies: Vec::new(),
         }
     }
@@ -58,6 +64,7 @@ impl Engine {
         self.drop_partition(partition);
         let owned = OwnedPartition::take(&mut self.context, partition, epoch);
         self.partitions.insert(partition, owned);
+        self.schedule.touch(partition);
         self.count_partitions();
     }
 
@@ -88,6 +95,7 @@ impl Engine {
             self.context.outbox.forget_hot(room);
         }
         self.context.forget(partition);
+        self.schedule.forget(partition);
         self.count_partitions();
         self.context.commands.extend([
             Command::CloseLog { partition },
@@ -220,6 +228,7 @@ impl Engine {
         if !owned.is_ready() {
             return;
         }
+        self.schedule.touch(partition);
         owned.handle_interest(&mut self.context, &edge, interest);
         let epoch = owned.epoch();
         if let Some(to) = reply
@@ -248,8 +257,9 @@ impl Engine {
     /// dead.
     pub fn handle_process_gone(&mut self, now: Now, process: &ProcessId) {
         self.context.now = now;
-        for owned in self.partitions.all_mut() {
+        for (partition, owned) in self.partitions.all_mut() {
             owned.handle_process_gone(&mut self.context, process);
+            self.schedule.touch(partition);
         }
     }
 
@@ -265,8 +275,9 @@ impl Engine {
         (config.max_payload, config.value_bytes) = (max_payload, value_bytes);
         self.context.outbox.set_max_payload(max_payload);
         self.context.said_too_big = false;
-        for owned in self.partitions.all_mut() {
+        for (partition, owned) in self.partitions.all_mut() {
             owned.handle_limits(&self.context);
+            self.schedule.touch(partition);
         }
     }
 
@@ -282,8 +293,20 @@ impl Engine {
     /// Does the work that is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does it too.
     pub fn handle_timeout(&mut self, now: Now) {
         self.context.now = now;
-        for partition in self.partitions.ids() {
-            self.with_partition(partition, |owned, cx| owned.handle_timeout(cx));
+        if self.schedule.take_clock_step(now) {
+            for (partition, owned) in self.partitions.all() {
+                self.schedule.set_due(partition, owned.poll_timeout(now));
+            }
+        }
+        for partition in self.schedule.take(now.at) {
+            self.run(partition, |owned, cx| owned.handle_timeout(cx));
+            let Some(owned) = self.partitions.get(partition) else {
+                continue;
+            };
+            self.schedule.set_due(partition, owned.poll_timeout(now));
+            if owned.is_waiting() {
+                self.schedule.touch(partition);
+            }
         }
         self.context.outbox.handle_timeout(now.at);
     }
@@ -320,6 +343,24 @@ impl Engine {
         self.context.loads.has_next()
     }
 
+    /// Whether a partition has work although no turn would look at it.
+    #[cfg(test)]
+    fn has_forgotten_work(&mut self, now: Now) -> bool {
+        let work = |context: &Context| format!("{:?} {:?}", context.commands, context.outbox);
+        let before = work(&self.context);
+        for partition in self.partitions.ids() {
+            let due = self
+                .partitions
+                .get(partition)
+                .and_then(|owned| owned.poll_timeout(now));
+            let is_touched = self.schedule.touched().any(|touched| touched == partition);
+            if !is_touched && due.is_none_or(|at| at > now.at) {
+                self.run(partition, |owned, cx| owned.handle_timeout(cx));
+            }
+        }
+        before != work(&self.context)
+    }
+
     /// Loads rooms that were read, as many as a turn may decode.
     fn load_rooms(&mut self) {
         // The time of these entries is not measured, see `note_busy`.
@@ -333,8 +374,10 @@ impl Engine {
         }
         self.context.applied = applied;
         if has_loaded {
-            for owned in self.partitions.all_mut() {
-                owned.begin_reads(&mut self.context);
+            for partition in self.schedule.touched() {
+                if let Some(owned) = self.partitions.get_mut(partition) {
+                    owned.begin_reads(&mut self.context);
+                }
             }
         }
     }
@@ -350,19 +393,34 @@ impl Engine {
 
     /// The time of the next call of [`flush`](Self::flush) if nothing arrives. Ask again after every `flush`.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let all = self.partitions.all();
-        let partitions = all.filter_map(|owned| owned.poll_timeout(self.context.now));
-        let now = Some(self.context.now.at).filter(|_| self.context.loads.has_next());
-        let others = now.into_iter().chain(self.context.outbox.poll_timeout());
-        partitions.chain(others).min()
+        let now = self.context.now;
+        let touched = self.schedule.touched();
+        let touched = touched.filter_map(|partition| self.partitions.get(partition));
+        let touched = touched.filter_map(|owned| owned.poll_timeout(now));
+        let loads = Some(now.at).filter(|_| self.context.loads.has_next());
+        let outbox = self.context.outbox.poll_timeout();
+        let others = [self.schedule.next_due(), loads, outbox];
+        touched.chain(others.into_iter().flatten()).min()
     }
 
     fn count_partitions(&mut self) {
         self.context.partitions = u32::try_from(self.partitions.count()).unwrap_or(u32::MAX);
     }
 
-    /// Calls `run` on an owned partition, and drops the partition if it is lost or released by the call.
+    /// Calls `run` on an owned partition that something happened to.
     fn with_partition(
+        &mut self,
+        partition: Partition,
+        run: impl FnOnce(&mut OwnedPartition, &mut Context) -> TenureState,
+    ) {
+        if self.partitions.get(partition).is_some() {
+            self.schedule.touch(partition);
+            self.run(partition, run);
+        }
+    }
+
+    /// Calls `run` on an owned partition, and drops the partition if it is lost or released by the call.
+    fn run(
         &mut self,
         partition: Partition,
         run: impl FnOnce(&mut OwnedPartition, &mut Context) -> TenureState,

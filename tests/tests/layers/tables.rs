@@ -112,6 +112,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "counts",
                     "command",
                     "current_call",
+                    "deadlines",
                 ],
             ),
             (

@@ -83,16 +83,21 @@ impl Partitions {
     }
 
     /// Returns each partition.
-    pub(super) fn all(&self) -> impl Iterator<Item = &OwnedPartition> {
-        self.owned.values()
+    pub(super) fn all(&self) -> impl Iterator<Item = (Partition, &OwnedPartition)> {
+        self.owned.iter().map(|(id, owned)| (*id, owned))
     }
 
     /// Returns each partition, to change it.
-    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut OwnedPartition> {
-        self.owned.values_mut()
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (Partition, &mut OwnedPartition)> {
+        self.owned.iter_mut().map(|(id, owned)| (*id, owned))
     }
 
     /// Returns a partition.
+    pub(super) fn get(&self, partition: Partition) -> Option<&OwnedPartition> {
+        self.owned.get(&partition)
+    }
+
+    /// Returns a partition, to change it.
     pub(super) fn get_mut(&mut self, partition: Partition) -> Option<&mut OwnedPartition> {
         self.owned.get_mut(&partition)
     }

@@ -113,6 +113,11 @@ impl EdgeSessions {
         None
     }
 
+    /// Whether lost players of dead edges are to be appended.
+    pub(super) fn has_losses(&self) -> bool {
+        self.dead_edges.values().any(|dead| !dead.done)
+    }
+
     /// Forgets dead edges whose losses are done and may begin again.
     pub(super) fn expire(&mut self, now: Instant) {
         self.dead_edges

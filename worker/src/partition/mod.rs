@@ -322,7 +322,14 @@ impl OwnedPartition {
         idle_loading::begin_reads(&mut self.state, cx);
     }
 
-    /// The time of the next call of [`handle_timeout`](Self::handle_timeout), as far as is known at `now`.
+    /// Whether there is work that a limit holds up which all partitions share. Then call
+    /// [`handle_timeout`](Self::handle_timeout) in each turn.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.state.room_reads.has_queued() || self.state.sessions.has_losses()
+    }
+
+    /// The time of the next call of [`handle_timeout`](Self::handle_timeout), unless something happens to the partition
+    /// before, as far as is known at `now`.
     pub(crate) fn poll_timeout(&self, now: Now) -> Option<Instant> {
         let state = &self.state;
         let takeover = &state.takeover;

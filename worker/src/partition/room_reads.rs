@@ -123,6 +123,11 @@ impl RoomReads {
         self.rooms.contains_key(id)
     }
 
+    /// Whether reads wait to begin.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.urgent.is_empty() || !self.later.is_empty()
+    }
+
     /// Whether reads of the less urgent kind wait to begin.
     pub(super) fn has_later(&self) -> bool {
         !self.later.is_empty()

@@ -268,6 +268,7 @@ impl Rig {
                 self.carry_out(command);
             }
             if idle && !self.deliver() && !self.owner.has_loads() {
+                assert!(!self.owner.has_forgotten_work(self.now));
                 return;
             }
         }

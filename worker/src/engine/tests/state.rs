@@ -66,6 +66,19 @@ fn d07_a_due_timer_is_appended_once_a_second_until_it_fires() {
 }
 
 #[test]
+fn d24_a_step_of_the_logs_clock_reaches_the_timers_of_a_partition_at_rest() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    rig.input("echo-1", ("alice", 10), 1, "timer");
+    rig.advance(10);
+    rig.run();
+    let stored = rig.log.len();
+    rig.now.log_ms += 5_000;
+    rig.run();
+    assert_eq!(rig.log.len(), stored + 1, "the timer is due now");
+}
+
+#[test]
 fn d07_time_never_goes_back() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
