@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerError};
 use rand::RngExt as _;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::default_provider;
 use tokio::time::timeout;
 
 use crate::bus::connect_error::ConnectError;
@@ -67,10 +69,20 @@ pub(super) async fn options(
     servers: &Servers,
     options: &BusOptions,
 ) -> Result<ConnectOptions, ConnectError> {
+    choose_cryptography();
     let first = tls_files::add_to(login(servers, options).await?, &options.tls);
     let requires_tls = servers.requires_tls() || options.tls.any();
     let inbox = Names::new(options).inbox();
     Ok(first.require_tls(requires_tls).custom_inbox_prefix(inbox))
+}
+
+/// Chooses the cryptography of the process for TLS, unless its program has. The client library would panic in a build with two
+/// of them: rustls cannot choose then.
+fn choose_cryptography() {
+    if CryptoProvider::get_default().is_none() {
+        // Fails only if another thread was faster.
+        default_provider().install_default().ok();
+    }
 }
 
 async fn login(servers: &Servers, options: &BusOptions) -> Result<ConnectOptions, ConnectError> {

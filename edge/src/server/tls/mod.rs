@@ -109,7 +109,7 @@ impl Tls {
     /// # Errors
     /// See [`TlsError`].
     pub fn new(options: TlsOptions, now_s: i64) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let random: [u8; 32] = rand::random();
         let tickets = match &options.ticket_secret {
             Some(secret) => Tickets::new(secret.as_bytes()),
@@ -169,6 +169,18 @@ impl Tls {
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.0.current.read().config)
     }
+}
+
+/// The cryptography.
+#[cfg(feature = "aws-lc")]
+fn provider() -> CryptoProvider {
+    rustls::crypto::aws_lc_rs::default_provider()
+}
+
+/// The cryptography.
+#[cfg(not(feature = "aws-lc"))]
+fn provider() -> CryptoProvider {
+    rustls::crypto::ring::default_provider()
 }
 
 fn read(
