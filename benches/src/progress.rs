@@ -90,7 +90,8 @@ impl Drop for Progress {
 
 fn line(phase: &str, done: f64, now: &str) -> String {
     let filled = (done.clamp(0.0, 1.0) * BAR_WIDTH as f64).round() as usize;
-    let (full, rest) = ("#".repeat(filled), ".".repeat(BAR_WIDTH - filled));
+    let full = "#".repeat(filled);
+    let rest = ".".repeat(BAR_WIDTH - filled);
     format!(
         "{phase:<28} [{full}{rest}] {:>3.0} % {now}",
         done.clamp(0.0, 1.0) * 100.0

@@ -128,7 +128,8 @@ impl Report {
                 median.figures.put(name, value.clone());
                 continue;
             };
-            let (low, high) = ((numbers.len() - 1) / 2, numbers.len() / 2);
+            let low = (numbers.len() - 1) / 2;
+            let high = numbers.len() / 2;
             let middle = (numbers[low] + numbers[high]) / 2.0;
             // Counts stay integers.
             match value.is_u64() && middle.fract() == 0.0 {

@@ -131,7 +131,8 @@ async fn repartition(args: &Repartition) -> Result<(), Failure> {
 
 async fn abort(bus: &Bus, progress: &mut Progress) -> Result<(), Failure> {
     let layout = repartition::abort(bus).await?;
-    let (partitions, streams) = (layout.partitions, layout.streams);
+    let partitions = layout.partitions;
+    let streams = layout.streams;
     progress.note(&format!(
         "went back: the cluster has {partitions} partitions in {streams} streams, as before"
     ));

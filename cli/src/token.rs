@@ -127,7 +127,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 fn make(args: &Args, secret: &[u8], now_ms: u64) -> Result<String, Failure> {
     let usage = |text: String| Failure::new(Exit::Usage, text);
     let signer = Signer::hs256(secret).map_err(|e| usage(format!("the secret {e}")))?;
-    let (now_s, id) = (now_ms / 1000, format!("{:032x}", rand::random::<u128>()));
+    let now_s = now_ms / 1000;
+    let id = format!("{:032x}", rand::random::<u128>());
     let mut claims = Claims::new(args.user.clone(), now_s + args.ttl.as_secs()).issued(now_s, &id);
     for Rule { pattern, role } in &args.rooms {
         claims = claims

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, games: Games) -> ExitCode {
         "grandstand-worker",
         &args.process,
         &sources,
-        async |config, frame| drive((config, sources.clone()), games, frame).await,
+        async |config, frame| drive(config, sources.clone(), games, frame).await,
     )
 }
 
@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Args, games: Games) -> ExitCode {
 const FAILED_DRAIN: Duration = Duration::from_secs(2);
 
 async fn drive(
-    (config, sources): (WorkerConfig, Sources),
+    config: WorkerConfig,
+    sources: Sources,
     games: Games,
     frame: &mut Frame,
 ) -> Result<(), Failure> {
@@ -75,9 +76,9 @@ async fn drive(
     )?;
     component.set(Phase::Starting("connecting to the bus".into()));
     let scope = supervisor.scope("worker");
-    let watched = (&component, &scope);
+    let name = &config.worker.name;
     let bus = tokio::select! {
-        bus = config.cluster.start(&config.worker.name, Role::Worker, watched) => bus,
+        bus = config.cluster.start(name, Role::Worker, &component, &scope) => bus,
         signal = api.ending_wanted(&mut frame.signals) => {
             tracing::info!(signal, "ending before the start is complete");
             supervisor.stand_down();

@@ -66,7 +66,8 @@ fn take(sender: &watch::Sender<Followed>, entry: &KvEntry) {
     sender.send_if_modified(|known| {
         let changed = new.layout.is_valid() && *known != new;
         if changed {
-            let (partitions, moving) = (new.layout.partitions, new.moving);
+            let partitions = new.layout.partitions;
+            let moving = new.moving;
             tracing::info!(partitions, moving, "the layout of the cluster has changed");
             *known = new;
         }

@@ -123,7 +123,8 @@ pub fn partition_prefix(partition: Partition) -> String {
 
 /// Whether `subject` matches `pattern`, where `*` stands for one token and a last `>` for one or more.
 pub fn matches(pattern: &str, subject: &str) -> bool {
-    let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
+    let mut pattern = pattern.split('.');
+    let mut subject = subject.split('.');
     loop {
         match (pattern.next(), subject.next()) {
             (Some(">"), Some(_)) | (None, None) => return true,

@@ -67,6 +67,16 @@ pub fn run(args: &Args) -> ExitCode {
     )
 }
 
+/// The parts of the process that an edge needs to start.
+struct ProcessParts<'a> {
+    status: Status,
+    component: &'a Component,
+    log: &'a Log,
+    reloads: &'a Reloads<EdgeConfig>,
+    api: &'a Arc<EdgeApi>,
+    supervisor: &'a Supervisor,
+}
+
 /// A running edge with its admin port.
 struct Running {
     edge: Edge,
@@ -85,9 +95,17 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
     let component = status.component("edge");
     status.answer_within(config.answer_within());
     let api = EdgeApi::new(frame.log.clone());
+    let process = ProcessParts {
+        status: status.clone(),
+        component: &component,
+        log: &frame.log,
+        reloads: &reloads,
+        api: &api,
+        supervisor: &frame.supervisor,
+    };
     let signals = &mut frame.signals;
     let started = tokio::select! {
-        started = start(&config, (status.clone(), &component), (&frame.log, &reloads, &api), &frame.supervisor) => started,
+        started = start(&config, process) => started,
         signal = signals.next() => {
             tracing::info!(signal, "ending before the start is complete");
             frame.supervisor.stand_down();
@@ -138,7 +156,7 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
         }
         Event::Replaced(successor) => {
             component.set(Phase::Draining);
-            end_replaced((edge, &mut admin), successor, frame).await
+            end_replaced(edge, &mut admin, successor, frame).await
         }
     }
 }
@@ -155,12 +173,15 @@ enum Event {
 
 /// Starts the edge and its admin port. If a process runs that can be replaced, its sockets are used, and it is told to end
 /// once this one accepts.
-async fn start(
-    config: &EdgeConfig,
-    (status, component): (Status, &Component),
-    (log, reloads, api): (&Log, &Reloads<EdgeConfig>, &Arc<EdgeApi>),
-    supervisor: &Supervisor,
-) -> Result<Running, Failure> {
+async fn start(config: &EdgeConfig, process: ProcessParts<'_>) -> Result<Running, Failure> {
+    let ProcessParts {
+        status,
+        component,
+        log,
+        reloads,
+        api,
+        supervisor,
+    } = process;
     let mut registry = registry(Build {
         service: "edge",
         version: env!("CARGO_PKG_VERSION"),
@@ -314,7 +335,8 @@ async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failur
 
 /// Ends the edge in order while another process accepts. The second signal ends the process at once.
 async fn end_replaced(
-    (edge, admin): (Edge, &mut Admin),
+    edge: Edge,
+    admin: &mut Admin,
     successor: Successor,
     frame: &mut Frame,
 ) -> Result<(), Failure> {

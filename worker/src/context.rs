@@ -12,7 +12,7 @@ use prost::Message;
 
 use crate::command::{Command, EngineConfig, Now, Token};
 use crate::counts::Counts;
-use crate::current_call::CurrentCall;
+use crate::current_call::{CurrentCall, EntryId};
 use crate::loads::{Loads, Urgency};
 use crate::outbox::Outbox;
 use crate::replay_cost::{ReplayCost, ReplaySize};
@@ -24,9 +24,6 @@ const SUCCESSOR_PARTITIONS: u32 = 4;
 /// The number of times that loops get stuck at an entry before its room is put in quarantine. A machine that stands still
 /// must not put rooms away that are innocent.
 const STUCK_TIMES: u32 = 2;
-
-/// In place of the sequence and the time of an entry: a call of a game outside of entries.
-pub(crate) const OUTSIDE: (u64, u64) = (0, 0);
 
 /// The state that all partitions of a worker share.
 #[derive(Debug)]
@@ -121,16 +118,16 @@ impl Context {
         self.stuck.extend(entries);
     }
 
-    /// Calls a game for a room, and makes the call visible to other threads. `entry` is the sequence and the time of the
-    /// entry, or [`OUTSIDE`]. Fails without the call if loops got stuck there before, as if the game had panicked.
+    /// Calls a game for a room, and makes the call visible to other threads. Fails without the call,
+    /// as if the game had panicked, if loops got stuck at the entry before.
     pub(crate) fn call<T>(
         &self,
         room: &RoomId,
-        entry: (u64, u64),
+        entry: EntryId,
         game: impl FnOnce() -> Result<T, Panicked>,
     ) -> Result<T, Panicked> {
         if self.is_stuck_at(room, entry) {
-            tracing::error!(%room, seq = entry.0, "the game is not called: loops got stuck there before");
+            tracing::error!(%room, seq = entry.seq, "the game is not called: loops got stuck there before");
             return Err(Panicked);
         }
         self.current_call.begin(room, entry);
@@ -140,10 +137,15 @@ impl Context {
     }
 
     /// Whether loops got stuck at an entry of a room, or outside of its entries, too often.
-    pub(crate) fn is_stuck_at(&self, room: &RoomId, entry: (u64, u64)) -> bool {
+    pub(crate) fn is_stuck_at(&self, room: &RoomId, entry: EntryId) -> bool {
         self.stuck.iter().any(|(_, stuck)| {
-            let at = (stuck.seq, stuck.time_ms);
-            stuck.times >= STUCK_TIMES && (at == entry || at == OUTSIDE) && stuck.room == *room
+            let at = EntryId {
+                seq: stuck.seq,
+                time_ms: stuck.time_ms,
+            };
+            stuck.times >= STUCK_TIMES
+                && (at == entry || at == EntryId::OUTSIDE)
+                && stuck.room == *room
         })
     }
 

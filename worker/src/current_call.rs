@@ -13,21 +13,31 @@ use parking_lot::Mutex;
 #[derive(Debug, Clone, Default)]
 pub struct CurrentCall(Arc<Mutex<Option<Call>>>);
 
+/// An entry of the log. The time tells it from an entry with the same sequence in a log that was created again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EntryId {
+    pub(crate) seq: u64,
+    pub(crate) time_ms: u64,
+}
+
+impl EntryId {
+    /// In place of an entry: a call of a game outside of entries.
+    pub(crate) const OUTSIDE: Self = Self { seq: 0, time_ms: 0 };
+}
+
 /// A call of a game.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Call {
     room: RoomId,
-    seq: u64,
-    time_ms: u64,
+    entry: EntryId,
 }
 
 impl CurrentCall {
-    /// Notes that a game is called for a room. `entry` is the sequence and the time of the entry; 0 outside of entries.
-    pub(crate) fn begin(&self, room: &RoomId, (seq, time_ms): (u64, u64)) {
+    /// Notes that a game is called for a room.
+    pub(crate) fn begin(&self, room: &RoomId, entry: EntryId) {
         *self.0.lock() = Some(Call {
             room: room.clone(),
-            seq,
-            time_ms,
+            entry,
         });
     }
 
@@ -41,8 +51,8 @@ impl CurrentCall {
         let call = self.0.lock().clone()?;
         let entry = StuckEntry {
             room: call.room,
-            seq: call.seq,
-            time_ms: call.time_ms,
+            seq: call.entry.seq,
+            time_ms: call.entry.time_ms,
             times: 1,
         };
         Some((layout.partition_of(&entry.room), entry))

@@ -25,6 +25,7 @@ use crate::partition::OwnedPartition;
 use self::schedule::Schedule;
 
 pub use self::partitions::Partitions;
+pub(crate) use self::partitions::RoomPlace;
 
 /// The most requests that wait for the end of a turn. Further ones are not answered, and their edges ask again.
 const MAX_REPLIES: usize = 4_096;
@@ -165,8 +166,9 @@ impl Engine {
     ) {
         self.context.now = now;
         let (partition, source) = reader;
-        let item = (entry, behind);
-        self.with_partition(partition, |owned, cx| owned.handle_kv(cx, source, item));
+        self.with_partition(partition, |owned, cx| {
+            owned.handle_kv(cx, source, entry, behind)
+        });
     }
 
     /// Handles the end of the keys: their reader has delivered all stored ones.

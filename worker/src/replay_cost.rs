@@ -55,7 +55,8 @@ impl Default for ReplayCost {
 impl ReplayCost {
     /// Notes that applying entries took a time.
     pub(crate) fn note(&mut self, size: ReplaySize, busy: Duration) {
-        let (entries, bytes) = (size.entries as f64, size.bytes as f64);
+        let entries = size.entries as f64;
+        let bytes = size.bytes as f64;
         self.entries = self.entries * MEMORY + entries;
         self.bytes = self.bytes * MEMORY + bytes;
         let least = MIN_PER_ENTRY.as_secs_f64() * entries;

@@ -96,7 +96,8 @@ fn check(demand: &Demand, read: impl Fn(&str) -> Option<String>) -> Vec<TooSmall
     };
     if let Some([from, to]) = numbers(PORTS).as_deref() {
         // Once half of an address's ports are taken, the kernel searches all of them for each new connection.
-        let (ports, wanted) = (to.saturating_sub(*from) + 1, demand.per_source * 2);
+        let ports = to.saturating_sub(*from) + 1;
+        let wanted = demand.per_source * 2;
         if ports < wanted {
             found.push(TooSmall {
                 name: PORTS,

@@ -5,7 +5,8 @@ use crate::scenario::measure::Measured;
 
 /// Adds offered and delivered messages. The first load receives, the second publishes.
 pub fn put_deliveries(report: &mut Report, measured: &Measured, watchers: u32) {
-    let (watching, publishing) = (&measured.tallies[0], &measured.tallies[1]);
+    let watching = &measured.tallies[0];
+    let publishing = &measured.tallies[1];
     let offered = publishing.sent_in_window * u64::from(watchers);
     let figures = &mut report.figures;
     figures.put("offered", offered);

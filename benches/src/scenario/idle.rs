@@ -260,7 +260,8 @@ fn put_memory(report: &mut Report, connections: u32, before: &Used, after: &Used
     let connections = f64::from(connections);
     let each = |after: u64, before: u64| after.saturating_sub(before) as f64 / connections;
     let user = after.servers.edges - before.servers.edges;
-    let (now, then) = (&after.kernel, &before.kernel);
+    let now = &after.kernel;
+    let then = &before.kernel;
     figures.put_number(
         "user_bytes_per_connection",
         user.memory as f64 / connections,

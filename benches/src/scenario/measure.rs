@@ -86,7 +86,8 @@ pub async fn measure_until(
     let start = open_window(loads, seconds).await?;
     measured.tallies = vec![Tally::default(); loads.len()];
     let origin = Instant::now();
-    let (before, idle) = (usage()?, generators().map_err(BenchError::Proc)?);
+    let before = usage()?;
+    let idle = generators().map_err(BenchError::Proc)?;
     let mut last = (0.0, before);
     let steps = seconds.ceil().max(1.0) as u32;
     for step in 1..=steps {

@@ -65,7 +65,8 @@ struct Phases {
 
 impl Phases {
     fn report(&self, options: &Options, common: &RunOptions) -> Report {
-        let (before, during) = (&self.before, &self.during);
+        let before = &self.before;
+        let during = &self.during;
         let mut report = Report::new("slow");
         let settings = &mut report.settings;
         settings.put("spectators", options.spectators);
@@ -122,7 +123,8 @@ async fn run_once(
 ) -> Result<Outcome, BenchError> {
     let mut stage = Stage::start(variant, options.size, progress).await?;
     let share = |percent: u32| options.spectators * percent / 100;
-    let (stuck, slow) = (share(options.stuck_percent), share(options.slow_percent));
+    let stuck = share(options.stuck_percent);
+    let slow = share(options.slow_percent);
     let part = |number: u32, connections: u32, receive_buffer: u32| Job {
         first_player: number * 1_000_000,
         receive_buffer,
@@ -145,7 +147,8 @@ async fn run_once(
     let mut loads = [&mut readers, player];
     let before = measure(servers, &mut loads, common, progress).await?;
     let [readers, player] = loads;
-    let (memory_before, kernel_before) = (servers.usage()?.edges.memory, kernel()?);
+    let memory_before = servers.usage()?.edges.memory;
+    let kernel_before = kernel()?;
     progress.phase("half do not read");
     stuck.tell(Command::Read(Reading::Nothing)).await?;
     // A message of 128 bytes takes about 235 bytes on the wire.

@@ -90,7 +90,8 @@ async fn run_once(
     let before = measure(servers, &mut [&mut small], common, progress).await?;
     crowd.tell(Command::AtOnce(options.clients)).await?;
     let mut recovery_s = Vec::new();
-    let (mut during, mut reconnects) = (Tally::default(), Tally::default());
+    let mut during = Tally::default();
+    let mut reconnects = Tally::default();
     let cpu = servers.usage()?.edges;
     for storm in 0..options.storms {
         progress.phase(format!("storm {} of {}", storm + 1, options.storms));

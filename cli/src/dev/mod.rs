@@ -78,8 +78,10 @@ async fn drive(
     let worker_bus = match &bus {
         BusSource::Shared(bus) => bus.clone(),
         BusSource::Nats => {
-            let (cluster, watched) = (&settings.edge.cluster, (&worker_component, supervisor));
-            cluster.start(&worker.name, Role::Worker, watched).await?
+            let cluster = &settings.edge.cluster;
+            cluster
+                .start(&worker.name, Role::Worker, &worker_component, supervisor)
+                .await?
         }
     };
     worker.metrics.register(&mut registry);
@@ -114,7 +116,7 @@ async fn drive(
         .map_err(|e| Failure::new(Exit::Internal, format!("--admin: {e}")))?;
     let names = games.names().collect();
     let used = bus.clone();
-    let mut worker = WorkerThread::start((worker_bus, games), worker, worker_component)?;
+    let mut worker = WorkerThread::start(worker_bus, games, worker, worker_component)?;
     let banner = Banner {
         program: std::env::args().next().unwrap_or_default(),
         games: names,

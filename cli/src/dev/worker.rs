@@ -23,7 +23,8 @@ pub(super) struct WorkerThread {
 impl WorkerThread {
     /// Starts the worker. [`Self::ended`] returns later failures.
     pub(super) fn start(
-        (bus, games): (Bus, Games),
+        bus: Bus,
+        games: Games,
         settings: WorkerSettings,
         status: Component,
     ) -> Result<Self, Failure> {

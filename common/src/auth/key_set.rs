@@ -130,7 +130,8 @@ impl KeySet {
         let shared = &*self.0;
         let verifier = &shared.verifier;
         let mut settings = shared.settings.subscribe();
-        let (mut said, mut failing) = (String::new(), None::<ReadError>);
+        let mut said = String::new();
+        let mut failing = None::<ReadError>;
         loop {
             let current = settings.borrow_and_update().clone();
             let Some(KeySetSettings {

@@ -66,7 +66,8 @@ impl Bus {
         &self,
         bucket: Bucket,
         key: &str,
-        (value, ttl): (Bytes, Duration),
+        value: Bytes,
+        ttl: Duration,
         expected: u64,
     ) -> Result<u64, PutError> {
         let ttl_s = Some(whole_seconds(ttl));

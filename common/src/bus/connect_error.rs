@@ -295,7 +295,8 @@ const FULL_BYTES: u64 = 1 << 20;
 impl StoreFailure {
     /// An error of the disk.
     pub(crate) fn disk(dir: &Path, error: &io::Error) -> Self {
-        let (dir, cause) = (dir.to_owned(), error.to_string());
+        let dir = dir.to_owned();
+        let cause = error.to_string();
         match is_full(error) || !has_space(&dir) {
             true => Self::Full { dir, cause },
             false => Self::Fails { dir, cause },

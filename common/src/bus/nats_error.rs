@@ -126,7 +126,8 @@ impl NatsError {
 
     /// The meaning of the error.
     pub(crate) fn text(&self) -> String {
-        let (words, scope) = (&self.words, self.scope());
+        let words = &self.words;
+        let scope = self.scope();
         match self.kind {
             NatsErrorKind::PublishDenied => {
                 format!("NATS does not permit this process to publish on {scope}: {words}")

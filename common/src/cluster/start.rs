@@ -62,7 +62,8 @@ impl ClusterSettings {
         &self,
         name: &str,
         role: Role,
-        (component, supervisor): (&Component, &Supervisor),
+        component: &Component,
+        supervisor: &Supervisor,
     ) -> Result<Bus, StartError> {
         let nats = component.beside("nats");
         let options = BusOptions {
@@ -86,7 +87,8 @@ impl ClusterSettings {
         &self,
         name: &str,
         role: Role,
-        (errors, supervisor): (&NatsErrors, &Supervisor),
+        errors: &NatsErrors,
+        supervisor: &Supervisor,
     ) -> Result<Bus, StartError> {
         let options = BusOptions {
             role: Some(role),
@@ -116,7 +118,8 @@ impl ClusterSettings {
         let limit_s = self.connect_timeout_s;
         let deadline = (limit_s > 0).then(|| begun + Duration::from_secs(limit_s));
         let mut last = None;
-        let (mut say_at, mut said) = (begun + QUIET, false);
+        let mut say_at = begun + QUIET;
+        let mut said = false;
         loop {
             let attempted = match deadline {
                 Some(deadline) => timeout_at(deadline, attempt()).await.ok(),
@@ -138,7 +141,8 @@ impl ClusterSettings {
             if let Some(deadline) = deadline
                 && now + RETRY >= deadline
             {
-                let (after_s, last) = (limit_s, Box::new(error));
+                let after_s = limit_s;
+                let last = Box::new(error);
                 return Err(StartError::TooLate { after_s, last });
             }
             if let Some(nats) = nats {

@@ -33,7 +33,8 @@ impl ReaderClock {
         if !std::mem::replace(&mut self.is_live, true) {
             return;
         }
-        let (second, sample) = (self.clock.second(at), self.clock.sample(at, time_ms));
+        let second = self.clock.second(at);
+        let sample = self.clock.sample(at, time_ms);
         // Most samples tell nothing new, and cost no lock.
         let is_new = self
             .passed_on

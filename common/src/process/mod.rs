@@ -132,7 +132,7 @@ where
         Ok(log) => log,
         Err(error) => return exit::say(name, &Failure::new(Exit::Usage, error.to_string())),
     };
-    let exit = match drive_frame((supervisor, failures), log.clone(), drive) {
+    let exit = match drive_frame(supervisor, failures, log.clone(), drive) {
         Ok(()) => Exit::Ok,
         Err(failure) => {
             log.say(&format!("{name}: {failure}"));
@@ -144,7 +144,8 @@ where
 }
 
 fn drive_frame<F>(
-    (supervisor, failures): (Supervisor, Failures),
+    supervisor: Supervisor,
+    failures: Failures,
     log: Log,
     drive: F,
 ) -> Result<(), Failure>

@@ -125,7 +125,8 @@ impl Supervisor {
         name: &str,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<JoinHandle<()>> {
-        let (supervisor, part) = (self.clone(), name.to_owned());
+        let supervisor = self.clone();
+        let part = name.to_owned();
         let body = move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
                 supervisor.report(&part, Ending::Panicked(text_of(&*panic)));

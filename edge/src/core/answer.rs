@@ -41,15 +41,13 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         shared: Bytes::new(),
         private: Vec::new(),
     };
-    let session = sessions.get(membership.session);
-    let state = (&*lane_state, session);
-    put_joined(
-        &mut answer.joined,
-        membership,
-        (id, at.lane),
-        state,
-        encoding,
-    );
+    let joined = JoinedLane {
+        room: id,
+        lane: at.lane,
+        state: lane_state,
+        session: sessions.get(membership.session),
+    };
+    put_joined(&mut answer.joined, membership, joined, encoding);
     let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
     let missed =
         since.and_then(|(version, epoch)| lane_state.missed(id, encoding, *version, epoch));
@@ -97,14 +95,28 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     effects.act(conn, ClientAction::Answer(Box::new(answer)));
 }
 
+/// The lane that a client has joined.
+struct JoinedLane<'a> {
+    room: &'a RoomId,
+    lane: LaneId,
+    state: &'a Lane,
+    /// The session of a player.
+    session: Option<&'a PlayerSession>,
+}
+
 /// Adds `joined`, unless the client has it.
 fn put_joined(
     out: &mut Vec<u8>,
     membership: &mut Membership,
-    (room, lane): (&RoomId, LaneId),
-    (state, session): (&Lane, Option<&PlayerSession>),
+    joined: JoinedLane<'_>,
     encoding: Encoding,
 ) {
+    let JoinedLane {
+        room,
+        lane,
+        state,
+        session,
+    } = joined;
     let Some(request) = &mut membership.request else {
         return;
     };
@@ -136,7 +148,8 @@ pub(super) fn postpone(
     hub: &mut Hub,
     conn: ConnKey,
     key: RoomKey,
-    (seen, since): (u64, Option<(u64, String)>),
+    seen: u64,
+    since: Option<(u64, String)>,
 ) {
     let Some(membership) = hub.clients.membership_mut(conn, key) else {
         return;
@@ -150,7 +163,9 @@ pub(super) fn postpone(
             due: None,
         })
     });
-    let (slot, lane, term) = (membership.slot, membership.lane, membership.term);
+    let slot = membership.slot;
+    let lane = membership.lane;
+    let term = membership.term;
     if let (Some(slot), Some(room)) = (slot, hub.rooms.get_mut(key))
         && let Some(clients) = room.lane_mut(lane).clients_of(term)
     {

@@ -1,5 +1,7 @@
 //! Clients: their grants, their message budgets, and their memberships of rooms.
 
+mod client;
+
 mod budget;
 
 mod config;
@@ -18,7 +20,6 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::auth::{Grants, GrantsCache, Revocations, Verifier};
 use grandstand_common::clock::Now;
-use grandstand_common::envelope::Encoding;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::EdgeId;
 use smallvec::SmallVec;
@@ -39,49 +40,13 @@ use expiry::Expiry;
 use roomless::Roomless;
 
 pub(crate) use budget::Cost;
+pub(crate) use client::Client;
 pub use config::ClientConfig;
 pub(crate) use membership::{JoinRequest, Membership, Memberships};
 pub(crate) use renewal::{RenewError, TokenEvent};
 
 /// The reason of a refusal, for the client's program and for people.
 pub(crate) type Reason = (ErrorKind, &'static str);
-
-/// A connected client.
-#[derive(Debug)]
-pub(crate) struct Client {
-    format: WireFormat,
-    grants: Grants,
-    memberships: Memberships,
-    budget: Budget,
-    /// The sessions that the client has left and that no owner has ended yet.
-    departing: u16,
-    /// The number of the last announcement that the client has, or does not need.
-    announced: u16,
-    expiry: Expiry,
-    roomless: Roomless,
-}
-
-impl Client {
-    /// The wire format of messages to the client.
-    pub(crate) fn format(&self) -> WireFormat {
-        self.format
-    }
-
-    /// The encoding of the client's messages, in both directions.
-    pub(crate) fn encoding(&self) -> Encoding {
-        self.format.encoding
-    }
-
-    /// The client's rights.
-    pub(crate) fn grants(&self) -> &Grants {
-        &self.grants
-    }
-
-    /// The rooms that the client has joined or is joining.
-    pub(crate) fn memberships(&self) -> &[Membership] {
-        &self.memberships
-    }
-}
 
 /// All clients of a core.
 #[derive(Debug)]
@@ -102,9 +67,11 @@ pub(crate) struct Clients {
 impl Clients {
     /// Creates an empty table. Without a verifier, all tokens are rejected.
     pub(crate) fn new(
-        (config, limits): (ClientConfig, SharedLimits),
+        config: ClientConfig,
+        limits: SharedLimits,
         verifier: Option<Verifier>,
-        (edge, start): (EdgeId, Instant),
+        edge: EdgeId,
+        start: Instant,
     ) -> Self {
         Self {
             clients: ConnMap::default(),
@@ -283,7 +250,8 @@ impl Clients {
 
     /// Counts what a limit refuses a client.
     pub(crate) fn count_refused(&self, conn: ConnKey, limit: Limit) {
-        let (edge, key) = (&self.edge, conn);
+        let edge = &self.edge;
+        let key = conn;
         match self.get(conn).and_then(|client| client.grants.player()) {
             Some(player) => self.limits.count_refused(limit, player),
             None => self.limits.count_refused(limit, &ConnName { edge, key }),
@@ -292,7 +260,8 @@ impl Clients {
 
     /// Notes that a client may be in no room from now on. Returns when to look at it, unless that is set or there is no limit.
     pub(crate) fn begin_roomless(&mut self, conn: ConnKey, now: Instant) -> Option<Instant> {
-        let (coarse, most) = (self.coarse(now), self.config.no_room);
+        let coarse = self.coarse(now);
+        let most = self.config.no_room;
         let client = self.clients.get_mut(conn)?;
         let is_roomless = client.memberships.is_empty() && !most.is_zero();
         (is_roomless && client.roomless.begin(coarse)).then(|| now + most)
@@ -300,7 +269,8 @@ impl Clients {
 
     /// Looks at a client at that time. Returns how long it may still be in no room; `None` if it is in one.
     pub(crate) fn roomless_left(&mut self, conn: ConnKey, now: Instant) -> Option<Duration> {
-        let (coarse, most) = (self.coarse(now), self.config.no_room);
+        let coarse = self.coarse(now);
+        let most = self.config.no_room;
         let client = self.clients.get_mut(conn)?;
         let is_in_room = !client.memberships.is_empty() || most.is_zero();
         let left = client.roomless.look(is_in_room, most, coarse);

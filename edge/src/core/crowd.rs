@@ -6,12 +6,12 @@ use grandstand_common::envelope::ServerMessage;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Lane as LaneId, RoomId};
 
-use super::clients::Membership;
 use super::effects::{ClientAction, Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
+use super::reply::ReplyTo;
 use super::rooms::sessions::PlayerSession;
 use super::state::Hub;
-use super::{answer, join, linger, reply, roomless};
+use super::{answer, leave, linger, reply, roomless};
 use crate::conn::key::ConnKey;
 
 /// Releases the clients that wait for a lane's first snapshot. They are answered in slices.
@@ -126,7 +126,9 @@ pub(super) fn complete_end(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, 
     ) else {
         return;
     };
-    let (lane, term, slot) = (membership.lane, membership.term, membership.slot);
+    let lane = membership.lane;
+    let term = membership.term;
+    let slot = membership.slot;
     let Some((code, ended)) = room.lane(lane).end_of(term) else {
         return;
     };
@@ -145,32 +147,30 @@ pub(super) fn complete_end(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, 
     let Some(membership) = hub.clients.leave(conn, key) else {
         return;
     };
-    join::leave_lane(hub, effects, conn, &membership);
+    leave::leave_lane(hub, effects, conn, &membership);
     roomless::begin(hub, effects, conn, ended.at);
     reply::resume_reading(hub, effects, conn);
-    tell_closed(hub, effects, conn, (membership, &id), &code);
+    let request_id = membership.request.and_then(|request| request.id);
+    let to = ReplyTo {
+        conn,
+        id: request_id,
+    };
+    tell_closed(hub, effects, to, &id, &code);
 }
 
-fn tell_closed(
-    hub: &Hub,
-    effects: &mut Effects,
-    conn: ConnKey,
-    (membership, room): (Membership, &RoomId),
-    code: &str,
-) {
+fn tell_closed(hub: &Hub, effects: &mut Effects, to: ReplyTo, room: &RoomId, code: &str) {
     if code == ErrorKind::Finished.code() {
         let left = ServerMessage::Left {
             id: None,
             room,
             code,
         };
-        return reply::send(&hub.clients, effects, conn, &left);
+        return reply::send(&hub.clients, effects, to.conn, &left);
     }
-    let id = membership.request.and_then(|request| request.id);
     let message = if code == ErrorKind::NoSuchGame.code() {
         "no worker knows the game that the room's name begins with"
     } else {
         "this room is unavailable"
     };
-    reply::join_error(&hub.clients, effects, conn, (code, message), (id, room));
+    reply::join_error(&hub.clients, effects, to, room, code, message);
 }

@@ -16,7 +16,8 @@ pub(super) fn set_policy(hub: &mut Hub, at: LaneKey, policy: DeliveryPolicy) {
         return;
     }
     let config = hub.rooms.config();
-    let (policy, cap) = (policy.max(config.spectators), config.delay_bytes);
+    let policy = policy.max(config.spectators);
+    let cap = config.delay_bytes;
     if let Some(room) = hub.rooms.get_mut(at.room) {
         room.lane_mut(at.lane).set_policy(policy, cap);
     }

@@ -64,7 +64,8 @@ pub(super) fn flush(
 #[cold]
 fn announce(hub: &mut Hub, budget: usize, transport: &mut impl Transport) {
     for _ in 0..budget {
-        let (slot, number) = (hub.announcements.next_slot(), hub.announcements.number());
+        let slot = hub.announcements.next_slot();
+        let number = hub.announcements.number();
         let Some((conn, next)) = hub.clients.next_unannounced(slot, SLOTS, number) else {
             return hub.announcements.end();
         };
@@ -138,7 +139,7 @@ fn send_answer(hub: &mut Hub, conn: ConnKey, answer: Answer, transport: &mut imp
     if !joined.is_empty() {
         transport.send_control(conn, &joined.into());
     }
-    answer::postpone(hub, conn, room, (seen, since));
+    answer::postpone(hub, conn, room, seen, since);
 }
 
 fn concat(joined: Vec<u8>, shared: Bytes, private: &[u8]) -> Bytes {
@@ -177,7 +178,8 @@ fn flush_lane(
     let Some(room) = hub.rooms.get_mut(at.room) else {
         return budget;
     };
-    let (mut slow, mut unreached) = (Vec::<ConnKey>::new(), Vec::<ConnKey>::new());
+    let mut slow = Vec::<ConnKey>::new();
+    let mut unreached = Vec::<ConnKey>::new();
     let mut written = 0;
     let clients = room.lane_mut(at.lane).clients_mut();
     let clean = clients.flush(budget, cap, |conn, outgoing| {

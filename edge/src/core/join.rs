@@ -1,25 +1,31 @@
-//! Joining and leaving rooms.
+//! Joining rooms.
 
 use bytes::Bytes;
 use grandstand_common::clock::Now;
-use grandstand_common::envelope::{Join, Role, ServerMessage};
+use grandstand_common::envelope::{Join, Role};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Lane as LaneId, RoomId};
-use grandstand_common::wire::{self, Body, Empty};
+use grandstand_common::wire::{self, Body};
 use rand::{Rng, RngExt};
 
 use super::answer;
 use super::clients::{Client, Clients, JoinRequest, Membership};
-use super::effects::{ClientAction, Effects, OwnerNote};
+use super::effects::{Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
-use super::linger;
 use super::reply::{self, ErrorReply, ReplyTo};
-use super::roomless;
 use super::rooms::chain::Chain;
 use super::rooms::sessions::PlayerSession;
 use super::state::{Hub, State};
 use super::unanswered;
 use crate::conn::key::ConnKey;
+
+/// A `join` that the token grants.
+struct AcceptedJoin {
+    join: Join,
+    /// The options that the token has for the room.
+    options: Option<Bytes>,
+    request: Box<JoinRequest>,
+}
 
 /// Handles a client's `join`.
 pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, join: Join, now: Now) {
@@ -27,8 +33,8 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
     if let Err(refused) = hub.clients.charge_join(to.conn, now.at) {
         let message = "this player joins too fast; join again later";
         if refused.is_flood {
-            let why = (message, refused.retry_after_ms());
-            return reply::close_flooding(&hub.clients, effects, to.conn, why);
+            let retry_after_ms = refused.retry_after_ms();
+            return reply::close_flooding(&hub.clients, effects, to.conn, message, retry_after_ms);
         }
         let error = ErrorReply::new(ErrorKind::RateLimited, message, to.id, Some(&join.room));
         let error = error.retry_after(refused.retry_after_ms());
@@ -40,13 +46,14 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
     let (role, options) = match role_of(client, &join) {
         Ok(granted) => granted,
         Err(message) => {
-            let refusal = (ErrorKind::Forbidden, message);
-            return refuse(hub, effects, to, &join.room, refusal);
+            let error = ErrorReply::new(ErrorKind::Forbidden, message, to.id, Some(&join.room));
+            return reply::error(&hub.clients, effects, to.conn, &error);
         }
     };
     if hub.is_room_revoked(to.conn, &join.room, now.unix_ms) {
-        let refusal = (ErrorKind::Revoked, "this token was revoked for this room");
-        return refuse(hub, effects, to, &join.room, refusal);
+        let message = "this token was revoked for this room";
+        let error = ErrorReply::new(ErrorKind::Revoked, message, to.id, Some(&join.room));
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
     let request = Box::new(JoinRequest {
         id: to.id,
@@ -58,20 +65,27 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
     let key = hub.rooms.find(join.room.as_str());
     if let Some(membership) = key.and_then(|key| hub.clients.membership_mut(to.conn, key)) {
         membership.request = Some(request);
-        let (at, answered) = (membership.at(), membership.answered);
+        let at = membership.at();
+        let answered = membership.answered;
         match answered {
             true => answer::send(hub, effects, to.conn, at),
-            false => unanswered::arm(hub, effects, (to.conn, at.room), now),
+            false => unanswered::arm(hub, effects, to.conn, at.room, now),
         }
         return;
     }
     let limit = state.config.limits.rooms;
-    if let Some(refusal) = refusal_of(&hub.clients, to.conn, role, limit) {
-        return refuse(hub, effects, to, &join.room, refusal);
+    if let Some((kind, message)) = refusal_of(&hub.clients, to.conn, role, limit) {
+        let error = ErrorReply::new(kind, message, to.id, Some(&join.room));
+        return reply::error(&hub.clients, effects, to.conn, &error);
     }
+    let accepted = AcceptedJoin {
+        join,
+        options,
+        request,
+    };
     match role {
-        Role::Player => join_players(state, effects, to.conn, (join, options, request), now),
-        _ => join_spectators(state, effects, to.conn, (&join.room, request), now),
+        Role::Player => join_players(state, effects, to.conn, accepted, now),
+        _ => join_spectators(state, effects, to.conn, accepted, now),
     }
 }
 
@@ -102,22 +116,12 @@ fn refusal_of(
     })
 }
 
-fn refuse(
-    hub: &Hub,
-    effects: &mut Effects,
-    to: ReplyTo,
-    room: &RoomId,
-    (kind, message): (ErrorKind, &'static str),
-) {
-    let error = ErrorReply::new(kind, message, to.id, Some(room));
-    reply::error(&hub.clients, effects, to.conn, &error);
-}
-
 /// Adds a client to a lane of a room, which is opened if it is not known. A spectator's `session` is 0.
 fn enter(
     state: &mut State,
     conn: ConnKey,
-    (room, lane): (&RoomId, LaneId),
+    room: &RoomId,
+    lane: LaneId,
     session: u64,
     request: Box<JoinRequest>,
 ) -> LaneKey {
@@ -145,10 +149,11 @@ fn join_spectators(
     state: &mut State,
     effects: &mut Effects,
     conn: ConnKey,
-    (room, request): (&RoomId, Box<JoinRequest>),
+    accepted: AcceptedJoin,
     now: Now,
 ) {
-    let at = enter(state, conn, (room, LaneId::Spectators), 0, request);
+    let AcceptedJoin { join, request, .. } = accepted;
+    let at = enter(state, conn, &join.room, LaneId::Spectators, 0, request);
     let hub = &mut state.hub;
     let Some(room) = hub.rooms.get_mut(at.room) else {
         return;
@@ -163,7 +168,7 @@ fn join_spectators(
         lane.clients_mut().waiting_mut().insert(conn);
         lane.watch();
         effects.tell_owner(at.room, OwnerNote::Resync);
-        unanswered::arm(hub, effects, (conn, at.room), now);
+        unanswered::arm(hub, effects, conn, at.room, now);
     }
     effects.tell_owner(at.room, OwnerNote::Spectators);
 }
@@ -173,11 +178,16 @@ fn join_players(
     state: &mut State,
     effects: &mut Effects,
     conn: ConnKey,
-    (join, options, request): (Join, Option<Bytes>, Box<JoinRequest>),
+    accepted: AcceptedJoin,
     now: Now,
 ) {
+    let AcceptedJoin {
+        join,
+        options,
+        request,
+    } = accepted;
     let session = state.rng.random::<u64>().max(1);
-    let at = enter(state, conn, (&join.room, LaneId::Players), session, request);
+    let at = enter(state, conn, &join.room, LaneId::Players, session, request);
     let mut seed = [0; 32];
     state.rng.fill_bytes(&mut seed);
     let joined = wire::Joined {
@@ -201,101 +211,15 @@ fn join_players(
     let chain = Chain::new(player.as_str(), session, edge, chain, now.at);
     let shared = &state.config.shared;
     let inputs = shared.player_inputs(player.as_str());
-    let player = PlayerSession::new((player, inputs), conn_of_session, chain);
+    let player = PlayerSession::new(player, inputs, conn_of_session, chain);
     // The entry makes the owner send the lane to this edge, so no request is needed.
     room.lane_mut(at.lane).watch();
     let (address, sessions) = room.sessions_mut();
     let joined = Body::Joined(joined);
     sessions.limit_inputs(|| shared.room_inputs(address.id.as_str()));
-    sessions.open(address, (session, player), joined, now, effects);
-    unanswered::arm(hub, effects, (conn, at.room), now);
-}
-
-/// Handles a client's `leave`.
-pub(super) fn on_leave(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, room: &RoomId, now: Now) {
-    let Some(key) = joined_room(hub, effects, to, room, None) else {
-        return;
-    };
-    let end = ("left", Body::Left(Empty {}));
-    remove(hub, effects, to, key, end, now);
-}
-
-/// Appends the last entry (`Left` or `Lost`) of a player's session.
-pub(super) fn end_session(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    membership: &Membership,
-    last: Body,
-    now: Now,
-) {
-    if let Some(room) = hub.rooms.get_mut(membership.room)
-        && room.lane(membership.lane).term() == membership.term
-    {
-        let (address, sessions) = room.sessions_mut();
-        if let Some(departed) = sessions.end(address, membership.session, last, now, effects) {
-            hub.clients.count_departing(departed);
-        }
-    }
-}
-
-/// The rooms in which a client has a role that its token does not grant.
-pub(super) fn ungranted(hub: &Hub, conn: ConnKey) -> Vec<RoomKey> {
-    let Some(client) = hub.clients.get(conn) else {
-        return Vec::new();
-    };
-    let is_ungranted = |membership: &&Membership| {
-        let needed = Role::from(membership.lane);
-        let room = hub.rooms.get(membership.room);
-        let granted = room.and_then(|room| client.grants().role(room.id()));
-        granted.is_none_or(|(role, _)| role < needed)
-    };
-    let ungranted = client.memberships().iter().filter(is_ungranted);
-    ungranted.map(|membership| membership.room).collect()
-}
-
-/// Takes a client out of a room that its token does not grant any more.
-pub(super) fn take_away(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    conn: ConnKey,
-    key: RoomKey,
-    now: Now,
-) {
-    let end = (ErrorKind::Forbidden.code(), Body::Left(Empty {}));
-    remove(hub, effects, ReplyTo { conn, id: None }, key, end, now);
-}
-
-/// Takes a client out of a room for which its token was revoked. The room sees a player as `Lost`.
-pub(super) fn revoke(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, key: RoomKey, now: Now) {
-    let end = (ErrorKind::Revoked.code(), Body::Lost(Empty {}));
-    remove(hub, effects, ReplyTo { conn, id: None }, key, end, now);
-}
-
-/// Takes a client out of a room, and sends it `left` with this code. A player's session ends with this entry.
-fn remove(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    to: ReplyTo,
-    key: RoomKey,
-    (code, last): (&str, Body),
-    now: Now,
-) {
-    let Some(membership) = dismiss(hub, effects, to.conn, key, now) else {
-        return;
-    };
-    if membership.lane == LaneId::Players {
-        end_session(hub, effects, &membership, last, now);
-    }
-    let Some(room) = hub.rooms.get(key) else {
-        return;
-    };
-    let left = ServerMessage::Left {
-        id: to.id,
-        room: room.id(),
-        code,
-    };
-    reply::send(&hub.clients, effects, to.conn, &left);
-    reply::resume_reading(hub, effects, to.conn);
+    sessions.insert(session, player);
+    sessions.push(address, session, joined, now, effects);
+    unanswered::arm(hub, effects, conn, at.room, now);
 }
 
 /// Returns the room if the client is in it; else sends the error `not_joined`, about the input `seq`.
@@ -322,62 +246,5 @@ fn watch(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
         && room.lane_mut(at.lane).watch()
     {
         effects.tell_owner(at.room, OwnerNote::Resync);
-    }
-}
-
-/// Removes a client from a room without a message. Returns its membership.
-pub(super) fn dismiss(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    conn: ConnKey,
-    key: RoomKey,
-    now: Now,
-) -> Option<Membership> {
-    let membership = hub.clients.leave(conn, key)?;
-    depart(hub, effects, conn, &membership, now);
-    roomless::begin(hub, effects, conn, now.at);
-    Some(membership)
-}
-
-/// Removes a client from the lane of its former membership.
-pub(super) fn depart(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    conn: ConnKey,
-    membership: &Membership,
-    now: Now,
-) {
-    leave_lane(hub, effects, conn, membership);
-    let (key, lane) = (membership.room, membership.lane);
-    let room = hub.rooms.get(key);
-    if room.is_some_and(|room| room.lane(lane).term() == membership.term) {
-        if lane == LaneId::Spectators {
-            effects.tell_owner(key, OwnerNote::Spectators);
-        }
-        linger::begin(hub, effects, key, now);
-    }
-}
-
-/// Removes a client from its lane, or from the former term of it that its membership belongs to.
-pub(super) fn leave_lane(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    conn: ConnKey,
-    membership: &Membership,
-) {
-    let (key, lane) = (membership.room, membership.lane);
-    let room = hub.rooms.get_mut(key);
-    let Some(clients) = room.and_then(|room| room.lane_mut(lane).clients_of(membership.term))
-    else {
-        return;
-    };
-    if let Some(frames) = clients.take_private(conn) {
-        // They belong to messages that the client has sent, so they precede `left`.
-        effects.act(conn, ClientAction::Data(frames));
-    }
-    for (moved, slot) in clients.leave(conn, membership.slot) {
-        if let Some(membership) = hub.clients.membership_mut(moved, key) {
-            membership.slot = Some(slot);
-        }
     }
 }

@@ -16,6 +16,8 @@ mod revoked;
 
 mod crowd;
 
+mod leave;
+
 mod join;
 
 mod answer;
@@ -132,7 +134,7 @@ impl Core {
         transport: &mut impl Transport,
     ) {
         let state = &mut self.state;
-        ingress::on_open(state, &mut self.effects, (conn, format), grants, now);
+        ingress::on_open(state, &mut self.effects, conn, format, grants, now);
         self.finish(now, transport);
     }
 
@@ -150,7 +152,7 @@ impl Core {
         now: Now,
         transport: &mut impl Transport,
     ) {
-        let (state, effects) = (&mut self.state, &mut self.effects);
+        let Self { state, effects } = self;
         ingress::on_message(state, effects, conn, payload, now);
         self.finish(now, transport);
     }
@@ -175,14 +177,15 @@ impl Core {
         now: Now,
         transport: &mut impl Transport,
     ) {
-        let (state, effects) = (&mut self.state, &mut self.effects);
+        let Self { state, effects } = self;
         ingress::on_frames(state, effects, conn, count, now);
         flush::act(&mut state.hub, effects, transport);
     }
 
     /// Sends a client whose outbox is empty the frames that it missed.
     pub fn handle_drained(&mut self, conn: ConnKey, now: Now, transport: &mut impl Transport) {
-        let (hub, effects) = (&mut self.state.hub, &mut self.effects);
+        let hub = &mut self.state.hub;
+        let effects = &mut self.effects;
         while answer::on_drained(hub, effects, conn) {
             flush::act(hub, effects, transport);
             if !transport.is_drained(conn) {
@@ -206,21 +209,21 @@ impl Core {
 
     /// Handles the reply to [`Command::Link`]; `None` if the worker did not reply.
     pub fn handle_link_reply(&mut self, worker: &str, to: u64, reply: Option<Bytes>, now: Now) {
-        let (state, effects) = (&mut self.state, &mut self.effects);
-        egress::on_link_reply(state, effects, (worker, to), reply, now);
+        let Self { state, effects } = self;
+        egress::on_link_reply(state, effects, worker, to, reply, now);
         self.tell_owners(now);
     }
 
     /// Handles the reply to [`Command::Interest`]; `None` if the owner did not reply.
     pub fn handle_interest_reply(&mut self, tag: InterestTag, reply: Option<Bytes>, now: Now) {
-        let (state, effects) = (&mut self.state, &mut self.effects);
+        let Self { state, effects } = self;
         egress::on_interest_reply(state, effects, tag, reply, now);
         self.tell_owners(now);
     }
 
     /// Handles a partition's record in KV `leases`.
     pub fn handle_lease(&mut self, partition: Partition, lease: &Lease, now: Now) {
-        let (state, effects) = (&mut self.state, &mut self.effects);
+        let Self { state, effects } = self;
         egress::on_lease(state, effects, partition, lease, now);
         self.tell_owners(now);
     }
@@ -228,8 +231,8 @@ impl Core {
     /// Handles the layout of the cluster, and whether rooms are being moved to another one. Returns whether the layout is
     /// another one than before; then all leases must be handled again.
     pub fn handle_layout(&mut self, layout: Layout, moving: bool, now: Now) -> bool {
-        let (state, effects) = (&mut self.state, &mut self.effects);
-        let is_other = egress::on_layout(state, effects, (layout, moving), now);
+        let Self { state, effects } = self;
+        let is_other = egress::on_layout(state, effects, layout, moving, now);
         self.tell_owners(now);
         is_other
     }
@@ -254,7 +257,7 @@ impl Core {
         stored: Result<u64, AppendFailure>,
         now: Now,
     ) {
-        let (state, effects) = (&mut self.state, &mut self.effects);
+        let Self { state, effects } = self;
         egress::on_appended(state, effects, tag, stored, now);
         self.tell_owners(now);
     }
@@ -263,12 +266,13 @@ impl Core {
     /// until `None`, and let other tasks run before.
     pub fn handle_revocations(
         &mut self,
-        (slot, limit): (usize, usize),
+        slot: usize,
+        limit: usize,
         now: Now,
         transport: &mut impl Transport,
     ) -> Option<usize> {
         let hub = &mut self.state.hub;
-        let next = revoked::end(hub, &mut self.effects, (slot, limit), now);
+        let next = revoked::end(hub, &mut self.effects, slot, limit, now);
         self.finish(now, transport);
         next
     }

@@ -48,6 +48,11 @@ impl<'a> ErrorReply<'a> {
         }
     }
 
+    /// An error before a close that answers no message. The client may come again after `retry_after_ms`.
+    pub(super) fn closing(kind: ErrorKind, message: &'a str, retry_after_ms: u64) -> Self {
+        Self::new(kind, message, None, None).retry_after(retry_after_ms)
+    }
+
     /// An error that names what it answers, as far as it is known.
     pub(super) fn naming(kind: ErrorKind, message: &'a str, about: &'a MessageContext) -> Self {
         Self {
@@ -140,29 +145,31 @@ pub(super) fn close_flooding(
     clients: &Clients,
     effects: &mut Effects,
     conn: ConnKey,
-    (message, retry_after_ms): (&str, u64),
+    message: &str,
+    retry_after_ms: u64,
 ) {
     if let Some(client) = clients.get(conn) {
-        let why = (ErrorKind::RateLimited, message);
-        refuse(effects, (conn, client.format()), why, retry_after_ms);
+        let error = ErrorReply::closing(ErrorKind::RateLimited, message, retry_after_ms);
+        close(effects, conn, client.format(), &error);
     }
 }
 
-/// Closes a connection, and says why before and when the client may come again.
-pub(super) fn refuse(
+/// Closes a connection after it has been sent this error.
+pub(super) fn close(
     effects: &mut Effects,
-    (conn, format): (ConnKey, WireFormat),
-    (kind, message): (ErrorKind, &str),
-    retry_after_ms: u64,
+    conn: ConnKey,
+    format: WireFormat,
+    error: &ErrorReply<'_>,
 ) {
+    let kind = error.kind;
     effects.counts().error(kind);
     let error = ServerMessage::Error {
-        id: None,
+        id: error.id,
         code: kind.code(),
-        message,
-        room: None,
-        seq: None,
-        retry_after_ms: Some(retry_after_ms),
+        message: error.message,
+        room: error.room,
+        seq: error.seq,
+        retry_after_ms: error.retry_after_ms,
     };
     let frames = codec::message(format.encoding, &error);
     effects.act(conn, ClientAction::Control(frames));
@@ -173,10 +180,12 @@ pub(super) fn refuse(
 pub(super) fn join_error(
     clients: &Clients,
     effects: &mut Effects,
-    conn: ConnKey,
-    (code, message): (&str, &str),
-    (id, room): (Option<u64>, &RoomId),
+    to: ReplyTo,
+    room: &RoomId,
+    code: &str,
+    message: &str,
 ) {
+    let ReplyTo { conn, id } = to;
     if let Some(kind) = ErrorKind::ALL.into_iter().find(|kind| kind.code() == code) {
         let reply = ErrorReply::new(kind, message, id, Some(room));
         return error(clients, effects, conn, &reply);

@@ -7,7 +7,7 @@ use super::effects::{ClientAction, Effects};
 use super::ids::RoomKey;
 use super::reply::{self, ErrorReply};
 use super::state::Hub;
-use super::{crowd, join};
+use super::{crowd, leave};
 use crate::conn::key::ConnKey;
 
 /// Looks at up to `limit` slots of clients from `slot` on. Closes clients whose tokens are revoked, and takes clients out of
@@ -15,7 +15,8 @@ use crate::conn::key::ConnKey;
 pub(super) fn end(
     hub: &mut Hub,
     effects: &mut Effects,
-    (slot, limit): (usize, usize),
+    slot: usize,
+    limit: usize,
     now: Now,
 ) -> Option<usize> {
     let end = hub.clients.slots().min(slot.saturating_add(limit));
@@ -29,7 +30,7 @@ pub(super) fn end(
         }
         let rooms = rooms(hub, conn, now);
         for room in &rooms {
-            leave(hub, effects, (conn, *room), now);
+            leave(hub, effects, conn, *room, now);
         }
         let client = hub.clients.get(conn);
         if !rooms.is_empty() && client.is_some_and(|client| client.memberships().is_empty()) {
@@ -52,12 +53,12 @@ fn rooms(hub: &Hub, conn: ConnKey, now: Now) -> Vec<RoomKey> {
         .collect()
 }
 
-fn leave(hub: &mut Hub, effects: &mut Effects, (conn, room): (ConnKey, RoomKey), now: Now) {
+fn leave(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, room: RoomKey, now: Now) {
     if effects.has_crowds() {
         // The client may not have been told yet that the room has ended.
         crowd::complete_end(hub, effects, conn, room);
     }
-    join::revoke(hub, effects, conn, room, now);
+    leave::revoke(hub, effects, conn, room, now);
 }
 
 fn close(hub: &Hub, effects: &mut Effects, conn: ConnKey) {

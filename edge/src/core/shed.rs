@@ -6,7 +6,7 @@ use rand::RngExt;
 
 use super::clients::Client;
 use super::effects::Effects;
-use super::reply;
+use super::reply::{self, ErrorReply};
 use super::state::State;
 
 /// The part of the clients that is closed in one call.
@@ -30,11 +30,9 @@ pub(super) fn shed(state: &mut State, effects: &mut Effects, with_players: bool)
     }
     for (conn, client) in chosen {
         let wait = state.rng.random_range(RETRY_MS..=2 * RETRY_MS);
-        let why = (
-            ErrorKind::Overloaded,
-            "the edge is short of memory; connect again later",
-        );
-        reply::refuse(effects, (conn, client.format()), why, wait);
+        let message = "the edge is short of memory; connect again later";
+        let error = ErrorReply::closing(ErrorKind::Overloaded, message, wait);
+        reply::close(effects, conn, client.format(), &error);
     }
 }
 

@@ -69,9 +69,11 @@ impl State {
             rng: StdRng::seed_from_u64(seed),
             hub: Hub {
                 clients: Clients::new(
-                    (config.clients, config.shared.clone()),
+                    config.clients,
+                    config.shared.clone(),
                     verifier,
-                    (edge.clone(), now.at),
+                    edge.clone(),
+                    now.at,
                 ),
                 rooms: Rooms::new(config.rooms, config.layout, config.deflate),
                 announcements: Announcements::default(),

@@ -15,13 +15,13 @@ pub(super) fn handle_expired(state: &mut State, effects: &mut Effects, limit: us
         let hub = &mut state.hub;
         match timer {
             Timer::Chain(room, session) => {
-                egress::on_chain_timer(state, effects, (room, session), now);
+                egress::on_chain_timer(state, effects, room, session, now);
             }
             Timer::Partition(partition) => state.owners.on_partition_timer(partition, now),
             Timer::Spectators => state.owners.on_spectators_timer(),
             Timer::Linger(room) => linger::on_timer(hub, effects, room, now),
             Timer::Links => egress::on_links_timer(state, effects),
-            Timer::Join(conn, room) => unanswered::on_timer(hub, effects, (conn, room), now),
+            Timer::Join(conn, room) => unanswered::on_timer(hub, effects, conn, room, now),
             Timer::Roomless(conn) => roomless::on_timer(hub, effects, conn, now),
             Timer::Token(conn) => ingress::on_token_timer(hub, effects, conn, now),
             Timer::Health => {

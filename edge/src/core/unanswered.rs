@@ -10,12 +10,7 @@ use super::state::Hub;
 use crate::conn::key::ConnKey;
 
 /// Sets the timer of a join that could not be answered at once.
-pub(super) fn arm(
-    hub: &mut Hub,
-    effects: &mut Effects,
-    (conn, room): (ConnKey, RoomKey),
-    now: Now,
-) {
+pub(super) fn arm(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, room: RoomKey, now: Now) {
     let due = now.at + hub.clients.config().join_answer;
     let membership = hub.clients.membership_mut(conn, room);
     if let Some(request) = membership.and_then(|m| m.request.as_mut()) {
@@ -28,7 +23,8 @@ pub(super) fn arm(
 pub(super) fn on_timer(
     hub: &mut Hub,
     effects: &mut Effects,
-    (conn, key): (ConnKey, RoomKey),
+    conn: ConnKey,
+    key: RoomKey,
     now: Now,
 ) {
     let Some(room) = hub.rooms.get(key).map(|room| room.id().clone()) else {

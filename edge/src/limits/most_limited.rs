@@ -32,7 +32,8 @@ impl MostLimited {
         let Some(mut entries) = self.0.try_lock() else {
             return;
         };
-        let (limit, who) = (limit.name(), who.to_string());
+        let limit = limit.name();
+        let who = who.to_string();
         let known = entries
             .iter_mut()
             .find(|entry| entry.limit == limit && entry.who == who);

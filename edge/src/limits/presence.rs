@@ -34,7 +34,8 @@ impl SharedLimits {
     /// If the process or the address has as many as the limit allows, or if the address connects too fast.
     pub fn arrive(&self, address: Option<IpAddr>, now: Instant) -> Result<Arrived, Refused> {
         self.begin()?;
-        let (limits, address_key) = (self.clone(), Key::UNLIMITED);
+        let limits = self.clone();
+        let address_key = Key::UNLIMITED;
         let mut arrived = Arrived {
             presence: Presence {
                 limits: limits.clone(),

@@ -137,7 +137,8 @@ impl SharedLimits {
         if settings.exempt.contain(address) {
             return Ok(Key::UNLIMITED);
         }
-        let (rate, now) = (address_rate(&settings), self.coarse(now));
+        let rate = address_rate(&settings);
+        let now = self.coarse(now);
         let key = address::key(address);
         self.0
             .addresses
@@ -186,11 +187,9 @@ impl SharedLimits {
         if settings.player_connections == 0 {
             return Ok(());
         }
-        let (key, rate, now) = (
-            self.0.players.key_of(player),
-            join_rate(&settings),
-            self.coarse(now),
-        );
+        let key = self.0.players.key_of(player);
+        let rate = join_rate(&settings);
+        let now = self.coarse(now);
         self.0
             .players
             .with(key, rate, now, |entry| {
@@ -223,7 +222,8 @@ impl SharedLimits {
         if rate.per_s <= 0.0 {
             return Ok(());
         }
-        let (key, now) = (self.0.players.key_of(player), self.coarse(now));
+        let key = self.0.players.key_of(player);
+        let now = self.coarse(now);
         self.0
             .players
             .with(key, rate, now, |entry| {

@@ -27,7 +27,8 @@ pub(super) async fn drive_certificates(
         let now = now_s();
         let warns = now - warned_s >= DAY_S;
         for (files, at) in tls.files().iter().zip(tls.expire_s()) {
-            let (file, days) = (files.certificate.display(), (at - now).div_euclid(DAY_S));
+            let file = files.certificate.display();
+            let days = (at - now).div_euclid(DAY_S);
             metrics.set_days_left(&file, days);
             if warns && days < WARN_DAYS {
                 warned_s = now;

@@ -50,7 +50,8 @@ pub(super) async fn drive_limits(
 
 /// Applies new limits to a shard and its server, forever.
 pub(super) async fn drive_new_limits(
-    (shard, server): (Rc<Shard>, ServerLimits),
+    shard: Rc<Shard>,
+    server: ServerLimits,
     mut settings: watch::Receiver<LimitsSection>,
 ) {
     while settings.changed().await.is_ok() {

@@ -97,7 +97,8 @@ pub(super) fn listen_quic(
             outlets.push(side.open()?);
         }
     }
-    let (mut listeners, mut readers) = (Vec::new(), Vec::new());
+    let mut listeners = Vec::new();
+    let mut readers = Vec::new();
     for handover in sides {
         let (reader, sockets) = oneshot::channel();
         readers.push(reader);

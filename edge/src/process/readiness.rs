@@ -106,7 +106,8 @@ pub(super) async fn drive_readiness(
     metrics: DegradedMetrics,
 ) {
     let connection = dependencies.bus.connection_state();
-    let (mut owners, mut degraded) = (Owners::default(), Degraded::default());
+    let mut owners = Owners::default();
+    let mut degraded = Degraded::default();
     for why in DegradedReason::ALL {
         metrics.set(why.name(), None);
     }

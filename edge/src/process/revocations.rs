@@ -57,7 +57,9 @@ async fn follow(
     loaded: &mut Option<oneshot::Sender<()>>,
 ) {
     let mut stored = Some(BTreeMap::new());
-    let (mut lost, mut failed, mut said) = (Vec::new(), false, false);
+    let mut lost = Vec::new();
+    let mut failed = false;
+    let mut said = false;
     let mut expiring = tokio::time::interval(EXPIRE);
     loop {
         let read = tokio::select! {
@@ -123,8 +125,9 @@ async fn store_again(bus: &Bus, lost: Option<&(String, Revocation)>) -> Result<(
     let Some(json) = serde_json::to_vec(revocation).ok().filter(|_| left_s > 0) else {
         return Ok(());
     };
-    let value = (json.into(), Duration::from_secs(left_s));
-    match bus.put_expiring(Bucket::Revocations, key, value, 0).await {
+    let ttl = Duration::from_secs(left_s);
+    let put = bus.put_expiring(Bucket::Revocations, key, json.into(), ttl, 0);
+    match put.await {
         Ok(_) | Err(PutError::WrongRevision) => Ok(()),
         Err(error) => Err(error),
     }

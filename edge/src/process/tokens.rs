@@ -14,7 +14,8 @@ use crate::shard::metrics::EdgeMetrics;
 pub(super) async fn follow(
     admission: &AdmissionPolicy,
     bus: &Bus,
-    (component, supervisor): (&Component, &Supervisor),
+    component: &Component,
+    supervisor: &Supervisor,
     metrics: &EdgeMetrics,
 ) {
     let key_set = &admission.key_set;

@@ -99,7 +99,8 @@ pub(super) enum Progress {
 impl Connection {
     /// Creates a connection after its handshake. `early` holds the bytes received after the request.
     pub(super) fn new(
-        (key, presence): (ConnKey, Presence),
+        key: ConnKey,
+        presence: Presence,
         index: u8,
         decoder: Decoder,
         early: Box<[u8]>,
@@ -232,7 +233,8 @@ impl Connection {
 
     /// Handles bytes until the turn is over. Pongs are left in the turn.
     fn handle(&mut self, mut input: &mut [u8], turn: &mut Turn<'_>) {
-        let (context, now) = (turn.context, turn.now);
+        let context = turn.context;
+        let now = turn.now;
         let handler = &context.route(self.route).handler;
         loop {
             let event = match self.decoder.handle_bytes(&mut input, turn.inflater) {
@@ -250,7 +252,8 @@ impl Connection {
                     return self.report_close(context, CloseReason::Protocol(error));
                 }
             };
-            let (is_last, mut frames) = (event.is_none(), 0);
+            let is_last = event.is_none();
+            let mut frames = 0;
             match event {
                 Some(Event::Message(message)) if !self.close_reported => {
                     // The answer to a message does not overtake pongs for the pings before it.

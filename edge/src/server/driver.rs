@@ -66,7 +66,7 @@ impl Driver {
         let decoder = Decoder::new(limits.message_bytes)
             .with_deflate(info.format.deflate)
             .with_masks(masked);
-        let connection = Connection::new((key, presence), index, decoder, early);
+        let connection = Connection::new(key, presence, index, decoder, early);
         if connection.has_input() {
             context.connections.wake(key);
         }

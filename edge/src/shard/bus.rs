@@ -90,7 +90,8 @@ impl BusTasks {
         let supervisor = &shard.supervisor;
         let batches = drive_batches(Rc::clone(shard), Rc::clone(&self.hot_rooms), self.batches);
         supervisor.keep_local("batches", batches);
-        let (hot_rooms, refusals) = (self.hot_rooms, self.refusals);
+        let hot_rooms = self.hot_rooms;
+        let refusals = self.refusals;
         let commands = drive_commands(Rc::clone(shard), hot_rooms, self.bus, refusals);
         supervisor.keep_local("commands", commands);
         between();
@@ -127,7 +128,7 @@ async fn drive_commands(
     loop {
         let mut executed = 0_u32;
         while let Some(command) = shard.run(|core, _, _| core.poll_command()) {
-            execute(&shard, &hot_rooms, (&bus, &refusals), command).await;
+            execute(&shard, &hot_rooms, &bus, &refusals, command).await;
             executed += 1;
             if executed.is_multiple_of(COMMANDS_PER_TURN) {
                 tokio::task::yield_now().await;
@@ -140,7 +141,8 @@ async fn drive_commands(
 async fn execute(
     shard: &Rc<Shard>,
     hot_rooms: &HotRooms,
-    (bus, refusals): (&Bus, &LogRefusals),
+    bus: &Bus,
+    refusals: &LogRefusals,
     command: Command,
 ) {
     match command {

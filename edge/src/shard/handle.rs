@@ -38,7 +38,8 @@ impl Shard {
     /// Creates a shard around a core whose clients are among `connections`. `supervisor` starts its tasks, and `pulse` is
     /// answered by the loop that drives the connections.
     pub fn new(
-        (core, log_clock): (Core, LogClock),
+        core: Core,
+        log_clock: LogClock,
         connections: Connections,
         supervisor: Supervisor,
         pulse: Rc<Pulse>,

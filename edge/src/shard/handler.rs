@@ -55,7 +55,8 @@ impl CoreHandler {
 impl Gate {
     /// Makes a connection a client, or refuses it.
     fn open(&self, conn: ConnKey, info: &ConnectInfo, admitted: Result<Grants, Refusal>) {
-        let (format, peer) = (info.format, info.peer);
+        let format = info.format;
+        let peer = info.peer;
         match admitted {
             Ok(grants) => self.shard.run(|core, conns, now| {
                 let connection = core.name(conn);

@@ -139,7 +139,8 @@ impl LimitMetrics {
             "limited",
             "Connections and joins refused, by the limit in `[limits]` that was reached",
         );
-        let (addresses, players) = (Gauge::default(), Gauge::default());
+        let addresses = Gauge::default();
+        let players = Gauge::default();
         registry.register(
             "limited_addresses",
             "Addresses that are counted for the limits",
@@ -150,7 +151,8 @@ impl LimitMetrics {
             "Players that are counted for the limits",
             players.clone(),
         );
-        let (memory_used, memory_limit) = (Gauge::default(), Gauge::default());
+        let memory_used = Gauge::default();
+        let memory_limit = Gauge::default();
         registry.register(
             "memory_used_bytes",
             "Memory in use, as `limits.memory_percent` counts it",

@@ -17,7 +17,7 @@ pub(crate) async fn drive_revocations(shard: Rc<Shard>, revocations: Revocations
     while changes.changed().await.is_ok() {
         let mut next = (!revocations.is_empty()).then_some(0);
         while let Some(slot) = next {
-            next = shard.run(|core, conns, now| core.handle_revocations((slot, SLOTS), now, conns));
+            next = shard.run(|core, conns, now| core.handle_revocations(slot, SLOTS, now, conns));
             tokio::task::yield_now().await;
         }
     }

@@ -106,7 +106,8 @@ impl Deflater {
             .get_or_insert_with(|| Box::new(Compress::new(level, false)));
         machine.reset();
         let status = machine.compress(payload, &mut self.buffer[..room], FlushCompress::Sync);
-        let (taken, made) = (machine.total_in() as usize, machine.total_out() as usize);
+        let taken = machine.total_in() as usize;
+        let made = machine.total_out() as usize;
         if !matches!(status, Ok(Status::Ok)) || taken < payload.len() {
             return None;
         }

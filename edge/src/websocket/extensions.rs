@@ -170,7 +170,8 @@ impl<'a> Cursor<'a> {
         let Some(quoted) = self.0.strip_prefix('"') else {
             return self.token().map(Cow::Borrowed);
         };
-        let (mut value, mut signs) = (String::new(), quoted.chars());
+        let mut value = String::new();
+        let mut signs = quoted.chars();
         loop {
             let sign = match signs.next().ok_or(Malformed)? {
                 '"' => break,

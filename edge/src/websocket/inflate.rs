@@ -97,7 +97,8 @@ impl Inflater {
             true => Ok(()),
             false => message.take(&TAIL),
         });
-        let (len, ended) = (message.len, message.ended);
+        let len = message.len;
+        let ended = message.ended;
         self.oversized = match taken {
             Err(ProtocolError::TooBig { .. }) => len,
             _ => 0,
@@ -139,7 +140,8 @@ impl Inflation<'_> {
                 self.buffer.resize(room, 0);
             }
             let end = self.buffer.len().min(cap);
-            let (taken, made) = (self.machine.total_in(), self.machine.total_out());
+            let taken = self.machine.total_in();
+            let made = self.machine.total_out();
             let status = self
                 .machine
                 .decompress(

@@ -11,7 +11,8 @@ const LIMIT: u32 = 4096;
 fn events(bytes: &[u8], deflate: bool, cuts: impl Iterator<Item = usize>) -> Vec<String> {
     let mut session = Decoder::new(LIMIT).with_deflate(deflate);
     let mut inflater = Inflater::default();
-    let (mut rest, mut seen) = (bytes.to_vec(), Vec::new());
+    let mut rest = bytes.to_vec();
+    let mut seen = Vec::new();
     for cut in cuts.chain([usize::MAX]) {
         let mut piece: Vec<u8> = rest.drain(..cut.min(rest.len())).collect();
         let mut input = &mut piece[..];

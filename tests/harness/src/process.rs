@@ -164,7 +164,8 @@ impl Start {
 
     fn spawn(&self) -> Result<Child, RigError> {
         let log = Log::new(self.name, self.logs.as_deref())?;
-        let (command, streams) = (self.command()?, self.streams.clone());
+        let command = self.command()?;
+        let streams = self.streams.clone();
         Child::spawn_with(command, self.name, log, self.own_group, streams)
     }
 

@@ -162,7 +162,8 @@ impl Sieve {
     /// Returns the bytes to forward to the client.
     fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.rest.extend_from_slice(bytes);
-        let (mut passed, mut at) = (Vec::new(), 0);
+        let mut passed = Vec::new();
+        let mut at = 0;
         while let Some(len) = operation(&self.rest[at..]) {
             let whole = &self.rest[at..at + len];
             if !self.loses(whole) {

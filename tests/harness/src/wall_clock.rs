@@ -32,7 +32,8 @@ impl WallClock {
     /// # Errors
     /// If the file cannot be written.
     pub fn set_ahead(&self, seconds: i64) -> Result<(), RigError> {
-        let (file, next) = (self.file(), self.dir.path().join("next"));
+        let file = self.file();
+        let next = self.dir.path().join("next");
         // Renamed, so that no process reads half of it.
         std::fs::write(&next, format!("{seconds:+}\n"))
             .and_then(|()| std::fs::rename(&next, &file))

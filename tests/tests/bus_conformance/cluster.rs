@@ -126,7 +126,8 @@ async fn inspecting_a_cluster_changes_nothing() {
         .connect(
             "first",
             Role::Worker,
-            (&NatsErrors::default(), &Supervisor::default()),
+            &NatsErrors::default(),
+            &Supervisor::default(),
         )
         .await
         .unwrap();

@@ -81,7 +81,7 @@ pub(crate) async fn a_value_with_a_time_to_live_is_removed(rig: Rig) {
     let minute = Duration::from_secs(60);
     let put = |key: &'static str, value: &'static str, ttl, expected| {
         rig.bus
-            .put_expiring(bucket, key, (text(value), ttl), expected)
+            .put_expiring(bucket, key, text(value), ttl, expected)
     };
     let short = put("a", "short", Duration::from_millis(1), 0)
         .await

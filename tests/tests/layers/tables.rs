@@ -60,6 +60,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["core::delivery"], &["conn"]),
             (&["core::revoked"], &["conn"]),
             (&["core::crowd"], &["conn"]),
+            (&["core::leave"], &["conn"]),
             (&["core::join"], &["codec", "conn"]),
             (&["core::answer"], &["codec", "conn"]),
             (&["core::linger"], &[]),
@@ -128,6 +129,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "loads",
                     "deadlines",
                     "replay_cost",
+                    "current_call",
                 ],
             ),
             (
@@ -249,6 +251,7 @@ const BELOW_PARTITION: &[&str] = &[
     "loads",
     "deadlines",
     "replay_cost",
+    "current_call",
 ];
 
 /// Modules that only some import.

@@ -6,6 +6,13 @@ use grandstand_common::id::{Epoch, Partition, ProcessId, RoomId};
 
 use crate::partition::{ListedRoom, OwnedPartition, Page};
 
+/// A place in the list of all rooms: a slot of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RoomPlace {
+    pub(crate) partition: Partition,
+    pub(crate) slot: usize,
+}
+
 /// The partitions that an engine owns.
 #[derive(Debug, Default)]
 pub struct Partitions {
@@ -51,17 +58,16 @@ impl Partitions {
         owned.flat_map(OwnedPartition::watching_processes).collect()
     }
 
-    /// Adds the rooms from a place on to a page: a partition, and a slot in it. Returns the place to continue from if the page
-    /// is full.
-    pub(crate) fn list_rooms(
-        &self,
-        (partition, slot): (Partition, usize),
-        page: &mut Page,
-    ) -> Option<(Partition, usize)> {
-        for (&id, owned) in self.owned.range(partition..) {
-            let from = if id == partition { slot } else { 0 };
-            if let Some(slot) = owned.list_rooms(from, page) {
-                return Some((id, slot));
+    /// Adds the rooms from a place on to a page. Returns the place to continue from if the page is full.
+    pub(crate) fn list_rooms(&self, from: RoomPlace, page: &mut Page) -> Option<RoomPlace> {
+        for (&partition, owned) in self.owned.range(from.partition..) {
+            let first = if partition == from.partition {
+                from.slot
+            } else {
+                0
+            };
+            if let Some(slot) = owned.list_rooms(first, page) {
+                return Some(RoomPlace { partition, slot });
             }
         }
         None

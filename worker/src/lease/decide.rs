@@ -198,7 +198,8 @@ impl LeaseState {
                 stuck: lease.stuck(),
                 ..wanted
             };
-            let (value, expected) = (encode(&wanted), lease.revision);
+            let value = encode(&wanted);
+            let expected = lease.revision;
             lease.busy = true;
             lease.put = Some(wanted);
             self.push_put(RecordKey::Lease(partition), value, expected);

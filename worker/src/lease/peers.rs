@@ -284,7 +284,8 @@ impl Peers {
         probe: &Probe,
         outcome: ProbeOutcome,
     ) {
-        let (id, settled) = (&probe.worker, self.is_settled(now));
+        let id = &probe.worker;
+        let settled = self.is_settled(now);
         let current = |round: &&mut Round| round.number == probe.round;
         let Some(round) = self.round.as_mut().filter(current) else {
             return;

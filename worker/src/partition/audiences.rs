@@ -115,7 +115,8 @@ impl Audiences {
     /// Removes a lane from those that an edge watches, and the edge with its last lane.
     pub(super) fn unwatch_lane(
         &mut self,
-        (id, edge): (&RoomId, &EdgeId),
+        id: &RoomId,
+        edge: &EdgeId,
         lane: Lane,
         exists: bool,
         now: Instant,
@@ -189,7 +190,8 @@ impl Audiences {
         &self,
         id: &RoomId,
         lane: Lane,
-        (known, current): (u64, u64),
+        known: u64,
+        current: u64,
     ) -> Option<Vec<Update>> {
         self.rooms.get(id)?.since(lane, known, current)
     }

@@ -127,7 +127,8 @@ impl Checkpoints {
         &mut self,
         cx: &mut Context,
         tenure: Tenure,
-        (reached, is_read): (u64, bool),
+        reached: u64,
+        is_read: bool,
         log: LogState,
     ) -> bool {
         // An earlier owner that did not get to read all rooms measured an end, too.

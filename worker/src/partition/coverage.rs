@@ -55,12 +55,13 @@ impl Coverage {
     /// Adds an entry that was applied to a room, with the bytes of the entry and of the room's last snapshot. Returns
     /// whether the room is due.
     pub(super) fn mark(&mut self, id: &RoomId, seq: u64, sizes: (u64, u64), now: Instant) -> bool {
-        self.size.add_entry(sizes.0);
+        let (bytes, snapshot_bytes) = sizes;
+        self.size.add_entry(bytes);
         let cover = match self.rooms.get_mut(id) {
             Some(cover) => cover,
             None => self.rooms.entry(id.clone()).or_default(),
         };
-        if cover.mark(seq, sizes, now) {
+        if cover.mark(seq, bytes, snapshot_bytes, now) {
             self.uncovered.insert((seq, id.clone()));
         }
         let due = cover.due(self.limits, self.writes_all_now);

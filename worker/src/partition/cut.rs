@@ -36,7 +36,8 @@ pub(super) fn on_log_end(state: &mut PartitionState, cx: &mut Context, outcome: 
     if state.log.is_paused() {
         return;
     }
-    let (partition, from) = (state.tenure.id, state.log.next_seq());
+    let partition = state.tenure.id;
+    let from = state.log.next_seq();
     cx.commands.push_back(Command::OpenLog { partition, from });
 }
 

@@ -6,10 +6,31 @@ use grandstand_common::id::{EdgeId, RoomId};
 use super::change::{Change, ResidenceChange};
 use super::panic_restore::RestorePoint;
 use super::residence::{Loaded, Residence};
-use crate::context::{Context, OUTSIDE};
+use crate::context::Context;
+use crate::current_call::EntryId;
 use crate::room::Room;
 use crate::stored::error::DecodeError;
 use crate::stored::snapshot;
+
+/// A stored snapshot of a room.
+#[derive(Debug)]
+pub(super) struct FoundSnapshot {
+    pub(super) value: Bytes,
+    pub(super) revision: u64,
+    /// The last entry of the log that it covers.
+    pub(super) covered: u64,
+    /// Whether an earlier owner wrote it.
+    pub(super) is_earlier: bool,
+}
+
+/// The reason why a room cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error("is not the one that this worker stored")]
+    Changed,
+}
 
 /// Decodes a stored snapshot, which covers the log up to entry `covered`. Returns the room in memory and its change;
 /// `None` if the snapshot says that the room was deleted.
@@ -21,9 +42,9 @@ pub(super) fn decode(
 ) -> Result<Option<(Residence, Change)>, DecodeError> {
     let decode = || Ok(snapshot::decode(&cx.games, id, &value, covered));
     let room = cx
-        .call(id, OUTSIDE, decode)
+        .call(id, EntryId::OUTSIDE, decode)
         .unwrap_or_else(|error| Err(error.into()))?;
-    Ok(room.map(|room| loaded(cx, id, room, (value, covered))))
+    Ok(room.map(|room| loaded(cx, id, room, value, covered)))
 }
 
 /// Returns the edges that hold connected players' sessions, if they may have changed.
@@ -37,7 +58,8 @@ fn loaded(
     cx: &Context,
     id: &RoomId,
     mut room: Room,
-    (value, covered): (Bytes, u64),
+    value: Bytes,
+    covered: u64,
 ) -> (Residence, Change) {
     let change = Change {
         edges: changed_edges(&mut room),

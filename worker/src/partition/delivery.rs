@@ -19,7 +19,7 @@ pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId,
         match emit {
             Emit::Update(update) => send_update(state, cx, id, &update),
             Emit::ToEdge(edge, kind) => {
-                send(state, cx, (id, &edge), kind);
+                send(state, cx, id, &edge, kind);
             }
             Emit::Joined(welcome) => on_joined(state, cx, id, *welcome),
             Emit::Presence => state.audiences.schedule_presence(id, cx.now.at),
@@ -39,7 +39,7 @@ fn send_update(state: &mut PartitionState, cx: &mut Context, id: &RoomId, update
     publish_hot(state, cx, id, || ItemKind::Update(update.clone()));
     for (edge, lanes) in edges {
         let update = for_lanes(update, lanes);
-        send(state, cx, (id, &edge), ItemKind::Update(update));
+        send(state, cx, id, &edge, ItemKind::Update(update));
     }
     for lane in Lane::ALL {
         if outgrown[lane.index()] && version(update, lane) != 0 {
@@ -61,23 +61,22 @@ fn send_snapshot_to_all(state: &mut PartitionState, cx: &mut Context, id: &RoomI
     publish_hot(state, cx, id, || ItemKind::Snapshot(snapshot.clone()));
     for (edge, _) in edges {
         let kind = ItemKind::Snapshot(snapshot.clone());
-        send(state, cx, (id, &edge), kind);
+        send(state, cx, id, &edge, kind);
     }
 }
 
 /// Handles the start of a session: its edge watches the players' lane from now on and gets the session's state.
 fn on_joined(state: &mut PartitionState, cx: &mut Context, id: &RoomId, welcome: Welcome) {
     let edge = welcome.edge.clone();
-    let to = (id, &edge);
     cx.outbox.heard(cx.now.at, &edge);
     if state.watch(id, &edge, Lane::Players) {
-        send_snapshot(state, cx, to, Lane::Players);
+        send_snapshot(state, cx, id, &edge, Lane::Players);
     }
     for kind in welcome.into_items() {
-        send(state, cx, to, kind);
+        send(state, cx, id, &edge, kind);
     }
     hot_rooms::update(state, cx, id);
-    hot_rooms::announce(state, cx, to);
+    hot_rooms::announce(state, cx, id, &edge);
 }
 
 /// Sends snapshots of a room that was just created to the edges that waited for it.
@@ -85,7 +84,7 @@ pub(super) fn on_created(state: &mut PartitionState, cx: &mut Context, id: &Room
     for (edge, lanes) in state.audiences.on_created(id) {
         for lane in Lane::ALL {
             if lanes[lane.index()] {
-                send_snapshot(state, cx, (id, &edge), lane);
+                send_snapshot(state, cx, id, &edge, lane);
             }
         }
     }
@@ -106,7 +105,7 @@ pub(super) fn send_presence(state: &mut PartitionState, cx: &mut Context, id: &R
     publish_hot(state, cx, id, || ItemKind::Presence(presence.clone()));
     for (edge, _) in edges {
         let kind = ItemKind::Presence(presence.clone());
-        send(state, cx, (id, &edge), kind);
+        send(state, cx, id, &edge, kind);
     }
     true
 }
@@ -120,8 +119,8 @@ pub(super) fn handle_live(state: &mut PartitionState, cx: &mut Context, live: wi
     let (Some(data), true) = (live.data, state.takeover.is_ready()) else {
         return;
     };
-    let of = (SessionId(live.session), &player);
-    let sent = state.rooms.live(cx, &id, of, data);
+    let session = SessionId(live.session);
+    let sent = state.rooms.live(cx, &id, session, &player, data);
     send_live_result(state, cx, &id, sent);
 }
 
@@ -176,7 +175,7 @@ fn send_live(state: &mut PartitionState, cx: &mut Context, id: &RoomId, list: Ve
                     continue;
                 };
                 (out.players, out.spectators, out.session) = (false, false, session);
-                send(state, cx, (id, &edge), ItemKind::LiveOut(out));
+                send(state, cx, id, &edge, ItemKind::LiveOut(out));
                 continue;
             }
         }
@@ -188,7 +187,7 @@ fn send_live(state: &mut PartitionState, cx: &mut Context, id: &RoomId, list: Ve
             .direct_edges(id, [out.players, out.spectators]);
         publish_hot(state, cx, id, || ItemKind::LiveOut(out.clone()));
         for (edge, _) in edges {
-            send(state, cx, (id, &edge), ItemKind::LiveOut(out.clone()));
+            send(state, cx, id, &edge, ItemKind::LiveOut(out.clone()));
         }
     }
 }

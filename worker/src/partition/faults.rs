@@ -3,7 +3,8 @@
 use grandstand_common::id::RoomId;
 
 use super::state::PartitionState;
-use crate::context::{Context, OUTSIDE};
+use crate::context::Context;
+use crate::current_call::EntryId;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::SnapshotLimits;
 
@@ -16,13 +17,18 @@ pub(super) fn quarantine(
     id: &RoomId,
     why: QuarantineReason,
 ) {
-    let (head, exists) = (state.head(id), state.rooms.exists(id));
+    let head = state.head(id);
+    let exists = state.rooms.exists(id);
     state.close(cx, &head, exists, why.code());
     let first = state.coverage.first_of(id);
-    let place = (state.tenure, state.checkpoints.generation());
+    let generation = state.checkpoints.generation();
     let config = &cx.config;
     let limits = SnapshotLimits::new(config.state_bytes, config.full_payload, config.value_bytes);
-    let whole = first.and_then(|_| state.rooms.encode_whole(cx, id, place, limits));
+    let encode_whole = || {
+        let tenure = state.tenure;
+        state.rooms.encode_whole(cx, id, tenure, generation, limits)
+    };
+    let whole = first.and_then(|_| encode_whole());
     let seq = first.unwrap_or(state.log.reached());
     match &whole {
         Some(_) => drop(state.coverage.set_urgent(id, true, cx.now.at)),
@@ -40,7 +46,7 @@ pub(super) fn quarantine(
 /// quarantine.
 pub(super) fn on_panic(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     tracing::error!(room = %id, "the game panicked outside an entry");
-    if cx.is_stuck_at(id, OUTSIDE) || !state.rooms.rebuild(cx, id) {
+    if cx.is_stuck_at(id, EntryId::OUTSIDE) || !state.rooms.rebuild(cx, id) {
         quarantine(state, cx, id, QuarantineReason::Unavailable);
     }
 }

@@ -33,31 +33,47 @@ pub(super) fn update(state: &mut PartitionState, cx: &mut Context, id: &RoomId) 
     }
 }
 
-/// Handles what an edge reports about a hot room: the stream from which it has received a message (0 for none), and
-/// whether it is subscribed. The edge gets an answer if its way changes, and in any case if `answers`.
-pub(super) fn on_confirmation(
+/// The report of an edge about the subject of a hot room.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HotReport {
+    /// The stream from which the edge has received a message; 0 for none.
+    pub(super) stream: u64,
+    /// Whether the edge is subscribed.
+    pub(super) subscribed: bool,
+    /// Whether the edge needs an answer although nothing changes for it.
+    pub(super) needs_answer: bool,
+}
+
+/// Handles the report of an edge. The edge gets an answer if the subjects that it needs have changed.
+pub(super) fn on_report(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
-    (stream, subscribed): (u64, bool),
-    answers: bool,
+    id: &RoomId,
+    edge: &EdgeId,
+    report: HotReport,
 ) {
-    let (id, edge) = to;
+    let HotReport {
+        stream,
+        subscribed,
+        needs_answer,
+    } = report;
     if state.audiences.is_confirmed(id, edge).is_none() {
         return;
     }
     let Some((current, _)) = cx.outbox.hot_position(id) else {
         if subscribed {
-            send_subjects(state, cx, to, HotSubjects::Direct);
+            send_subjects(state, cx, id, edge, HotSubjects::Direct);
         }
         return;
     };
     let confirmed = stream == current;
     let was_confirmed = state.audiences.confirm(id, edge, confirmed);
     match confirmed {
-        true if !was_confirmed || answers => send_subjects(state, cx, to, HotSubjects::Hot),
-        false if was_confirmed || answers || !subscribed => {
-            send_subjects(state, cx, to, HotSubjects::Both);
+        true if !was_confirmed || needs_answer => {
+            send_subjects(state, cx, id, edge, HotSubjects::Hot)
+        }
+        false if was_confirmed || needs_answer || !subscribed => {
+            send_subjects(state, cx, id, edge, HotSubjects::Both);
             cx.outbox.restart_hot_beats(cx.now.at, id);
         }
         _ => {}
@@ -65,11 +81,10 @@ pub(super) fn on_confirmation(
 }
 
 /// Tells the edge of a new session that the room is hot, unless the edge has confirmed.
-pub(super) fn announce(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId)) {
-    let (id, edge) = to;
+pub(super) fn announce(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: &EdgeId) {
     let unconfirmed = state.audiences.is_confirmed(id, edge) == Some(false);
     if unconfirmed && cx.outbox.hot_position(id).is_some() {
-        send_subjects(state, cx, to, HotSubjects::Both);
+        send_subjects(state, cx, id, edge, HotSubjects::Both);
         cx.outbox.restart_hot_beats(cx.now.at, id);
     }
 }
@@ -81,7 +96,7 @@ fn send_subjects_to_all(
     way: HotSubjects,
 ) {
     for edge in state.audiences.edges(id) {
-        send_subjects(state, cx, (id, &edge), way);
+        send_subjects(state, cx, id, &edge, way);
     }
 }
 
@@ -89,14 +104,15 @@ fn send_subjects_to_all(
 fn send_subjects(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     way: HotSubjects,
 ) {
-    let (stream, next) = cx.outbox.hot_position(to.0).unwrap_or_default();
+    let (stream, next) = cx.outbox.hot_position(id).unwrap_or_default();
     let hot = Hot {
         stream,
         next,
         way: way.into(),
     };
-    send(state, cx, to, ItemKind::Hot(hot));
+    send(state, cx, id, edge, ItemKind::Hot(hot));
 }

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use grandstand_common::id::{Epoch, Instance, RoomId};
 
 use super::change::{Change, ResidenceChange};
+use super::decode_room::{FoundSnapshot, LoadError};
 use super::faults;
 use super::known_room::KnownRoom;
 use super::opening;
 use super::room_reads::WaitingEvent;
-use super::rooms::LoadError;
 use super::settle::settle;
 use super::state::PartitionState;
 use super::writing::{write_if_due, write_room};
@@ -136,7 +136,7 @@ pub(super) fn on_read(
     state.rooms.known_mut().set_looked_for(Some(id));
     let mut place = None;
     match stored.and_then(|stored| stored.value) {
-        Some(value) => place = load(state, cx, id, (value, revision)),
+        Some(value) => place = load(state, cx, id, value, revision),
         None if state.rooms.known_mut().find_nothing(id, revision) => {
             let change = Change {
                 residence: ResidenceChange::Wiped,
@@ -160,15 +160,21 @@ fn load(
     state: &mut PartitionState,
     cx: &mut Context,
     id: &RoomId,
-    (value, revision): (Bytes, u64),
+    value: Bytes,
+    revision: u64,
 ) -> Option<SnapshotHead> {
     let loaded = snapshot::decode_head(&value)
         .map_err(LoadError::from)
         .and_then(|place| {
             let covered = opening::covered(state, cx, place);
             let is_earlier = place.epoch < state.tenure.epoch;
-            let of = (value, revision);
-            let change = state.rooms.load(cx, id, of, (covered, is_earlier))?;
+            let found = FoundSnapshot {
+                value,
+                revision,
+                covered,
+                is_earlier,
+            };
+            let change = state.rooms.load(cx, id, found)?;
             Ok((place, change))
         });
     match loaded {

@@ -18,6 +18,7 @@ use super::settle::settle;
 use super::state::PartitionState;
 use super::{delivery, faults, idle_loading};
 use crate::context::Context;
+use crate::current_call::EntryId;
 use crate::room::{Emit, Logged, Opened, Room};
 use crate::stored::quarantine::QuarantineReason;
 
@@ -42,7 +43,7 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
             return;
         }
     };
-    let logged = Logged::new((stored.seq, stored.time_ms), entry);
+    let logged = Logged::new(stored.seq, stored.time_ms, entry);
     apply(state, cx, &id, logged);
     let age = Duration::from_millis(cx.now.log_ms.saturating_sub(stored.time_ms));
     if age > LIVE {
@@ -83,11 +84,14 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
         return;
     };
     let mut emits = Vec::new();
-    let mut open = || Room::open(&cx.games, id, (&logged, joined), &mut emits);
-    let entry = (logged.seq, logged.time_ms);
+    let mut open = || Room::open(&cx.games, id, &logged, joined, &mut emits);
+    let entry = EntryId {
+        seq: logged.seq,
+        time_ms: logged.time_ms,
+    };
     match cx.call(id, entry, || open().or_else(|_| open())) {
         Ok(Opened::Room(room)) => {
-            let change = state.rooms.create(cx, id, (*room, emits), logged);
+            let change = state.rooms.create(cx, id, *room, emits, logged);
             settle(state, cx, id, change);
         }
         Ok(Opened::Empty) => {
@@ -152,6 +156,6 @@ fn send_to_sender(
         return;
     }
     if let Ok(edge) = logged.entry.edge.parse::<EdgeId>() {
-        send(state, cx, (id, &edge), kind);
+        send(state, cx, id, &edge, kind);
     }
 }

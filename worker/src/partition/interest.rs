@@ -8,6 +8,7 @@ use grandstand_common::wire::{self, ItemKind, Known, RoomInterest};
 use grandstand_game::host::Panicked;
 
 use super::delivery::send_presence;
+use super::hot_rooms::HotReport;
 use super::room_reads::WaitingEvent;
 use super::send::{send, send_snapshot};
 use super::state::PartitionState;
@@ -36,7 +37,7 @@ pub(super) fn handle_interest(
             let waiting = WaitingEvent::Interest(edge.clone(), wanted.clone());
             idle_loading::queue(state, cx, &id, waiting);
         } else {
-            on_room_interest(state, cx, (&id, edge), wanted);
+            on_room_interest(state, cx, &id, edge, wanted);
         }
         named.insert(id);
     }
@@ -48,8 +49,8 @@ pub(super) fn handle_interest(
                 idle_loading::queue(state, cx, &id, none);
                 continue;
             }
-            drop_interest(state, cx, (&id, edge), &[]);
-            losses::lose_unheld_sessions(state, cx, (&id, edge), &[]);
+            drop_interest(state, cx, &id, edge, &[]);
+            losses::lose_unheld_sessions(state, cx, &id, edge, &[]);
             hot_rooms::update(state, cx, &id);
             on_audience_changed(state, cx, &id);
         }
@@ -60,12 +61,12 @@ pub(super) fn handle_interest(
 pub(super) fn on_room_interest(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     wanted: &RoomInterest,
 ) {
-    let (id, _) = to;
-    answer_room_interest(state, cx, to, wanted);
-    losses::lose_unheld_sessions(state, cx, to, &sessions(wanted));
+    answer_room_interest(state, cx, id, edge, wanted);
+    losses::lose_unheld_sessions(state, cx, id, edge, &sessions(wanted));
     hot_rooms::update(state, cx, id);
     send_presence(state, cx, id);
     on_audience_changed(state, cx, id);
@@ -92,7 +93,8 @@ fn unnamed_rooms(
 fn drop_interest(
     state: &mut PartitionState,
     cx: &Context,
-    (id, edge): (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     has: &[u64],
 ) {
     let room = state.rooms.get(id);
@@ -111,22 +113,22 @@ fn drop_interest(
 fn answer_room_interest(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     wanted: &RoomInterest,
 ) {
-    let (id, edge) = to;
     if let Some(why) = state.rooms.quarantined(id) {
-        send_closed(state, cx, to, why.code());
+        send_closed(state, cx, id, edge, why.code());
         return;
     }
     let lanes = [wanted.players, wanted.spectators];
     if lanes == [None, None] {
-        drop_interest(state, cx, to, &sessions(wanted));
+        drop_interest(state, cx, id, edge, &sessions(wanted));
     }
     let exists = state.rooms.exists(id);
     if !exists && lanes != [None, None] && cx.games.get(id.game()).is_none() {
         // No join can ever create this room, so waiting for it is futile.
-        send_closed(state, cx, to, ErrorKind::NoSuchGame.code());
+        send_closed(state, cx, id, edge, ErrorKind::NoSuchGame.code());
         return;
     }
     let is_full = !exists && state.audiences.is_full(id);
@@ -137,39 +139,46 @@ fn answer_room_interest(
                 let lane_is_new = state.watch(id, edge, lane);
                 is_new |= lane_is_new;
                 if exists && (wanted.sync || lane_is_new) {
-                    send_lane(state, cx, to, (lane, known));
+                    match missing_updates(state, id, lane, known) {
+                        Some(updates) => send_updates(state, cx, id, edge, updates),
+                        None => send_snapshot(state, cx, id, edge, lane),
+                    }
                 }
             }
             Some(_) => is_new = true,
-            None => unwatch_lane(state, cx, to, lane),
+            None => unwatch_lane(state, cx, id, edge, lane),
         }
     }
     let viewers = wanted.viewers;
     state.audiences.set_viewers(id, edge, viewers, cx.now.at);
-    let stream = (wanted.hot, wanted.subscribed);
-    hot_rooms::on_confirmation(state, cx, to, stream, wanted.sync || is_new);
+    let report = HotReport {
+        stream: wanted.hot,
+        subscribed: wanted.subscribed,
+        needs_answer: wanted.sync || is_new,
+    };
+    hot_rooms::on_report(state, cx, id, edge, report);
     if !exists {
         if wanted.sync || is_new {
-            send(state, cx, to, ItemKind::Absent(wire::Empty {}));
+            send(state, cx, id, edge, ItemKind::Absent(wire::Empty {}));
         }
         if wanted.sync {
             for session in &wanted.sessions {
-                send_gone(state, cx, to, SessionId(*session));
+                send_gone(state, cx, id, edge, SessionId(*session));
             }
-            send_synced(state, cx, to, wanted);
+            send_synced(state, cx, id, edge, wanted);
         }
         return;
     }
     if wanted.sync {
         for session in &wanted.sessions {
-            send_session(state, cx, to, SessionId(*session));
+            send_session(state, cx, id, edge, SessionId(*session));
         }
     }
     if wanted.sync || is_new {
-        answer_presence(state, cx, to);
+        answer_presence(state, cx, id, edge);
     }
     if wanted.sync {
-        send_synced(state, cx, to, wanted);
+        send_synced(state, cx, id, edge, wanted);
     }
 }
 
@@ -177,50 +186,63 @@ fn answer_room_interest(
 fn send_synced(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     wanted: &RoomInterest,
 ) {
     let number = wanted.sync_number;
-    send(state, cx, to, ItemKind::Synced(wire::Synced { number }));
+    send(
+        state,
+        cx,
+        id,
+        edge,
+        ItemKind::Synced(wire::Synced { number }),
+    );
 }
 
 /// Ends the watch of a lane. The players' lane stays watched while the edge holds the session of a player.
-fn unwatch_lane(state: &mut PartitionState, cx: &Context, to: (&RoomId, &EdgeId), lane: Lane) {
-    let (id, edge) = to;
+fn unwatch_lane(state: &mut PartitionState, cx: &Context, id: &RoomId, edge: &EdgeId, lane: Lane) {
     let room = state.rooms.get(id);
     if lane == Lane::Players && room.is_some_and(|room| room.has_player_on(edge)) {
         return;
     }
     let exists = state.rooms.exists(id);
-    state.audiences.unwatch_lane(to, lane, exists, cx.now.at);
+    state
+        .audiences
+        .unwatch_lane(id, edge, lane, exists, cx.now.at);
 }
 
-/// Sends what an edge lacks of a lane: the missing updates if all are kept, otherwise a snapshot.
-fn send_lane(
+/// Returns the updates that an edge lacks of a lane, or `None` if some were dropped.
+fn missing_updates(
+    state: &PartitionState,
+    id: &RoomId,
+    lane: Lane,
+    known: Known,
+) -> Option<Vec<wire::Update>> {
+    let room = state.rooms.get(id)?;
+    let is_ours = known.epoch == state.tenure.epoch.0 && known.instance == room.instance().0;
+    if !is_ours {
+        return None;
+    }
+    let current = room.instance_state().versions[lane.index()];
+    let updates = state.audiences.since(id, lane, known.version, current)?;
+    debug_assert!(updates.iter().all(|update| version(update, lane) != 0));
+    Some(updates)
+}
+
+/// Sends the updates that an edge lacks.
+fn send_updates(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
-    (lane, known): (Lane, Known),
+    id: &RoomId,
+    edge: &EdgeId,
+    updates: Vec<wire::Update>,
 ) {
-    let (id, _) = to;
-    let Some(room) = state.rooms.get(id) else {
-        return;
-    };
-    let current = room.instance_state().versions[lane.index()];
-    let is_ours = known.epoch == state.tenure.epoch.0 && known.instance == room.instance().0;
-    let versions = (known.version, current);
-    let updates = is_ours.then(|| state.audiences.since(id, lane, versions));
-    match updates.flatten() {
-        Some(updates) => {
-            for update in updates {
-                debug_assert_ne!(version(&update, lane), 0);
-                // The snapshot that replaces an update replaces the later ones as well.
-                if !send(state, cx, to, ItemKind::Update(update)) {
-                    break;
-                }
-            }
+    for update in updates {
+        // The snapshot that replaces an update replaces the later ones as well.
+        if !send(state, cx, id, edge, ItemKind::Update(update)) {
+            break;
         }
-        None => send_snapshot(state, cx, to, lane),
     }
 }
 
@@ -229,22 +251,22 @@ fn send_lane(
 fn send_session(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     session: SessionId,
 ) {
-    let (id, edge) = to;
     let Some(room) = state.rooms.get(id) else {
         return;
     };
     match room.welcome(session) {
-        None => send_gone(state, cx, to, session),
+        None => send_gone(state, cx, id, edge, session),
         Some(Err(Panicked)) => faults::on_panic(state, cx, id),
         Some(Ok(welcome)) => {
             if !welcome.processed.ended && state.watch(id, edge, Lane::Players) {
-                send_snapshot(state, cx, to, Lane::Players);
+                send_snapshot(state, cx, id, edge, Lane::Players);
             }
             for kind in welcome.into_items() {
-                send(state, cx, to, kind);
+                send(state, cx, id, edge, kind);
             }
         }
     }
@@ -254,10 +276,10 @@ fn send_session(
 fn send_gone(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     session: SessionId,
 ) {
-    let (id, _) = to;
     let room = state.rooms.get(id);
     let code = if room.is_some_and(|room| room.was_replaced(session)) {
         ErrorKind::Replaced.code()
@@ -271,19 +293,24 @@ fn send_gone(
         code: code.to_owned(),
         ..wire::Gone::default()
     };
-    send(state, cx, to, ItemKind::Gone(gone));
+    send(state, cx, id, edge, ItemKind::Gone(gone));
 }
 
-fn send_closed(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId), code: &str) {
+fn send_closed(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    edge: &EdgeId,
+    code: &str,
+) {
     let closed = wire::Closed {
         code: code.to_owned(),
     };
-    send(state, cx, to, ItemKind::Closed(closed));
+    send(state, cx, id, edge, ItemKind::Closed(closed));
 }
 
 /// Sends the presence to all edges if it has changed, otherwise only to the edge that asks.
-fn answer_presence(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &EdgeId)) {
-    let (id, _) = to;
+fn answer_presence(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: &EdgeId) {
     if send_presence(state, cx, id) {
         return;
     }
@@ -291,7 +318,7 @@ fn answer_presence(state: &mut PartitionState, cx: &mut Context, to: (&RoomId, &
         return;
     };
     let presence = room.presence(viewers);
-    send(state, cx, to, ItemKind::Presence(presence));
+    send(state, cx, id, edge, ItemKind::Presence(presence));
 }
 
 /// Returns the sessions that an edge has in a room, including those whose join is not processed yet.

@@ -75,7 +75,8 @@ pub(super) fn lose_all(state: &mut PartitionState, cx: &mut Context, id: &RoomId
 pub(super) fn lose_unheld_sessions(
     state: &mut PartitionState,
     cx: &mut Context,
-    (id, edge): (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     has: &[u64],
 ) {
     let room = state.rooms.get(id).into_iter();

@@ -194,9 +194,10 @@ impl OwnedPartition {
         &mut self,
         cx: &mut Context,
         source: KvSource,
-        item: (KvEntry, u64),
+        entry: KvEntry,
+        behind: u64,
     ) -> TenureState {
-        opening::handle_key(&mut self.state, cx, source, item)
+        opening::handle_key(&mut self.state, cx, source, entry, behind)
     }
 
     /// Handles the end of the keys: their reader has delivered all stored ones.
@@ -367,7 +368,7 @@ impl OwnedPartition {
             match what {
                 WaitingEvent::Entry(logged) => intake::apply(state, cx, id, logged),
                 WaitingEvent::Interest(edge, wanted) => {
-                    interest::on_room_interest(state, cx, (id, &edge), &wanted);
+                    interest::on_room_interest(state, cx, id, &edge, &wanted);
                 }
                 WaitingEvent::Lost(edge) => losses::lose_all(state, cx, id, edge),
                 WaitingEvent::Retried(..) => {}

@@ -66,7 +66,8 @@ pub(super) fn handle_key(
     state: &mut PartitionState,
     cx: &mut Context,
     source: KvSource,
-    (entry, behind): (KvEntry, u64),
+    entry: KvEntry,
+    behind: u64,
 ) -> TenureState {
     if !state.takeover.is_reading(source) {
         return TenureState::Held;
@@ -195,9 +196,11 @@ fn cut_beyond(state: &mut PartitionState, cx: &Context, reached: u64) {
 fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
     let reached = state.takeover.take_reached();
     let reached = reached.max(state.checkpoints.seq().saturating_sub(1));
-    let (tenure, is_read) = (state.tenure, state.takeover.is_read());
-    let reached = (reached, is_read);
-    if state.checkpoints.write_measured(cx, tenure, reached, log) {
+    let is_read = state.takeover.is_read();
+    let is_written = state
+        .checkpoints
+        .write_measured(cx, state.tenure, reached, is_read, log);
+    if is_written {
         state.takeover.begin_cut();
     } else {
         open_log(state, cx);

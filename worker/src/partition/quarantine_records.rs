@@ -63,14 +63,14 @@ impl QuarantineRecords {
             seq = seq.min(from);
         }
         let revision = self.cleared.remove(id).or(revision);
-        self.add_unstored(id.clone(), (reason, seq), revision.unwrap_or(0));
+        self.add_unstored(id.clone(), reason, seq, revision.unwrap_or(0));
         tracing::error!(room = %id, code = reason.code(), seq, "a room is put in quarantine");
         self.write(cx, tenure, id);
     }
 
     /// Adds a room whose record is to be written, over a stored record with this revision. `seq` is the room's first
     /// uncovered entry.
-    fn add_unstored(&mut self, id: RoomId, (reason, seq): (QuarantineReason, u64), revision: u64) {
+    fn add_unstored(&mut self, id: RoomId, reason: QuarantineReason, seq: u64, revision: u64) {
         let record = Record {
             reason,
             seq,

@@ -30,7 +30,8 @@ pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Tenur
         return TenureState::Held;
     }
     if state.takeover.is_release_overdue(cx.now.at) {
-        let (partition, from) = (state.tenure.id, state.checkpoints.seq());
+        let partition = state.tenure.id;
+        let from = state.checkpoints.seq();
         let rooms = state.coverage.uncovered();
         tracing::warn!(%partition, from, rooms, "a handover took too long; the next owner reads from entry `from` what is not stored");
         return TenureState::Released;
@@ -51,7 +52,8 @@ pub(super) fn on_checkpoint_written(
     cx: &mut Context,
     outcome: &Outcome,
 ) {
-    let (tenure, covered) = (state.tenure, state.covered_to());
+    let tenure = state.tenure;
+    let covered = state.covered_to();
     if state.checkpoints.on_written(cx, tenure, covered, outcome) {
         delete_keys(state, cx);
     }

@@ -93,12 +93,7 @@ impl RoomCoverage {
 
     /// Adds an entry that was applied, with its bytes and those of the room's last snapshot. Returns whether it is the
     /// first uncovered one.
-    pub(super) fn mark(
-        &mut self,
-        seq: u64,
-        (bytes, snapshot_bytes): (u64, u64),
-        now: Instant,
-    ) -> bool {
+    pub(super) fn mark(&mut self, seq: u64, bytes: u64, snapshot_bytes: u64, now: Instant) -> bool {
         self.size.add_entry(bytes);
         self.snapshot_bytes = snapshot_bytes;
         self.since.get_or_insert(now);

@@ -79,7 +79,8 @@ impl RoomTable {
         let hash = self.hasher.hash_one(&id);
         // A partition has less than four billion rooms: they would not fit in memory.
         let slot = Slot(self.entries.insert(Entry { id, room }) as u32);
-        let (entries, hasher) = (&self.entries, &self.hasher);
+        let entries = &self.entries;
+        let hasher = &self.hasher;
         self.slots.insert_unique(hash, slot, |slot| {
             let entry = entries.get(slot.index());
             entry.map_or(0, |entry| hasher.hash_one(&entry.id))

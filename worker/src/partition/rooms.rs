@@ -12,17 +12,18 @@ use grandstand_game::host::{Armed, Panicked};
 use prost::Message;
 
 use super::change::{Change, EntryOutcome, ResidenceChange};
-use super::decode_room::{self, changed_edges};
+use super::decode_room::{self, FoundSnapshot, LoadError, changed_edges};
 use super::known_room::KnownRoom;
 use super::known_rooms::KnownRooms;
 use super::panic_restore::RestorePoint;
 use super::residence::{Loaded, Residence, Stored};
 use super::tenure::Tenure;
 use crate::command::Now;
-use crate::context::{Context, OUTSIDE};
+use crate::context::Context;
+use crate::current_call::EntryId;
 use crate::deadlines::Deadlines;
 use crate::room::{Emit, Logged, Room};
-use crate::stored::error::{DecodeError, EncodeError};
+use crate::stored::error::EncodeError;
 use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{self, SnapshotLimits};
@@ -36,15 +37,6 @@ pub(super) struct Rooms {
     known: KnownRooms,
     /// The times at which idle rooms leave memory.
     idle: Deadlines<RoomId>,
-}
-
-/// The reason why a room cannot be loaded.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    #[error("is not the one that this worker stored")]
-    Changed,
 }
 
 impl Rooms {
@@ -151,14 +143,18 @@ impl Rooms {
             };
         };
         let panics = &mut 0;
-        let entry = (logged.seq, logged.time_ms);
+        let entry = EntryId {
+            seq: logged.seq,
+            time_ms: logged.time_ms,
+        };
         let handled = cx.call(id, entry, || loaded.handle(&cx.games, id, &logged, panics));
         cx.counts.panics += *panics;
         cx.counts.inputs += u64::from(matches!(logged.entry.body, Some(Body::Input(_))));
         let Ok(mut emits) = handled else {
             return EntryOutcome::Panicked(logged);
         };
-        let (seq, bytes) = (logged.seq, logged.entry.encoded_len() as u64);
+        let seq = logged.seq;
+        let bytes = logged.entry.encoded_len() as u64;
         if emits.last() == Some(&Emit::Deleted) {
             emits.pop();
             let instance = loaded.room().instance();
@@ -191,10 +187,12 @@ impl Rooms {
         &mut self,
         cx: &Context,
         id: &RoomId,
-        (mut room, emits): (Room, Vec<Emit>),
+        mut room: Room,
+        emits: Vec<Emit>,
         logged: Logged,
     ) -> Change {
-        let (seq, edges) = (logged.seq, changed_edges(&mut room));
+        let seq = logged.seq;
+        let edges = changed_edges(&mut room);
         let mut restore = RestorePoint::default();
         restore.push(logged);
         let deleted = self.deleted(id);
@@ -231,7 +229,8 @@ impl Rooms {
     pub(super) fn encode(
         &mut self,
         id: &RoomId,
-        (tenure, generation): (Tenure, u64),
+        tenure: Tenure,
+        generation: u64,
         limits: SnapshotLimits,
     ) -> Option<Result<Bytes, EncodeError>> {
         let head = |last| SnapshotHead {
@@ -256,7 +255,8 @@ impl Rooms {
         &self,
         cx: &Context,
         id: &RoomId,
-        (tenure, generation): (Tenure, u64),
+        tenure: Tenure,
+        generation: u64,
         limits: SnapshotLimits,
     ) -> Option<Bytes> {
         let whole = self.known.get(id)?.loaded()?.whole(cx, id)?;
@@ -290,11 +290,12 @@ impl Rooms {
         &mut self,
         cx: &Context,
         id: &RoomId,
-        (session, player): (SessionId, &PlayerId),
+        session: SessionId,
+        player: &PlayerId,
         data: Data,
     ) -> Option<Result<Vec<(LiveTo, Data)>, Panicked>> {
         let room = self.room_mut(id)?;
-        Some(cx.call(id, OUTSIDE, || room.live(session, player, data)))
+        Some(cx.call(id, EntryId::OUTSIDE, || room.live(session, player, data)))
     }
 
     /// Advances the volatile part of a room in memory.
@@ -304,7 +305,7 @@ impl Rooms {
         id: &RoomId,
     ) -> Option<Result<Vec<(LiveTo, Data)>, Panicked>> {
         let room = self.room_mut(id)?;
-        Some(cx.call(id, OUTSIDE, || room.tick()))
+        Some(cx.call(id, EntryId::OUTSIDE, || room.tick()))
     }
 
     /// Rebuilds a room whose game panicked outside of an entry. Returns whether it can go on.
@@ -347,15 +348,20 @@ impl Rooms {
         })
     }
 
-    /// Loads a room from its snapshot, which covers the log up to entry `covered`. A stored room may have been written
-    /// again by the former owner (`is_earlier`), whose late write contains no less.
+    /// Loads a room from its snapshot. The former owner may have written a stored room again; its late write contains no
+    /// less.
     pub(super) fn load(
         &mut self,
         cx: &Context,
         id: &RoomId,
-        (value, revision): (Bytes, u64),
-        (covered, is_earlier): (u64, bool),
+        found: FoundSnapshot,
     ) -> Result<Change, LoadError> {
+        let FoundSnapshot {
+            value,
+            revision,
+            covered,
+            is_earlier,
+        } = found;
         if let Some(known) = self.known.get(id).filter(|known| known.is_stored())
             && known.revision() != revision
             && !(is_earlier && covered >= known.covered())

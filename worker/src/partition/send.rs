@@ -17,7 +17,8 @@ use crate::stored::quarantine::QuarantineReason;
 pub(super) fn send(
     state: &mut PartitionState,
     cx: &mut Context,
-    (id, edge): (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     kind: ItemKind,
 ) -> bool {
     let is_end = matches!(
@@ -34,7 +35,7 @@ pub(super) fn send(
     };
     on_too_big(state, cx, id, error);
     for lane in lanes.into_iter().flatten() {
-        send_snapshot(state, cx, (id, edge), lane);
+        send_snapshot(state, cx, id, edge, lane);
     }
     false
 }
@@ -114,10 +115,11 @@ pub(super) fn view(
 pub(super) fn send_snapshot(
     state: &mut PartitionState,
     cx: &mut Context,
-    to: (&RoomId, &EdgeId),
+    id: &RoomId,
+    edge: &EdgeId,
     lane: Lane,
 ) {
-    if let Some(snapshot) = view(state, cx, to.0, lane) {
-        send(state, cx, to, ItemKind::Snapshot(snapshot));
+    if let Some(snapshot) = view(state, cx, id, lane) {
+        send(state, cx, id, edge, ItemKind::Snapshot(snapshot));
     }
 }

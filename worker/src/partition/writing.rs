@@ -8,7 +8,8 @@ use grandstand_common::subject;
 use super::faults;
 use super::state::PartitionState;
 use crate::command::{Command, Outcome};
-use crate::context::{Context, OUTSIDE, TenureState};
+use crate::context::{Context, TenureState};
+use crate::current_call::EntryId;
 use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{EncodeError, SnapshotLimits};
@@ -25,11 +26,11 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         state.coverage.postpone(id, cx.now.at);
         return;
     }
-    let place = (state.tenure, state.checkpoints.generation());
+    let generation = state.checkpoints.generation();
     let config = &cx.config;
     let limits = SnapshotLimits::new(config.state_bytes, config.full_payload, config.value_bytes);
-    cx.current_call.begin(id, OUTSIDE);
-    let encoded = state.rooms.encode(id, place, limits);
+    cx.current_call.begin(id, EntryId::OUTSIDE);
+    let encoded = state.rooms.encode(id, state.tenure, generation, limits);
     cx.current_call.end();
     let value = match encoded {
         Some(Ok(value)) => value,

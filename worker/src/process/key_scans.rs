@@ -183,10 +183,8 @@ impl Group {
         };
         loop {
             let read = reader.next().await;
-            let (lost, ends) = (
-                read == Read::Lost,
-                matches!(read, Read::Idle | Read::Item(_, 0)),
-            );
+            let lost = read == Read::Lost;
+            let ends = matches!(read, Read::Idle | Read::Item(_, 0));
             for (task, work_item) in self.shares(read) {
                 if !work.send(task, work_item).await {
                     return;

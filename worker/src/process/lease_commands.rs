@@ -26,7 +26,8 @@ impl LeaseLoop<'_> {
                     value,
                     expected,
                 } => {
-                    let (bucket, key) = (bucket(&record), record.key());
+                    let bucket = bucket(&record);
+                    let key = record.key();
                     let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
                     if matches!(sent, Err(PublishError::StoreFailed)) {
                         return Err(WorkerError::Store);
@@ -44,7 +45,8 @@ impl LeaseLoop<'_> {
                     }));
                 }
                 LeaseCommand::Delete { record, expected } => {
-                    let (bus, ttl) = (self.bus.clone(), self.settings.log_max_age);
+                    let bus = self.bus.clone();
+                    let ttl = self.settings.log_max_age;
                     self.answers.push(Box::pin(async move {
                         let key = record.key();
                         let deleted = bus.delete_if(bucket(&record), &key, expected, ttl).await;
@@ -142,7 +144,8 @@ impl LeaseLoop<'_> {
     /// Asks the room loops whether they turn. A loop that is stuck loses its partitions, and another one takes its place.
     pub(super) fn check_room_loops(&mut self) {
         for stuck in self.rooms.poll_stuck() {
-            let (index, seconds) = (stuck.index, STUCK_AFTER.as_secs());
+            let index = stuck.index;
+            let seconds = STUCK_AFTER.as_secs();
             match &stuck.at {
                 Some((partition, at)) => {
                     tracing::error!(

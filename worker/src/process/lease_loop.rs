@@ -62,6 +62,16 @@ pub(super) struct LeaseLoop<'a> {
     failed: Option<WorkerError>,
 }
 
+/// The parts of a worker that its lease loop uses.
+pub(super) struct LeaseLoopParts<'a> {
+    pub(super) bus: &'a Bus,
+    pub(super) second: &'a SecondConnection,
+    pub(super) rooms: RoomLoops<'a>,
+    pub(super) settings: &'a WorkerSettings,
+    pub(super) shutdown: &'a drain::Watch,
+    pub(super) layouts: watch::Receiver<Followed>,
+}
+
 /// An event that the loop waits for.
 enum LoopEvent {
     Leave(tokio::time::Instant),
@@ -77,13 +87,15 @@ enum LoopEvent {
 }
 
 impl<'a> LeaseLoop<'a> {
-    pub(super) fn new(
-        (id, carried_over): (WorkerId, CarriedOver),
-        (bus, second): (&'a Bus, &'a SecondConnection),
-        rooms: RoomLoops<'a>,
-        settings: &'a WorkerSettings,
-        (shutdown, layouts): (&'a drain::Watch, watch::Receiver<Followed>),
-    ) -> Self {
+    pub(super) fn new(id: WorkerId, carried_over: CarriedOver, parts: LeaseLoopParts<'a>) -> Self {
+        let LeaseLoopParts {
+            bus,
+            second,
+            rooms,
+            settings,
+            shutdown,
+            layouts,
+        } = parts;
         let (watched_sender, watched) = mpsc::channel(QUEUE);
         let supervisor = settings.supervisor.scope("worker");
         let mut lease_loop = Self {

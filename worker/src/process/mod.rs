@@ -73,7 +73,7 @@ use tokio::task::LocalSet;
 
 use crate::lease::CarriedOver;
 use end::End;
-use lease_loop::LeaseLoop;
+use lease_loop::{LeaseLoop, LeaseLoopParts};
 use room_loops::{RoomLoops, Shared};
 use room_start::Host;
 
@@ -92,13 +92,14 @@ pub async fn run(
     shutdown: drain::Watch,
     status: Component,
 ) -> Result<(), WorkerError> {
-    run_on(Host::Threads, bus, (games, settings), shutdown, status).await
+    run_on(Host::Threads, bus, games, settings, shutdown, status).await
 }
 
 async fn run_on(
     host: Host,
     bus: Bus,
-    (games, settings): (Games, WorkerSettings),
+    games: Games,
+    settings: WorkerSettings,
     shutdown: drain::Watch,
     status: Component,
 ) -> Result<(), WorkerError> {
@@ -113,7 +114,7 @@ async fn run_on(
             let mut carried_over = CarriedOver::default();
             let mut layouts = follow(&bus, &settings.supervisor.scope("worker"));
             loop {
-                let Some(layout) = settled(&mut layouts, (&shutdown, &status, &pulse)).await else {
+                let Some(layout) = settled(&mut layouts, &shutdown, &status, &pulse).await else {
                     return Ok(());
                 };
                 let bus = bus.with_layout(layout);
@@ -127,14 +128,15 @@ async fn run_on(
                     host,
                 };
                 let rooms = RoomLoops::start(shared, &id)?;
-                let buses = (&bus, &second);
-                let lease_loop = LeaseLoop::new(
-                    (id, carried_over),
-                    buses,
+                let parts = LeaseLoopParts {
+                    bus: &bus,
+                    second: &second,
                     rooms,
-                    &settings,
-                    (&shutdown, layouts.clone()),
-                );
+                    settings: &settings,
+                    shutdown: &shutdown,
+                    layouts: layouts.clone(),
+                };
+                let lease_loop = LeaseLoop::new(id, carried_over, parts);
                 let supervisor = settings.supervisor.scope("worker");
                 let driving = lease_loop.drive(&pulse);
                 let (end, known) = supervisor.guard("loop", driving).await??;
@@ -165,7 +167,9 @@ async fn run_on(
 /// Waits until no rooms are being moved, and returns the layout of the cluster; `None` if the worker is to end.
 async fn settled(
     layouts: &mut watch::Receiver<Followed>,
-    (shutdown, status, pulse): (&drain::Watch, &Component, &Pulse),
+    shutdown: &drain::Watch,
+    status: &Component,
+    pulse: &Pulse,
 ) -> Option<Layout> {
     loop {
         let followed = *layouts.borrow_and_update();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::id::RoomId;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, RoomPlace};
 use crate::partition::{ListedRoom, Page};
 
 /// The questions that may wait for a loop. More operators wait before they ask.
@@ -16,17 +16,14 @@ const QUESTIONS: usize = 16;
 /// The slots that are looked at in one turn of a loop: some tens of microseconds.
 const SLOTS: usize = 512;
 
-/// A place in the list of a loop: a partition, and a slot in it.
-pub(super) type Place = (Partition, usize);
-
 /// A part of a list, and the place to continue from; `None` at its end.
-pub(super) type Part = (Vec<ListedRoom>, Option<Place>);
+pub(super) type Part = (Vec<ListedRoom>, Option<RoomPlace>);
 
 /// A question to a room loop, and where its answer goes.
 #[derive(Debug)]
 pub(super) enum Question {
     /// At most so many rooms, from this place on.
-    Rooms(Place, usize, oneshot::Sender<Part>),
+    Rooms(RoomPlace, usize, oneshot::Sender<Part>),
     /// One room.
     Room(RoomId, oneshot::Sender<Option<ListedRoom>>),
 }

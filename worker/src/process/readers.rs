@@ -158,7 +158,8 @@ impl Readers {
 
     /// Passes on requests about gaps in the numbers of this sender's batches.
     pub(super) fn serve_link(&mut self, sender: &WorkerId) {
-        let (bus, subject) = (self.bus.clone(), subject::worker_link(sender));
+        let bus = self.bus.clone();
+        let subject = subject::worker_link(sender);
         let work = self.work.clone();
         let link = async move {
             let mut requests = subscribe(&bus, &subject).await;

@@ -74,7 +74,8 @@ impl RoomLoop {
                 expected,
                 token,
             } => {
-                let (bus, ttl) = (self.bus.clone(), self.settings().log_max_age);
+                let bus = self.bus.clone();
+                let ttl = self.settings().log_max_age;
                 self.await_outcome(token, async move {
                     answers::put_outcome(bus.delete_if(bucket, &key, expected, ttl).await)
                 });
@@ -205,7 +206,8 @@ impl RoomLoop {
         };
         let reply = self.engine.handle_link_request(now, &request);
         if let Some(to) = message.reply {
-            let (bus, payload) = (self.bus.clone(), reply.encode_to_vec().into());
+            let bus = self.bus.clone();
+            let payload = reply.encode_to_vec().into();
             self.edge_answers.push(Box::pin(async move {
                 if let Err(error) = bus.publish(to, payload).await {
                     tracing::debug!(%error, "an answer to an edge was not sent");

@@ -111,7 +111,8 @@ impl<'a> RoomLoops<'a> {
     }
 
     fn start_loop(&mut self) -> Result<RoomLoopHandle, WorkerError> {
-        let (number, shared) = (self.next_number, self.shared);
+        let number = self.next_number;
+        let shared = self.shared;
         self.next_number += 1;
         let sender = sender(&self.id, number);
         let name = format!("rooms-{number}");

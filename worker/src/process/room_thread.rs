@@ -31,7 +31,8 @@ pub(super) fn start(start: RoomStart, host: Host) -> io::Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let (thread, name) = (supervisor.clone(), start.name.clone());
+            let thread = supervisor.clone();
+            let name = start.name.clone();
             let body = move || {
                 let driven = drive(start, &supervisor);
                 LocalSet::new().block_on(&runtime, driven);
@@ -48,10 +49,8 @@ pub(super) fn start(start: RoomStart, host: Host) -> io::Result<()> {
 
 /// Runs a loop until the lease loop ends it. A loop that has failed reports it, and does nothing more.
 async fn drive(mut start: RoomStart, supervisor: &Supervisor) {
-    let (pulse, asked) = (
-        std::mem::take(&mut start.pulse),
-        std::mem::take(&mut start.asked),
-    );
+    let pulse = std::mem::take(&mut start.pulse);
+    let asked = std::mem::take(&mut start.asked);
     let _until_ended = start.until_ended.take();
     let answering = supervisor.keep_local("answers", answer(asked));
     pulse.begin();
@@ -62,7 +61,8 @@ async fn drive(mut start: RoomStart, supervisor: &Supervisor) {
         bus = connect(&start) => bus,
     };
     start.settings.metrics.bus.add(&bus);
-    let (number, reports) = (start.number, start.reports.clone());
+    let number = start.number;
+    let reports = start.reports.clone();
     let driving = RoomLoop::new(bus.clone(), start).drive(&pulse);
     tokio::select! {
         biased;
@@ -97,12 +97,13 @@ async fn connect(start: &RoomStart) -> Bus {
     let (Bus::Nats(_), Some(cluster)) = (&start.bus, &start.settings.cluster) else {
         return start.bus.clone();
     };
-    let (supervisor, errors) = (&start.settings.supervisor, start.bus.errors());
+    let supervisor = &start.settings.supervisor;
+    let errors = start.bus.errors();
     let errors = errors.cloned().unwrap_or_default();
     loop {
         let name = start.sender.as_str();
         match cluster
-            .connect(name, Role::Worker, (&errors, supervisor))
+            .connect(name, Role::Worker, &errors, supervisor)
             .await
         {
             Ok(bus) => return bus.with_layout(start.bus.layout()),

@@ -295,8 +295,8 @@ async fn owns_after_a_kill(alone: bool) -> Duration {
             ..WorkerSettings::new(name, &bus)
         };
         let component = status.component("worker");
-        let of = (grandstand_games::all(), settings);
-        let worker = run_on(Host::Tasks, bus.clone(), of, watch, component);
+        let games = grandstand_games::all();
+        let worker = run_on(Host::Tasks, bus.clone(), games, settings, watch, component);
         (signal, Box::pin(worker))
     };
     let all_of = async |name: &str| {

@@ -72,7 +72,8 @@ fn watch(
         ("leases", Bucket::Leases, WatchItem::Lease),
     ];
     watches.map(|(part, bucket, wrap)| {
-        let (bus, watched) = (bus.clone(), watched.clone());
+        let bus = bus.clone();
+        let watched = watched.clone();
         let task = async move {
             let pass_on = |read| {
                 let watched = watched.clone();

@@ -65,7 +65,8 @@ pub(super) async fn take_all(
         // A lease names a worker that has a record by then.
         let mut stored = read(old).await?;
         workers.look(old).await?;
-        let (mut left, mut holder) = (0, None);
+        let mut left = 0;
+        let mut holder = None;
         for partition in old.layout().all_partitions() {
             let found = stored.get(&partition);
             if found.is_some_and(|found| found.lease.moved) {

@@ -114,14 +114,19 @@ pub async fn repartition(
         nats.check_permissions(&to).await?;
         record.change(bus, |record| record.next = Some(to)).await?;
     }
-    let (old, new) = (bus.with_layout(from), bus.with_layout(to));
+    let old = bus.with_layout(from);
+    let new = bus.with_layout(to);
     let taken = leases::take_all(&old, &record, tell).await?;
     nats.with_layout(from).create_layout(&to).await?;
     let checkpoints = rooms::checkpoints(&old).await?;
     let rooms = rooms::copy(&old, &new, tell).await?;
-    let known = (&checkpoints, taken.stuck.as_slice());
-    let tail = tail::copy((&old, &new), nats, known, tell).await?;
-    prepare(&new, &checkpoints, (taken.highest, &tail.stuck)).await?;
+    let former = tail::FormerLog {
+        bus: &old,
+        checkpoints: &checkpoints,
+        stuck: &taken.stuck,
+    };
+    let tail = tail::copy(former, &new, nats, tell).await?;
+    prepare(&new, &checkpoints, taken.highest, &tail.stuck).await?;
     leases::verify(&old, &taken).await?;
     let switch = |record: &mut grandstand_common::record::ClusterRecord| {
         record.layout = to;
@@ -177,7 +182,8 @@ pub async fn abort(bus: &Bus) -> Result<Layout, RepartitionError> {
 async fn prepare(
     new: &Bus,
     checkpoints: &rooms::Checkpoints,
-    (highest, stuck): (Epoch, &[StuckEntry]),
+    highest: Epoch,
+    stuck: &[StuckEntry],
 ) -> Result<(), RepartitionError> {
     let generation = 1 + checkpoints
         .values()
@@ -245,10 +251,8 @@ async fn delete_former(
     // NATS may have come back with the former layout meanwhile.
     record.check(bus).await?;
     tell(&Step::Deleting);
-    let (old, new) = (
-        bus.with_layout(previous),
-        bus.with_layout(record.value().layout),
-    );
+    let old = bus.with_layout(previous);
+    let new = bus.with_layout(record.value().layout);
     leases::delete(&old).await?;
     former::delete_records(&old).await?;
     let nats = nats(&new)?;

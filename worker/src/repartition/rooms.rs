@@ -56,7 +56,8 @@ struct Writing {
 
 /// Copies all rooms. Rooms that an interrupted run has copied stay as they are. Returns the number of rooms.
 pub(super) async fn copy(old: &Bus, new: &Bus, tell: Tell<'_>) -> Result<u64, RepartitionError> {
-    let (from, mut rooms) = (old.layout(), 0);
+    let from = old.layout();
+    let mut rooms = 0;
     for index in 0..from.streams {
         let bucket = Bucket::Rooms(from.partition(usize::from(index)));
         let mut show = |done, of| {
@@ -86,7 +87,8 @@ async fn copy_bucket(
 ) -> Result<Option<u64>, RepartitionError> {
     let mut reader = old.watch(bucket, "").await?;
     let mut writes = VecDeque::new();
-    let (mut done, mut rooms) = (0_u64, 0);
+    let mut done = 0_u64;
+    let mut rooms = 0;
     loop {
         match reader.next().await {
             Read::Item(entry, behind) => {

@@ -43,29 +43,38 @@ pub(super) struct Tail {
     pub(super) stuck: Vec<StuckEntry>,
 }
 
-/// Copies the entries, then the quarantine records. `stuck` are the entries of the former log at which loops got stuck.
+/// The log of the former layout.
+#[derive(Clone, Copy)]
+pub(super) struct FormerLog<'a> {
+    pub(super) bus: &'a Bus,
+    pub(super) checkpoints: &'a Checkpoints,
+    /// The entries at which loops got stuck.
+    pub(super) stuck: &'a [StuckEntry],
+}
+
+/// Copies the entries to the log of `new`, then the quarantine records.
 pub(super) async fn copy(
-    (old, new): (&Bus, &Bus),
+    former: FormerLog<'_>,
+    new: &Bus,
     nats: &Nats,
-    (checkpoints, stuck): (&Checkpoints, &[StuckEntry]),
     tell: Tell<'_>,
 ) -> Result<Tail, RepartitionError> {
+    let old = former.bus;
     // Entries have no keys, so that those that an interrupted run has copied are copied again from the beginning.
     nats.with_layout(new.layout()).empty_log().await?;
     let records = records(old).await?;
     let mut copied = Copied::default();
     // Calls of a game outside of entries.
-    let outside = stuck.iter().filter(|entry| entry.seq == 0);
+    let outside = former.stuck.iter().filter(|entry| entry.seq == 0);
     copied.tail.stuck.extend(outside.cloned());
-    let (of, nothing) = (usize::from(old.layout().partitions), BTreeMap::new());
+    let of = usize::from(old.layout().partitions);
+    let nothing = BTreeMap::new();
     for (done, partition) in old.layout().all_partitions().enumerate() {
         let records = records.get(&partition).unwrap_or(&nothing);
         let mut source = Source {
-            old,
+            log: former,
             partition,
-            checkpoints,
             records,
-            stuck,
             covered: BTreeMap::new(),
         };
         copy_partition(&mut source, new, &mut copied).await?;
@@ -80,11 +89,9 @@ pub(super) async fn copy(
 
 /// The log of a partition of the former layout.
 struct Source<'a> {
-    old: &'a Bus,
+    log: FormerLog<'a>,
     partition: Partition,
-    checkpoints: &'a Checkpoints,
     records: &'a BTreeMap<RoomId, QuarantineRecord>,
-    stuck: &'a [StuckEntry],
     /// The last entry that each room's snapshot covers.
     covered: BTreeMap<RoomId, u64>,
 }
@@ -92,7 +99,7 @@ struct Source<'a> {
 impl Source<'_> {
     /// The first entry that the checkpoint does not cover.
     fn checkpoint(&self) -> u64 {
-        let checkpoint = self.checkpoints.get(&self.partition);
+        let checkpoint = self.log.checkpoints.get(&self.partition);
         checkpoint.map_or(0, |checkpoint| checkpoint.seq)
     }
 
@@ -103,16 +110,16 @@ impl Source<'_> {
     }
 
     /// The record of loops that got stuck at an entry, which has this time.
-    fn stuck_at(&self, room: &RoomId, (seq, time_ms): (u64, u64)) -> Option<StuckEntry> {
+    fn stuck_at(&self, room: &RoomId, seq: u64, time_ms: u64) -> Option<StuckEntry> {
         let is_here =
             |stuck: &&StuckEntry| (&stuck.room, stuck.seq, stuck.time_ms) == (room, seq, time_ms);
-        self.stuck.iter().find(is_here).cloned()
+        self.log.stuck.iter().find(is_here).cloned()
     }
 
     /// Whether an entry came after a takeover whose owner has not looked at all rooms. Such an owner has stored no room, and
     /// a room that seems to cover the entry shows a cut that was not recorded (D11).
     fn is_unread(&self, seq: u64) -> bool {
-        let checkpoint = self.checkpoints.get(&self.partition);
+        let checkpoint = self.log.checkpoints.get(&self.partition);
         let unread_to = checkpoint.and_then(|checkpoint| checkpoint.unread_to);
         unread_to.is_some_and(|to| seq > to)
     }
@@ -133,10 +140,14 @@ impl Source<'_> {
             return Ok(seq > *covered);
         }
         let key = subject::room_key(self.partition, room);
-        let entry = self.old.get(Bucket::Rooms(self.partition), &key).await?;
+        let entry = self
+            .log
+            .bus
+            .get(Bucket::Rooms(self.partition), &key)
+            .await?;
         let value = entry.and_then(|entry| entry.value);
         let head = value.and_then(|value| snapshot::decode_head(&value).ok());
-        let checkpoint = self.checkpoints.get(&self.partition);
+        let checkpoint = self.log.checkpoints.get(&self.partition);
         let covered = head.map_or(0, |head| {
             checkpoint.map_or(head.last, |c| c.covered(head.generation, head.last))
         });
@@ -150,12 +161,13 @@ async fn copy_partition(
     new: &Bus,
     copied: &mut Copied,
 ) -> Result<(), RepartitionError> {
-    let log = source.old.log_state(source.partition).await?;
+    let log = source.log.bus.log_state(source.partition).await?;
     if log.last < source.first().max(1) {
         return Ok(());
     }
     let mut reader = source
-        .old
+        .log
+        .bus
         .read_log(source.partition, source.first())
         .await?;
     loop {
@@ -165,8 +177,8 @@ async fn copy_partition(
                     && source.is_uncovered(&room, entry.seq).await?
                 {
                     let (payload, time_ms) = with_time(&entry);
-                    let stuck = source.stuck_at(&room, (entry.seq, time_ms));
-                    copied.send(new, room, (payload, stuck)).await?;
+                    let stuck = source.stuck_at(&room, entry.seq, time_ms);
+                    copied.send(new, room, payload, stuck).await?;
                 }
                 if behind == 0 || entry.seq >= log.last {
                     return Ok(());
@@ -184,7 +196,8 @@ impl Copied {
         &mut self,
         new: &Bus,
         room: RoomId,
-        (payload, stuck): (Bytes, Option<StuckEntry>),
+        payload: Bytes,
+        stuck: Option<StuckEntry>,
     ) -> Result<(), RepartitionError> {
         let subject = subject::log(new.layout().partition_of(&room), &room);
         let receipt = new.append(subject, payload).await?;
@@ -290,11 +303,13 @@ mod tests {
         let room: RoomId = "echo-1".parse().unwrap();
         let is_uncovered = |checkpoints: &Checkpoints, seq| {
             let mut source = Source {
-                old: &Bus::embedded(&BusOptions::default()).unwrap(),
+                log: FormerLog {
+                    bus: &Bus::embedded(&BusOptions::default()).unwrap(),
+                    checkpoints,
+                    stuck: &[],
+                },
                 partition,
-                checkpoints,
                 records: &records,
-                stuck: &[],
                 // A snapshot from before the log lost its tail.
                 covered: BTreeMap::from([(room.clone(), 30)]),
             };

@@ -137,7 +137,8 @@ pub(super) struct Choice {
 pub(super) fn choose(
     scan: &Scan,
     stored: &StoredRecords,
-    (room, request): (&RoomId, &Request),
+    room: &RoomId,
+    request: &Request,
 ) -> Result<Choice, NoRoom> {
     let all = || scan.spans.iter().map(|span| span.created);
     let choice = |span: &InstanceSpan, snapshot: Option<Snapshot>| Choice {

@@ -109,18 +109,15 @@ impl Differences {
     }
 
     /// Writes a table of the differences with these column names.
-    pub(super) fn write(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        (one, other): (&str, &str),
-    ) -> fmt::Result {
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, one: &str, other: &str) -> fmt::Result {
         let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
         let paths = width(&mut self.list.iter().map(|d| d.path.chars().count()));
         let ones = width(&mut self.list.iter().map(|d| shown(&d.one).chars().count()));
         let ones = ones.max(one.len());
         writeln!(f, "             {:paths$}  {one:ones$}  {other}", "")?;
         for difference in &self.list {
-            let (a, b) = (shown(&difference.one), shown(&difference.other));
+            let a = shown(&difference.one);
+            let b = shown(&difference.other);
             let path = &difference.path;
             write!(f, "             {path:paths$}  {a:ones$}  {b}")?;
             match difference.reordered {

@@ -67,7 +67,7 @@ pub async fn replay(
     let room = &request.room;
     let stored = stored(bus, room).await?;
     if games.get(room.game()).is_none() {
-        return Err(unknown_game(bus, (games, room), &stored, &mut output).await?);
+        return Err(unknown_game(bus, games, room, &stored, &mut output).await?);
     }
     let trimmed = stored.log.first > 1;
     let pinned = stored.snapshot().map(|snapshot| snapshot.instance);
@@ -75,14 +75,14 @@ pub async fn replay(
     let mut entries = Entries::open(bus, room, 1, stored.log.last).await?;
     while let Some(entry) = entries.next(&mut output).await? {
         let logged = decode(&entry);
-        scan.handle((entry.seq, entry.time_ms), logged.as_ref());
+        scan.handle(entry.seq, entry.time_ms, logged.as_ref());
     }
     let Choice {
         span,
         others,
         is_newest,
         snapshot,
-    } = choose::choose(&scan, &stored, (room, request))?;
+    } = choose::choose(&scan, &stored, room, request)?;
     let mut replay = match &snapshot {
         Some(snapshot) => Replayer::from_snapshot(games, room, snapshot, stored.clone())
             .map_err(|error| NoRoom::Snapshot(error.to_string()))?,
@@ -101,20 +101,15 @@ pub async fn replay(
         }
     }
     replay.finish(&span, is_newest, request.until);
-    let place = (room, bus.layout().partition_of(room));
-    Ok(Report::new(
-        replay,
-        place,
-        (span, others),
-        request.until,
-        &stored,
-    ))
+    let partition = bus.layout().partition_of(room);
+    Ok(Report::new(replay, partition, span, others, request.until))
 }
 
 /// Outputs the entries of a room whose game this program does not have. Returns the error.
 async fn unknown_game(
     bus: &Bus,
-    (games, room): (&Games, &RoomId),
+    games: &Games,
+    room: &RoomId,
     stored: &StoredRecords,
     output: &mut Output<'_>,
 ) -> Result<ReplayError, ReplayError> {
@@ -128,7 +123,8 @@ async fn unknown_game(
             tell(&line).map_err(ReplayError::Output)?;
         }
     }
-    let (game, entries) = (room.game().to_owned(), entries.progress.read);
+    let game = room.game().to_owned();
+    let entries = entries.progress.read;
     let known = games.names().collect::<Vec<_>>().join(", ");
     Ok(match entries {
         0 if stored.is_nothing() => NoRoom::NeverOfGame {

@@ -19,16 +19,16 @@ use crate::stored::snapshot::DecodeError;
 /// Decodes an entry of the log; `None` if it cannot be read.
 pub(super) fn decode(entry: &LogEntry) -> Option<Logged> {
     let decoded = Entry::decode(entry.payload.clone()).ok()?;
-    Some(Logged::new((entry.seq, entry.time_ms), decoded))
+    Some(Logged::new(entry.seq, entry.time_ms, decoded))
 }
 
 /// The replay of a room.
 #[derive(Debug)]
 pub(super) struct Replayer {
     games: Games,
-    id: RoomId,
+    pub(super) id: RoomId,
     instance: Instance,
-    stored: StoredRecords,
+    pub(super) stored: StoredRecords,
     pub(super) replicas: Replicas,
     pub(super) tally: Tally,
     pub(super) comparison: Option<Comparison>,
@@ -53,7 +53,7 @@ impl Replayer {
             Ok(replicas) => replicas,
             Err(never) => match never {},
         };
-        Self::with(games, (id, span.instance), stored, replicas)
+        Self::with(games, id, span.instance, stored, replicas)
     }
 
     /// Begins with a stored snapshot.
@@ -64,7 +64,7 @@ impl Replayer {
         stored: StoredRecords,
     ) -> Result<Self, DecodeError> {
         let replicas = Replicas::new(games, id, || snapshot.load(games, id))?;
-        let mut replay = Self::with(games, (id, snapshot.instance), stored, replicas);
+        let mut replay = Self::with(games, id, snapshot.instance, stored, replicas);
         replay.hashed = Some(Hashed {
             state: snapshot.state.clone(),
             hash: snapshot.is,
@@ -75,7 +75,8 @@ impl Replayer {
 
     fn with(
         games: &Games,
-        (id, instance): (&RoomId, Instance),
+        id: &RoomId,
+        instance: Instance,
         stored: StoredRecords,
         replicas: Replicas,
     ) -> Self {

@@ -95,7 +95,7 @@ impl Replica {
             return Ok(Step::NoRoom);
         };
         Ok(
-            match Room::open(&self.games, &self.id, (logged, joined), emits)? {
+            match Room::open(&self.games, &self.id, logged, joined, emits)? {
                 Opened::Room(room) => {
                     self.room = Some(*room);
                     Step::Opened

@@ -11,7 +11,6 @@ use super::comparison::Comparison;
 use super::replayer::Replayer;
 use super::replicas::{Divergence, Stopped};
 use super::scan::InstanceSpan;
-use super::stored::StoredRecords;
 use super::tally::{PlayerTally, Tally};
 use crate::room::Presence;
 use crate::stored::quarantine::QuarantineRecord;
@@ -83,16 +82,16 @@ impl Report {
 
     pub(super) fn new(
         replayer: Replayer,
-        (room, partition): (&RoomId, Partition),
-        (span, others): (InstanceSpan, Vec<u64>),
+        partition: Partition,
+        span: InstanceSpan,
+        others: Vec<u64>,
         until: Option<u64>,
-        stored: &StoredRecords,
     ) -> Self {
         let state = replayer.state();
         let players = players(&replayer, state.as_ref());
-        let snapshot = stored.snapshot();
+        let snapshot = replayer.stored.snapshot();
         Self {
-            room: room.clone(),
+            room: replayer.id,
             partition,
             span,
             others,
@@ -104,7 +103,7 @@ impl Report {
             comparison: replayer.comparison.unwrap_or(Comparison::NotStored),
             divergences: replayer.replicas.divergences,
             stopped: replayer.stopped,
-            quarantine: stored.quarantine.clone(),
+            quarantine: replayer.stored.quarantine,
             tally: replayer.tally,
         }
     }

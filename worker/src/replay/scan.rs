@@ -67,7 +67,7 @@ impl Scan {
     }
 
     /// Handles the next entry; `logged` is `None` if the entry cannot be read.
-    pub(super) fn handle(&mut self, (seq, time_ms): (u64, u64), logged: Option<&Logged>) {
+    pub(super) fn handle(&mut self, seq: u64, time_ms: u64, logged: Option<&Logged>) {
         self.entries += 1;
         if self.pinned == Some(Instance::from_entry(seq, time_ms)) {
             self.replica.clear();

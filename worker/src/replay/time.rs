@@ -19,7 +19,9 @@ pub(super) fn clock(unix_ms: u64) -> String {
 
 /// `345 ms`, `4.2 s`, `4 min 28 s`, `3 h 5 min`, `2 days 3 h`.
 pub(super) fn span(ms: u64) -> String {
-    let (s, min, h) = (ms / 1000, ms / 60_000, ms / 3_600_000);
+    let s = ms / 1000;
+    let min = ms / 60_000;
+    let h = ms / 3_600_000;
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{s}.{} s", ms % 1000 / 100),
@@ -30,9 +32,13 @@ pub(super) fn span(ms: u64) -> String {
 }
 
 fn parts(unix_ms: u64) -> (String, String) {
-    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    let days = unix_ms / 86_400_000;
+    let ms = unix_ms % 86_400_000;
     let (year, month, day) = date(days);
-    let (h, min, s, ms) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
+    let h = ms / 3_600_000;
+    let min = ms / 60_000 % 60;
+    let s = ms / 1000 % 60;
+    let ms = ms % 1000;
     (
         format!("{year:04}-{month:02}-{day:02}"),
         format!("{h:02}:{min:02}:{s:02}.{ms:03}"),
@@ -43,7 +49,8 @@ fn parts(unix_ms: u64) -> (String, String) {
 /// algorithms", `civil_from_days`).
 fn date(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let era = shifted / 146_097;
+    let of_era = shifted % 146_097;
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;

@@ -31,7 +31,8 @@ impl Room {
         emits: &mut Vec<Emit>,
     ) -> Result<EventResults, Panicked> {
         let was_finished = self.game.state().finished;
-        let (id, state) = (&self.id, &self.state);
+        let id = &self.id;
+        let state = &self.state;
         let mut direct = None;
         let reject = self.game.apply(time_ms, kind, |output| match output {
             Output::Update {

@@ -26,7 +26,8 @@ impl Room {
     pub(crate) fn open(
         games: &Games,
         id: &RoomId,
-        (logged, joined): (&Logged, &Joined),
+        logged: &Logged,
+        joined: &Joined,
         emits: &mut Vec<Emit>,
     ) -> Result<Opened, Panicked> {
         emits.clear();

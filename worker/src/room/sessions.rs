@@ -299,7 +299,8 @@ impl Room {
     }
 
     fn begin(&mut self, sender: &Sender, client: &str) {
-        let (session, edge) = (sender.session, sender.edge.clone());
+        let session = sender.session;
+        let edge = sender.edge.clone();
         let fits = self.state.make_room(&sender.player, &edge, client);
         match self.state.players.get_mut(&sender.player) {
             Some(player) => {

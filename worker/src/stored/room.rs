@@ -27,7 +27,8 @@ pub(super) struct RoomRecord<'a> {
 
 impl<'a> RoomRecord<'a> {
     pub(super) fn new(room: &'a Room) -> Self {
-        let (game, state) = (room.instance_state(), room.state());
+        let game = room.instance_state();
+        let state = room.state();
         Self {
             instance: state.instance,
             seed: game.seed,

@@ -145,7 +145,8 @@ pub(crate) fn encode(
     };
     let value = serde_json::to_vec(&stored)?;
     check("the snapshot", value.len(), limits.snapshot)?;
-    let (bytes, max) = (value.len(), limits.taken);
+    let bytes = value.len();
+    let max = limits.taken;
     match bytes > max {
         true => Err(EncodeError::NotTaken { bytes, max }),
         false => Ok(value.into()),

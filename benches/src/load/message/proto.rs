@@ -24,7 +24,9 @@ pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
     if !rest.is_empty() {
         return None;
     }
-    let (mut room, mut integers, mut due_ns) = (None, [0; 2], None);
+    let mut room = None;
+    let mut integers = [0; 2];
+    let mut due_ns = None;
     // The room is followed by two integers; an update's data come first.
     let (data, first) = match kind {
         UPDATE => (2, 3),

@@ -81,7 +81,8 @@ impl Load {
 
     /// Waits until all connecting clients are connected or have given up.
     async fn settle(&mut self) -> Result<(), BenchError> {
-        let (start, mut last) = (Instant::now(), (self.live(), Instant::now()));
+        let start = Instant::now();
+        let mut last = (self.live(), Instant::now());
         while last.1.elapsed() < SETTLED_AFTER && start.elapsed() < TIMEOUT {
             self.handle_replies(POLL_INTERVAL).await?;
             if self.live() != last.0 {

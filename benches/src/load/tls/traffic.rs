@@ -120,7 +120,8 @@ impl Traffic {
             let Some(end) = opened.iter().rposition(|&byte| byte != 0) else {
                 return Err(invalid("a record has no type"));
             };
-            let (content, kind) = (&opened[..end], opened[end]);
+            let content = &opened[..end];
+            let kind = opened[end];
             used += HEADER + len;
             match kind {
                 DATA => plain.extend_from_slice(content),
@@ -179,7 +180,8 @@ impl Traffic {
         out.extend_from_slice(&header);
         out.extend_from_slice(content);
         out.push(kind);
-        let (nonce, aad) = (self.sent.nonce(), Aad::from(header));
+        let nonce = self.sent.nonce();
+        let aad = Aad::from(header);
         let sealed = (self.sent.key).seal_in_place_separate_tag(nonce, aad, &mut out[start..]);
         let tag = sealed.map_err(|_| invalid("a record cannot be encrypted"))?;
         out.extend_from_slice(tag.as_ref());

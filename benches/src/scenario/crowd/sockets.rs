@@ -166,7 +166,8 @@ impl Clients {
         has_begun: impl Fn(&Tally) -> bool,
         enough: impl Fn(&Tally) -> bool,
     ) -> Result<Phase, BenchError> {
-        let (start, mut began) = (Instant::now(), Instant::now());
+        let start = Instant::now();
+        let mut began = Instant::now();
         let mut pings = Latencies::default();
         loop {
             self.seen.add_later(&self.crowd.collect().await?);

@@ -29,6 +29,14 @@ struct FedRoom {
     inputs: u64,
 }
 
+/// The share of a loop in the partitions of a worker.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LoopShare {
+    pub(super) partitions: u16,
+    pub(super) loops: u16,
+    pub(super) index: u16,
+}
+
 /// A room loop that is fed from memory.
 pub(super) struct MemoryLoop {
     engine: Engine,
@@ -46,13 +54,13 @@ pub(super) struct MemoryLoop {
 }
 
 impl MemoryLoop {
-    /// A loop with those of the rooms whose partitions are its own.
-    pub(super) fn new(
-        games: Games,
-        (rooms, size): (u32, u32),
-        partitions: u16,
-        (index, loops): (u16, u16),
-    ) -> Self {
+    /// A loop with those of the rooms whose partitions are its own. Inputs have `size` bytes.
+    pub(super) fn new(games: Games, rooms: u32, size: u32, share: LoopShare) -> Self {
+        let LoopShare {
+            partitions,
+            loops,
+            index,
+        } = share;
         let sender = "worker-bench".parse().expect("it is an id");
         let rooms = (0..rooms).map(|n| {
             let id: RoomId = format!("relay-{n}").parse().expect("it is an id");

@@ -13,7 +13,7 @@ use crate::outcome::{Outcome, RunOptions};
 use crate::plot::{Axis, Chart, Line, Panel};
 use crate::progress::Progress;
 use crate::report::Report;
-use memory_loop::MemoryLoop;
+use memory_loop::{LoopShare, MemoryLoop};
 
 /// The number of partitions.
 const PARTITIONS: u16 = 64;
@@ -52,7 +52,8 @@ pub async fn run(
     for round in 0..rounds {
         let mut rates = [0.0; 2];
         for (rate, loops) in rates.iter_mut().zip([1, options.loops]) {
-            let (options, games) = (options.clone(), games.clone());
+            let options = options.clone();
+            let games = games.clone();
             let measured =
                 tokio::task::spawn_blocking(move || measure(&options, &games, loops, part)).await;
             *rate = measured.map_err(|e| BenchError::Failed(e.to_string()))?;
@@ -88,8 +89,12 @@ fn measure(options: &Options, games: &Games, loops: u16, part: Duration) -> f64 
         let driven = (0..loops).map(|index| {
             let games = games.clone();
             threads.spawn(move || {
-                let rooms = (options.rooms, options.size);
-                let mut fed = MemoryLoop::new(games, rooms, PARTITIONS, (index, loops));
+                let share = LoopShare {
+                    partitions: PARTITIONS,
+                    loops,
+                    index,
+                };
+                let mut fed = MemoryLoop::new(games, options.rooms, options.size, share);
                 fed.open();
                 // The first entries of a room allocate.
                 let warm_up = Instant::now() + part / 4;
@@ -97,7 +102,8 @@ fn measure(options: &Options, games: &Games, loops: u16, part: Duration) -> f64 
                     fed.turn();
                 }
                 start.wait();
-                let (begun, before) = (Instant::now(), fed.inputs());
+                let begun = Instant::now();
+                let before = fed.inputs();
                 while begun.elapsed() < part {
                     fed.turn();
                 }

@@ -62,7 +62,8 @@ impl Display for FaultPauses {
     /// Formats the current state in a few words.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let p99 = |of: &Latencies| of.quantile_ms(0.99).unwrap_or(0.0);
-        let (pause, wait) = (p99(&self.probes.pauses), p99(&self.all.waits));
+        let pause = p99(&self.probes.pauses);
+        let wait = p99(&self.all.waits);
         write!(f, "p99: pause of probes {pause:.0} ms, wait {wait:.0} ms")
     }
 }

@@ -37,7 +37,8 @@ pub(super) async fn wait_all_moved(
     without: usize,
 ) -> Result<Pauses, BenchError> {
     let start = Instant::now();
-    let (mut quiet_checks, mut last) = (0, 0);
+    let mut quiet_checks = 0;
+    let mut last = 0;
     loop {
         sleep(POLL_INTERVAL).await;
         let pauses = load.pauses().await?;

@@ -105,7 +105,8 @@ impl Full {
                 return self.collapse(rate, backlog, start).await;
             }
         }
-        let (running, mut loads) = (&self.running, [&mut self.spectators, &mut self.player]);
+        let running = &self.running;
+        let mut loads = [&mut self.spectators, &mut self.player];
         let hopeless = |measured: &Measured| {
             backlog.with(measured).is_hopeless(rate, watchers) || memory_is_short()
         };

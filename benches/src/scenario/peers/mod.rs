@@ -139,7 +139,8 @@ fn chart(rows: &[Row], options: &Options) -> Chart {
     let names: Vec<_> = rows.iter().map(|row| row.peer.label().to_owned()).collect();
     let of_rates = |value: fn(&Fanout) -> f64, unit: &str| {
         let line = |rate: &f64| {
-            let (mut points, mut notes) = (Vec::new(), Vec::new());
+            let mut points = Vec::new();
+            let mut notes = Vec::new();
             for (at, row) in rows.iter().enumerate() {
                 let Some(fanout) = row.fanout(*rate) else {
                     continue;

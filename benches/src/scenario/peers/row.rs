@@ -28,7 +28,8 @@ pub(super) struct Fanout {
 impl Fanout {
     /// Figures of a complete measurement.
     pub(super) fn new(rate: f64, watchers: u32, measured: &Measured) -> Self {
-        let (watching, publishing) = (&measured.tallies[0], &measured.tallies[1]);
+        let watching = &measured.tallies[0];
+        let publishing = &measured.tallies[1];
         let due = publishing.sent_in_window + publishing.unsent;
         let offered = (due * u64::from(watchers)).max(1);
         let delivered_percent = watching.in_window as f64 / offered as f64 * 100.0;

@@ -44,7 +44,8 @@ impl Running {
         let ports = (0..processes).map(|_| Port::try_take());
         let ports = ports.collect::<Result<Vec<_>, _>>()?;
         let mut targets: Vec<_> = ports.iter().map(Port::address).collect();
-        let (mut theirs, mut ours) = (None, None);
+        let mut theirs = None;
+        let mut ours = None;
         if peer.has_edge() {
             let encrypted = certificate.as_ref().filter(|_| peer.is_ours());
             let variables =

@@ -88,7 +88,8 @@ pub async fn run(
     for transport in Transport::ALL {
         progress.phase(transport.name());
         measure_live(
-            (options, transport),
+            options,
+            transport,
             common.seconds,
             &servers,
             &clients,
@@ -161,7 +162,8 @@ async fn measure_idle(
 }
 
 async fn measure_live(
-    (options, transport): (&Options, Transport),
+    options: &Options,
+    transport: Transport,
     seconds: f64,
     servers: &Servers,
     clients: &Clients,
@@ -170,12 +172,14 @@ async fn measure_live(
     let mut player = in_time(clients.connect("player", Role::Player)).await?;
     in_time(player.join(false)).await?;
     let seen = Arc::new(AtomicU64::new(0));
-    let viewers = watch((options, transport), servers, clients, &seen).await?;
+    let viewers = watch(options, transport, servers, clients, &seen).await?;
     settle(1.0).await;
-    let (before, start) = (servers.usage()?.edges, seen.load(Ordering::Relaxed));
+    let before = servers.usage()?.edges;
+    let start = seen.load(Ordering::Relaxed);
     let sent = play(&mut player, options, seconds).await?;
     settle(0.5).await;
-    let (after, end) = (servers.usage()?.edges, seen.load(Ordering::Relaxed));
+    let after = servers.usage()?.edges;
+    let end = seen.load(Ordering::Relaxed);
     for viewer in viewers {
         viewer.abort();
     }
@@ -198,7 +202,8 @@ async fn measure_live(
 
 /// Connects the viewers of a transport.
 async fn watch(
-    (options, transport): (&Options, Transport),
+    options: &Options,
+    transport: Transport,
     servers: &Servers,
     clients: &Clients,
     seen: &Arc<AtomicU64>,

@@ -67,7 +67,9 @@ pub(super) fn finish(dir: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     for name in [STORE, COPIES[0], COPIES[1]] {
-        let (new, old, kept) = (accepted.join(name), dir.join(name), aside.join(name));
+        let new = accepted.join(name);
+        let old = dir.join(name);
+        let kept = aside.join(name);
         if !new.exists() {
             continue;
         }
@@ -102,7 +104,8 @@ pub(super) fn rebuild(found: &Examined, into: &Path, time_ms: u64) -> fjall::Res
     let wanted = found.wanted().cloned().unwrap_or_default();
     marks.commit = wanted.commit + 1;
     for (i, mark) in marks.streams.iter_mut().enumerate() {
-        let (found, wanted) = (&contents.streams[i], wanted.streams.get(i));
+        let found = &contents.streams[i];
+        let wanted = wanted.streams.get(i);
         let created_ms = wanted.map(|mark| mark.created_ms).or(found.created_ms);
         mark.created_ms = created_ms.unwrap_or(time_ms);
         mark.last = found.last.max(wanted.map_or(0, |mark| mark.last));

@@ -253,7 +253,9 @@ impl Contents {
                 continue;
             }
             differ = true;
-            let (name, count, last) = (&found.name, wanted.keys.count, found.last);
+            let name = &found.name;
+            let count = wanted.keys.count;
+            let last = found.last;
             let gone = count.saturating_sub(found.tally.count);
             report.lost(match wanted.last > last {
                 true if gone == 0 => format!(

@@ -70,7 +70,8 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
-        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        let path = entry.path();
+        let to = to.join(entry.file_name());
         if !entry.file_type()?.is_dir() {
             std::fs::copy(path, to)?;
         } else if entry.file_name() == TABLES {

@@ -212,7 +212,8 @@ impl Disk {
         for op in ops.iter_mut().rev() {
             match &mut op.change {
                 StoreChange::Append(partition, entry) => {
-                    let (key, value) = (log_key(*partition, entry.seq), encode_entry(entry));
+                    let key = log_key(*partition, entry.seq);
+                    let value = encode_entry(entry);
                     let stream = self.stream_of(*partition);
                     let mark = &mut next.streams[stream];
                     mark.entries.add(checksum(&key, &value));

@@ -246,7 +246,8 @@ impl Examined {
 
     /// Compares what was found with the marks of the last commit and with the record.
     fn compare(&mut self) {
-        let (contents, report) = (&self.contents, &mut self.report);
+        let contents = &self.contents;
+        let report = &mut self.report;
         let stored = contents.marks.as_ref();
         match (&self.record.newest, stored) {
             (None, _) if self.record.exist => {
@@ -259,7 +260,8 @@ impl Examined {
                 report.fault("the store has no commit");
             }
             (Some(copy), Some(stored)) if copy.marks.commit > stored.commit => {
-                let (acked, stored) = (copy.marks.commit, stored.commit);
+                let acked = copy.marks.commit;
+                let stored = stored.commit;
                 report.fault(format_args!(
                     "the store ends with commit {stored}, but commit {acked} was acked"
                 ));

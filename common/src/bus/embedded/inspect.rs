@@ -22,7 +22,8 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Opens a working copy of the folder's store with the numbers that it was created with. With `accept_loss`, a damaged
 /// one shows what can be read of it.
 pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
-    let (at, mut options) = (dir.to_owned(), options.clone());
+    let at = dir.to_owned();
+    let mut options = options.clone();
     options.log_max_age = FOREVER;
     let opened = tokio::task::spawn_blocking(move || look(&at, &options));
     let interrupted = |_| Err(open::interrupted(dir));
@@ -52,7 +53,8 @@ fn look(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     };
     let mut found = examination.examine(record)?;
     if found.report.has_faults() {
-        let (what, lost) = (found.report.faults(), found.report.losses());
+        let what = found.report.faults();
+        let lost = found.report.losses();
         if !options.accept_loss {
             let dir = dir.to_owned();
             return Err(ConnectError::Damaged { dir, what, lost });

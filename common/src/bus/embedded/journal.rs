@@ -145,8 +145,10 @@ impl Last {
 /// The bytes of a file, without the zeros at its end. Journals are allocated in advance.
 fn read_used(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
-    let (mut bytes, mut chunk) = (Vec::new(), vec![0; CHUNK]);
-    let (nothing, mut zeros) = (vec![0; CHUNK], 0);
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; CHUNK];
+    let nothing = vec![0; CHUNK];
+    let mut zeros = 0;
     loop {
         let read = file.read(&mut chunk)?;
         if read == 0 {
@@ -208,14 +210,17 @@ fn batch(bytes: &[u8], at: usize) -> Result<Batch, &'static str> {
         if tag != u64::from(ITEM) {
             return Err("it has other items than it says");
         }
-        let (kind, compression) = (reader.number(1)?, reader.number(1)?);
+        let kind = reader.number(1)?;
+        let compression = reader.number(1)?;
         if kind > 2 || compression > 1 {
             return Err("it has an item of no known type");
         }
         reader.take(8)?;
         let key = reader.number(2)? as usize;
-        let (whole, stored) = (reader.number(4)?, reader.number(4)? as usize);
-        let (key, value) = (reader.take(key)?, reader.take(stored)?);
+        let whole = reader.number(4)?;
+        let stored = reader.number(4)? as usize;
+        let key = reader.take(key)?;
+        let value = reader.take(stored)?;
         if compression == 0 && whole != stored as u64 {
             return Err("it has an item with two lengths");
         }
@@ -240,7 +245,8 @@ fn batch(bytes: &[u8], at: usize) -> Result<Batch, &'static str> {
 
 /// The whole batches from `from` on, wherever they begin.
 fn later(bytes: &[u8], from: usize) -> Vec<(u64, u64)> {
-    let (mut at, mut found) = (from, Vec::new());
+    let mut at = from;
+    let mut found = Vec::new();
     while let Some(rest) = bytes.get(at..)
         && let Some(start) = rest.iter().position(|byte| *byte == START)
     {

@@ -46,7 +46,8 @@ pub(super) fn simulated(options: &BusOptions, faults: Faults) -> Result<StoreHan
 /// A store that keeps its log and buckets in the folder `dir`.
 pub(super) async fn folder(dir: &Path, options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     options.check()?;
-    let (at, options) = (dir.to_owned(), options.clone());
+    let at = dir.to_owned();
+    let options = options.clone();
     let opened = tokio::task::spawn_blocking(move || open_folder(&at, &options, unix_ms()));
     let interrupted = |_| Err(interrupted(dir));
     opened.await.unwrap_or_else(interrupted)
@@ -69,7 +70,8 @@ pub(super) fn open_folder(
     let opened = match examine(dir, &options)? {
         Some(found) => {
             if options.layout() != found.options.layout() {
-                let (partitions, configured) = (found.options.partitions, options.partitions);
+                let partitions = found.options.partitions;
+                let configured = options.partitions;
                 tracing::info!(partitions, configured, "the folder keeps its partitions");
             }
             options = found.options.clone();
@@ -107,7 +109,8 @@ struct Opened {
 fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, ConnectError> {
     let failed = |cause| ConnectError::folder(dir, cause);
     accept::finish(dir).map_err(failed)?;
-    let (store, copy_at) = (dir.join(STORE), dir.join(CHECK));
+    let store = dir.join(STORE);
+    let copy_at = dir.join(CHECK);
     let examination = Examination {
         dir,
         options,
@@ -142,7 +145,8 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
         if !found.report.has_faults() {
             return Ok(Some(found));
         }
-        let (what, lost) = (found.report.faults(), found.report.losses());
+        let what = found.report.faults();
+        let lost = found.report.losses();
         if !options.accept_loss || accepted {
             let dir = dir.to_owned();
             return Err(ConnectError::Damaged { dir, what, lost });

@@ -81,7 +81,8 @@ impl Copy {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let numbers = bytes.strip_prefix(MAGIC)?;
-        let (streams, buckets) = (number(numbers, 3)?, number(numbers, 4)?);
+        let streams = number(numbers, 3)?;
+        let buckets = number(numbers, 4)?;
         let count = streams
             .checked_mul(4)?
             .checked_add(buckets.checked_mul(3)?)?;

@@ -165,7 +165,8 @@ impl State {
         &mut self,
         bucket: usize,
         key: &str,
-        (value, ttl_ms): (Value, Option<u64>),
+        value: Value,
+        ttl_ms: Option<u64>,
         expected: u64,
     ) -> Result<(u64, Option<StoreChange>), PutError> {
         self.expire(bucket);

@@ -83,7 +83,7 @@ impl Embedded {
         write: KeyWrite,
         expected: u64,
     ) -> Result<PutReceipt, PublishError> {
-        let value = match write {
+        let (value, ttl_ms) = match write {
             KeyWrite::Value { value, ttl_s } => {
                 (Value::InMemory(value), ttl_s.map(|ttl_s| ttl_s * 1000))
             }
@@ -93,7 +93,7 @@ impl Embedded {
         let permit = self.permit().await;
         let mut guard = self.shared().state.lock();
         let state = &mut *guard;
-        let size = match &value.0 {
+        let size = match &value {
             Value::InMemory(value) => value.len(),
             Value::OnDisk | Value::Marker => 0,
         };
@@ -105,7 +105,7 @@ impl Embedded {
         if outcome == Some(WriteOutcome::Lost) {
             return Ok(PutReceipt(never()));
         }
-        let (revision, to_write) = match state.put(bucket, key, value, expected) {
+        let (revision, to_write) = match state.put(bucket, key, value, ttl_ms, expected) {
             Ok(put) => put,
             Err(error) => return Ok(PutReceipt(Answer::Ready(Some(Err(error))))),
         };

@@ -274,7 +274,8 @@ impl Nats {
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
         let bucket = self.bucket(bucket);
-        let (stream, subject) = (bucket.stream(), bucket.subject(key));
+        let stream = bucket.stream();
+        let subject = bucket.subject(key);
         let connection = &self.inner.connection;
         connection.last_message(&stream, &subject, key).await
     }

@@ -46,10 +46,10 @@ pub(super) async fn ensure(
     if options.inspect_only {
         return Ok(());
     }
-    streams::ensure_record(connection, (options, url)).await?;
+    streams::ensure_record(connection, options, url).await?;
     let layout = settle(connection, options).await?;
     connection.replies.set_layout(layout);
-    streams::ensure_layout(connection, (options, url), &layout).await?;
+    streams::ensure_layout(connection, options, url, &layout).await?;
     connection.replies.on_set_up();
     Ok(())
 }
@@ -104,7 +104,8 @@ fn check_protocol(record: &ClusterRecord) -> Result<(), ConnectError> {
 
 async fn get(connection: &Connection) -> Result<Option<KvEntry>, BusError> {
     let bucket = connection.names.record();
-    let (stream, subject) = (bucket.stream(), bucket.subject(CLUSTER_KEY));
+    let stream = bucket.stream();
+    let subject = bucket.subject(CLUSTER_KEY);
     connection
         .last_message(&stream, &subject, CLUSTER_KEY)
         .await

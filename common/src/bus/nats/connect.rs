@@ -59,7 +59,7 @@ pub(super) async fn connect(
     let replies = Replies::new(inbox, needs_buckets.then(|| errors.clone()));
     let replies = Arc::new(replies);
     let wake = Arc::new(Notify::new());
-    let connect_options = client_options(servers, options, (&replies, &errors), &wake).await?;
+    let connect_options = client_options(servers, options, &replies, &errors, &wake).await?;
     let client = dial::connect(connect_options, servers).await?;
     if !client.is_server_compatible(2, 11, 0) {
         let version = client.server_info().version;
@@ -158,10 +158,12 @@ async fn set_up(
 async fn client_options(
     servers: &Servers,
     options: &BusOptions,
-    (replies, errors): (&Arc<Replies>, &NatsErrors),
+    replies: &Arc<Replies>,
+    errors: &NatsErrors,
     wake: &Arc<Notify>,
 ) -> Result<ConnectOptions, ConnectError> {
-    let (replies, wake) = (replies.clone(), wake.clone());
+    let replies = replies.clone();
+    let wake = wake.clone();
     let errors = Listener::new(errors, &replies.stats);
     let refused = RefusedServers::new(&errors);
     let client = dial::options(servers, options)
@@ -215,7 +217,8 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = connection_count(&connection.client);
     let mut setting_up = None::<AbortHandle>;
-    let (mut next_set_up, said) = (Instant::now(), Arc::<Mutex<String>>::default());
+    let mut next_set_up = Instant::now();
+    let said = Arc::<Mutex<String>>::default();
     let mut reconnects = connection.errors.reconnects();
     loop {
         tokio::select! {
@@ -255,7 +258,8 @@ async fn drive_connection(connection: Connection, wake: Arc<Notify>, options: Bu
 /// answer for them yet. `said` is the last error that was said.
 async fn set_up_again(connection: Connection, options: BusOptions, said: Arc<Mutex<String>>) {
     while let Err(error) = cluster_record::ensure(&connection, &options, "the old address").await {
-        let (again, text) = (error.exit() == Exit::Unavailable, error.to_string());
+        let again = error.exit() == Exit::Unavailable;
+        let text = error.to_string();
         let before = std::mem::replace(&mut *said.lock(), text.clone());
         if before != text {
             tracing::warn!(error = text, again, "cannot check the streams and buckets");

@@ -66,7 +66,8 @@ impl Nats {
     /// If the server does not answer or refuses.
     pub async fn empty_log(&self) -> Result<(), BusError> {
         for stream in self.layout().all_streams() {
-            let (connection, stream) = (self.connection(), self.log_name(stream));
+            let connection = self.connection();
+            let stream = self.log_name(stream);
             let found = connection.stream_info(&stream).await?;
             if found.state.last_seq > 0 {
                 delete(connection, &stream).await?;

@@ -17,6 +17,8 @@ mod names;
 
 mod streams;
 
+mod stream_check;
+
 mod credentials;
 
 mod tls_files;

@@ -61,7 +61,8 @@ fn general(names: &Names, role: Role) -> Vec<Need> {
     let mut needs = Needs::new(names);
     needs.inbox(role);
     needs.stream("INFO", "checks of streams and buckets");
-    let (leases, record) = (needs.bucket(Bucket::Leases), names.record());
+    let leases = needs.bucket(Bucket::Leases);
+    let record = names.record();
     match role {
         Role::Edge => {
             needs.answers(Role::Worker, "answers to probes of workers");
@@ -211,14 +212,15 @@ impl<'a> Needs<'a> {
     }
 
     /// Requests of an API: those that are permitted, and the one that is tried.
-    fn request(&mut self, api: &str, (permitted, tried): (&str, &str), why: &'static str) {
-        let (permission, subject) = (format!("{api}.{permitted}"), format!("{api}.{tried}"));
+    fn request(&mut self, api: &str, permitted: &str, tried: &str, why: &'static str) {
+        let permission = format!("{api}.{permitted}");
+        let subject = format!("{api}.{tried}");
         self.add(Verb::Publish, permission, subject, why);
     }
 
     /// Requests about streams.
     fn stream(&mut self, verb: &str, why: &'static str) {
-        self.request(&format!("$JS.API.STREAM.{verb}"), ("*", TRIAL), why);
+        self.request(&format!("$JS.API.STREAM.{verb}"), "*", TRIAL, why);
     }
 
     /// Requests about streams that are made only if one is missing.
@@ -231,19 +233,19 @@ impl<'a> Needs<'a> {
 
     /// Reads of single keys of any bucket.
     fn get(&mut self, bucket: &BucketName) {
-        self.request(GET, ("*", &bucket.stream()), "reads of keys");
+        self.request(GET, "*", &bucket.stream(), "reads of keys");
     }
 
     /// Reads of any stream.
     fn read(&mut self, stream: &str) {
-        self.request(GET, ("*", stream), "reads of keys");
+        self.request(GET, "*", stream, "reads of keys");
         self.consume(stream, [">", ">", ">"], "reads of the log and of buckets");
     }
 
     /// Reads of one bucket only. An edge must not read rooms.
     fn read_one(&mut self, bucket: &BucketName, why: &'static str) {
         let stream = bucket.stream();
-        self.request(GET, (&stream, &stream), why);
+        self.request(GET, &stream, &stream, why);
         let (all, one) = (format!("{stream}.>"), format!("{stream}.*"));
         self.consume(&stream, [&all, &one, &all], why);
     }
@@ -262,9 +264,9 @@ impl<'a> Needs<'a> {
         let consumer = format!("{stream}.{TRIAL}");
         let one_more = format!("{consumer}.{TRIAL}");
         let [create, delete, control] = of;
-        self.request("$JS.API.CONSUMER.CREATE", (create, &one_more), why);
-        self.request("$JS.API.CONSUMER.DELETE", (delete, &consumer), why);
-        self.request("$JS.FC", (control, &one_more), why);
+        self.request("$JS.API.CONSUMER.CREATE", create, &one_more, why);
+        self.request("$JS.API.CONSUMER.DELETE", delete, &consumer, why);
+        self.request("$JS.FC", control, &one_more, why);
     }
 
     fn write(&mut self, bucket: &BucketName, key: &str) {

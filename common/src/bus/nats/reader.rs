@@ -150,7 +150,8 @@ impl<T> Reader<T> {
     /// The last sequence of the stream's leader: that of the last match, or with several subjects the last of all. What
     /// lies between the two is looked at by the next heartbeat.
     async fn last_of_leader(&self) -> Result<u64, BusError> {
-        let (connection, stream) = (&self.inner.connection, &self.spec.stream);
+        let connection = &self.inner.connection;
+        let stream = &self.spec.stream;
         match self.spec.filters.as_slice() {
             [filter] => {
                 let last = connection.last_message(stream, filter, "").await?;

@@ -14,13 +14,12 @@ use crate::bus::nats::pub_ack::{
     NOT_ENOUGH_SERVERS,
 };
 use crate::bus::nats::size_limits::SizeLimits;
-use crate::bus::options::{self, BusOptions, LOG_MAX_AGE_S, LogLimit, Storage};
+use crate::bus::nats::stream_check::{LARGEST_SHARE, check};
+use crate::bus::options::{self, BusOptions, LogLimit, Storage};
 use crate::bus::types::Bucket;
 use crate::subject;
 
-/// The largest limit of a stream of the log by [`LogLimit::Share`].
-const LARGEST_SHARE: i64 = 8 << 30;
-/// The smallest one. A server without space for it is refused.
+/// The smallest limit of a stream of the log by [`LogLimit::Share`]. A server without space for it is refused.
 pub(super) const SMALLEST_SHARE: i64 = 1 << 20;
 
 /// The configuration that all streams share.
@@ -83,11 +82,12 @@ fn wanted_bucket(options: &BusOptions, layout: &Layout, bucket: Bucket) -> Confi
 /// Creates or checks the stream of the bucket with the cluster's record.
 pub(super) async fn ensure_record(
     connection: &Connection,
-    how: (&BusOptions, &str),
+    options: &BusOptions,
+    url: &str,
 ) -> Result<(), ConnectError> {
-    let first = how.0.layout();
-    let record = [wanted_bucket(how.0, &first, Bucket::Cluster)];
-    ensure_all(connection, how, record.into(), 0)
+    let first = options.layout();
+    let record = [wanted_bucket(options, &first, Bucket::Cluster)];
+    ensure_all(connection, options, url, record.into(), 0)
         .await
         .map(drop)
 }
@@ -95,11 +95,12 @@ pub(super) async fn ensure_record(
 /// Creates missing streams of a layout and checks existing ones.
 pub(super) async fn ensure_layout(
     connection: &Connection,
-    how: (&BusOptions, &str),
+    options: &BusOptions,
+    url: &str,
     layout: &Layout,
 ) -> Result<(), ConnectError> {
     let streams = usize::from(layout.streams);
-    let limits = ensure_all(connection, how, wanted(how.0, layout), streams).await?;
+    let limits = ensure_all(connection, options, url, wanted(options, layout), streams).await?;
     connection.replies.set_size_limits(limits);
     Ok(())
 }
@@ -126,7 +127,8 @@ pub(super) async fn check_existing(
 /// Creates and checks streams, the first `logs` of which are of the log. Returns the sizes that they accept.
 async fn ensure_all(
     connection: &Connection,
-    (options, url): (&BusOptions, &str),
+    options: &BusOptions,
+    url: &str,
     all: Vec<Config>,
     logs: usize,
 ) -> Result<SizeLimits, ConnectError> {
@@ -151,7 +153,7 @@ async fn ensure_all(
             }
             Err(BusError::NoStream) if is_log && options.log_limit == LogLimit::Share => {
                 let missing = logs as i64 - index as i64;
-                create_with_share(connection, &config, (missing, &mut share)).await
+                create_with_share(connection, &config, missing, &mut share).await
             }
             Err(BusError::NoStream) => connection.create_stream(&config).await,
             Err(error) => Err(error),
@@ -202,7 +204,8 @@ async fn ensure_all(
 async fn create_with_share(
     connection: &Connection,
     config: &Config,
-    (missing, share): (i64, &mut i64),
+    missing: i64,
+    share: &mut i64,
 ) -> Result<(), BusError> {
     let mut config = config.clone();
     // A stream that is created must be changed afterwards, so that is tried first.
@@ -241,114 +244,6 @@ pub(super) fn is_out_of_space(error: &BusError) -> bool {
         }
         BusError::Server { code, .. } => [NO_RESOURCES, NO_MEMORY, NO_STORAGE].contains(code),
         _ => false,
-    }
-}
-
-/// Compares the settings that keep rooms safe; others are the operator's choice.
-fn check(wanted: &Config, found: &Config, options: &BusOptions) -> Result<(), ConnectError> {
-    let name = &wanted.name;
-    let subjects = |config: &Config| {
-        let mut subjects = config.subjects.clone();
-        subjects.sort_unstable();
-        subjects.join(" ")
-    };
-    let (subjects_found, subjects_wanted) = (subjects(found), subjects(wanted));
-    let entries = Names::new(options).subject("in.".to_owned());
-    let in_log = |config: &Config| config.subjects.iter().all(|s| s.starts_with(&entries));
-    let is_log = in_log(wanted);
-    if subjects_found != subjects_wanted && is_log && in_log(found) {
-        return Err(ConnectError::OtherCluster {
-            partitions: options.partitions,
-            streams: options.streams,
-            stream: name.clone(),
-            found: found.subjects.len(),
-            wanted: wanted.subjects.len(),
-        });
-    }
-    let same = |field, found: String, wanted: String, fix: String| {
-        if found == wanted {
-            return Ok(());
-        }
-        Err(ConnectError::Mismatch {
-            what: format!("the stream {name}"),
-            field,
-            found,
-            wanted,
-            fix,
-        })
-    };
-    let edit = |flag: &str, value: String| edit_command(name, flag, &value);
-    let recreate = || {
-        format!(
-            "it cannot be changed: use another NATS account, or `nats stream rm {name}`, which deletes its contents"
-        )
-    };
-    macro_rules! same {
-        ($($field:literal $of:ident $fix:expr),* $(,)?) => {
-            $(same($field, format!("{:?}", found.$of), format!("{:?}", wanted.$of), $fix)?;)*
-        };
-    }
-    same("subjects", subjects_found, subjects_wanted, recreate())?;
-    same! {
-        "retention" retention recreate(),
-        "storage" storage format!("set cluster.memory_storage as it is there; {}", recreate()),
-        "replicas" num_replicas format!(
-            "set cluster.replicas to {}, or {}",
-            found.num_replicas,
-            edit("--replicas", wanted.num_replicas.to_string())
-        ),
-        "discard policy" discard edit("--discard", "new".to_owned()),
-        "max_age" max_age match is_log {
-            true => {
-                let change = edit("--max-age", format!("{}s", wanted.max_age.as_secs()));
-                match found.max_age.as_secs() {
-                    age if LOG_MAX_AGE_S.contains(&age) => {
-                        format!("set cluster.log_max_age_s to {age}, or {change}")
-                    }
-                    // `cluster.log_max_age_s` refuses it.
-                    _ => change,
-                }
-            }
-            false => edit("--max-age", "0".to_owned()),
-        },
-        "history (max_msgs_per_subject)" max_messages_per_subject
-            edit("--max-msgs-per-subject", wanted.max_messages_per_subject.to_string()),
-        "max_msgs" max_messages edit("--max-msgs", "-1".to_owned()),
-        "max_consumers" max_consumers recreate(),
-        "no_ack" no_ack edit("--ack", "true".to_owned()),
-        "sealed" sealed recreate(),
-    }
-    if wanted.allow_message_ttl {
-        let ttl = edit("--allow-msg-ttl", String::new());
-        let ttl = ttl.replace('=', "");
-        same! { "allow_msg_ttl" allow_message_ttl ttl }
-    }
-    let is_share = is_log && options.log_limit == LogLimit::Share;
-    warn_of_byte_limit(wanted, found, is_share);
-    Ok(())
-}
-
-/// The command that changes a setting of a stream.
-fn edit_command(stream: &str, flag: &str, value: &str) -> String {
-    format!("`nats stream edit {stream} {flag}={value}`")
-}
-
-/// Warns of a byte limit that differs from the configured one, because a stream keeps the limit that it has. With
-/// `is_share` any limit will do.
-fn warn_of_byte_limit(wanted: &Config, found: &Config, is_share: bool) {
-    let name = &wanted.name;
-    if is_share && found.max_bytes < 0 {
-        let fix = edit_command(name, "--max-bytes", &LARGEST_SHARE.to_string());
-        tracing::warn!(
-            stream = name,
-            "the stream has no byte limit, so that a full disk would stop all rooms: {fix}, or set \
-             cluster.log_max_bytes to -1"
-        );
-    } else if !is_share && found.max_bytes != wanted.max_bytes {
-        let (found, wanted) = (found.max_bytes, wanted.max_bytes);
-        let what =
-            "the stream keeps the byte limit that it has (-1 is none), whatever is configured";
-        tracing::warn!(stream = name, found, wanted, "{what}");
     }
 }
 

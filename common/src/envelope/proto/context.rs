@@ -29,17 +29,17 @@ fn read_message(mut left: &[u8], context: &mut MessageContext) -> Option<()> {
         match (tag, wire) {
             (tag::ID, WireType::Varint) => context.id = integer(&mut left)?,
             (tag::JOIN | tag::LEAVE, WireType::LengthDelimited) => {
-                read_kind(take(&mut left)?.0, (1, None), context);
+                read_kind(take(&mut left)?.0, 1, None, context);
             }
             (tag::INPUT, WireType::LengthDelimited) => {
                 let (input, whole) = take(&mut left)?;
                 // A seq of 0 is not encoded.
                 context.seq = whole.then_some(0);
-                let read = read_kind(input, (3, Some(4)), context);
+                let read = read_kind(input, 3, Some(4), context);
                 context.seq = context.seq.filter(|&seq| seq > 0 || read.is_some());
             }
             (tag::LIVE, WireType::LengthDelimited) => {
-                read_kind(take(&mut left)?.0, (3, None), context);
+                read_kind(take(&mut left)?.0, 3, None, context);
             }
             _ => encoding::skip_field(wire, tag, &mut left, DecodeContext::default()).ok()?,
         }
@@ -50,7 +50,8 @@ fn read_message(mut left: &[u8], context: &mut MessageContext) -> Option<()> {
 /// Reads the room and the seq, which have these tags. Returns `None` at a damaged field.
 fn read_kind(
     mut left: &[u8],
-    (room, seq): (u32, Option<u32>),
+    room: u32,
+    seq: Option<u32>,
     context: &mut MessageContext,
 ) -> Option<()> {
     while !left.is_empty() {

@@ -26,7 +26,8 @@ pub(super) fn join(own: &str, others: &[(u32, String)]) -> String {
 }
 
 fn parse(text: &str, process: Option<u32>, families: &mut Vec<Family>) {
-    let (mut at, mut is_known) = (None, false);
+    let mut at = None;
+    let mut is_known = false;
     for line in text.lines() {
         let described = line
             .strip_prefix("# HELP ")

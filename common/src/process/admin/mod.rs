@@ -236,7 +236,7 @@ async fn serve(listener: TcpListener, pages: Arc<Pages>) {
                 let is_hurried =
                     reserve.is_some() || slots.available_permits() < MAX_CONNECTIONS - FEW_CONNECTIONS;
                 let serving =
-                    serve_connection(stream, Arc::clone(&pages), (reserve, is_hurried), slot);
+                    serve_connection(stream, Arc::clone(&pages), reserve, is_hurried, slot);
                 pages.supervisor.run("connection", serving);
             }
             _ = ticks.tick() => {
@@ -285,7 +285,8 @@ fn ticks() -> Interval {
 async fn serve_connection(
     stream: TcpStream,
     pages: Arc<Pages>,
-    (reserve, is_hurried): (Option<Arc<Reserve>>, bool),
+    reserve: Option<Arc<Reserve>>,
+    is_hurried: bool,
     _slot: OwnedSemaphorePermit,
 ) {
     let service = service_fn(|request: Request<Incoming>| {

@@ -93,7 +93,8 @@ impl Predecessors {
     pub async fn ask(
         &self,
         to: &str,
-        (method, query): (Method, &str),
+        method: Method,
+        query: &str,
         body: Bytes,
     ) -> Result<ApiAnswer, ApiAnswer> {
         let found = to.split_once('/').and_then(|(process, path)| {

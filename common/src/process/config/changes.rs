@@ -26,7 +26,8 @@ pub(super) fn compare(
     new: &Table,
     is_live: impl Fn(&str) -> bool,
 ) -> (Table, Vec<Change>) {
-    let (mut values, mut others) = (BTreeMap::new(), BTreeMap::new());
+    let mut values = BTreeMap::new();
+    let mut others = BTreeMap::new();
     layer::flatten("", old, &mut values);
     layer::flatten("", new, &mut others);
     let mut changes = Vec::new();

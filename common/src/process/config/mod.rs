@@ -245,7 +245,8 @@ impl Checks {
 
     /// Requires that `key`'s value is in `range`.
     pub fn range(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
-        let (low, high) = (range.start(), range.end());
+        let low = range.start();
+        let high = range.end();
         self.require(key, range.contains(&value), || {
             format!("must be an integer from {low} to {high}, is {value}")
         });

@@ -10,9 +10,9 @@ use crate::codec;
 use crate::core::delivery;
 use crate::core::effects::{ClientAction, Effects, OwnerNote};
 use crate::core::ids::RoomKey;
-use crate::core::join;
+use crate::core::leave;
 use crate::core::linger;
-use crate::core::reply::{self, ErrorReply};
+use crate::core::reply::{self, ErrorReply, ReplyTo};
 use crate::core::rooms::event::LaneEvent;
 use crate::core::rooms::sessions::PlayerSession;
 use crate::core::state::Hub;
@@ -36,11 +36,16 @@ pub(super) fn on_refused(
         hub.clients.uncount_departing(departed);
     }
     if let Some((conn, _)) = player.conn() {
-        let membership = join::dismiss(hub, effects, conn, key, now);
+        let membership = leave::dismiss(hub, effects, conn, key, now);
         let request = membership.and_then(|m| m.request);
         let request_id = request.and_then(|request| request.id);
-        let why = (refused.code.as_str(), refused.message.as_str());
-        reply::join_error(&hub.clients, effects, conn, why, (request_id, &id));
+        let to = ReplyTo {
+            conn,
+            id: request_id,
+        };
+        let code = &refused.code;
+        let message = &refused.message;
+        reply::join_error(&hub.clients, effects, to, &id, code, message);
     }
     linger::begin(hub, effects, key, now);
 }
@@ -55,13 +60,14 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
     let Some(player) = sessions.on_gone(address, gone, now, effects) else {
         return;
     };
-    let (id, code) = (address.id.clone(), gone.code.as_str());
+    let id = address.id.clone();
+    let code = gone.code.as_str();
     if let Some(departed) = player.departed() {
         hub.clients.uncount_departing(departed);
     }
     if let Some((conn, encoding)) = player.conn() {
         // If the `join` is not answered yet, this is the answer.
-        let membership = join::dismiss(hub, effects, conn, key, now);
+        let membership = leave::dismiss(hub, effects, conn, key, now);
         let request = membership.and_then(|m| m.request);
         if let Some(seq) = player.restarted_from(instance) {
             let message = "the room was created again; this input and all later ones failed";
@@ -92,7 +98,8 @@ pub(super) fn on_rolled_back(
     hub: &mut Hub,
     effects: &mut Effects,
     key: RoomKey,
-    (player, last_seq): (&PlayerSession, u64),
+    player: &PlayerSession,
+    last_seq: u64,
     now: Now,
 ) {
     effects.tell_owner(key, OwnerNote::Changed);
@@ -101,7 +108,7 @@ pub(super) fn on_rolled_back(
     }
     let id = hub.rooms.get(key).map(|room| room.id().clone());
     if let (Some((conn, _)), Some(id)) = (player.conn(), id) {
-        let membership = join::dismiss(hub, effects, conn, key, now);
+        let membership = leave::dismiss(hub, effects, conn, key, now);
         let request = membership.and_then(|m| m.request);
         let request_id = request.and_then(|request| request.id);
         let message = "inputs after this seq are lost, because the servers' storage returned in an older state; join \

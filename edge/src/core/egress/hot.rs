@@ -40,8 +40,8 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
         // The owner follows an earlier report, but the subject may not reach this edge any more.
         (HotSubjects::Hot, Source::Link) => items::ask_for_lost(hub, effects, key),
         (HotSubjects::Hot, _) => {
-            for item in stream.follow(hot.next) {
-                take_numbered(hub, effects, key, item, now);
+            for (number, kind) in stream.follow(hot.next) {
+                take_numbered(hub, effects, key, number, kind, now);
             }
         }
         (_, Source::Subject) => {
@@ -60,7 +60,8 @@ pub(super) fn lacks_items(
     hub: &mut Hub,
     effects: &mut Effects,
     key: RoomKey,
-    (stream, next): (u64, u64),
+    stream: u64,
+    next: u64,
 ) -> bool {
     let Some(room) = hub.rooms.get_mut(key).filter(|_| stream > 0) else {
         return false;
@@ -97,7 +98,8 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
     let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
-    let (epoch, instance) = (room.epoch(), room.instance());
+    let epoch = room.epoch();
+    let instance = room.instance();
     let is_current = epoch == Epoch(batch.epoch) && instance.0 == batch.instance;
     let stream = room.hot().filter(|stream| stream.is(epoch, batch.stream));
     let Some(stream) = stream.filter(|_| is_current) else {
@@ -110,10 +112,11 @@ fn on_room(hub: &mut Hub, effects: &mut Effects, batch: RoomBatch, now: Now) {
         }
         Source::Both => stream.keep(batch),
         Source::Subject => {
-            let (first, next) = (batch.first, batch.first + batch.items.len() as u64);
+            let first = batch.first;
+            let next = batch.first + batch.items.len() as u64;
             for (number, Item { kind }) in (first..).zip(batch.items) {
                 if let Some(kind) = kind {
-                    take_numbered(hub, effects, key, (number, kind), now);
+                    take_numbered(hub, effects, key, number, kind, now);
                 }
             }
             let stream = hub.rooms.get_mut(key).and_then(|room| room.hot());
@@ -134,7 +137,8 @@ fn take_numbered(
     hub: &mut Hub,
     effects: &mut Effects,
     key: RoomKey,
-    (number, kind): (u64, ItemKind),
+    number: u64,
+    kind: ItemKind,
     now: Now,
 ) {
     let Some(room) = hub.rooms.get_mut(key) else {

@@ -124,12 +124,11 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
     };
     let (id, players, sessions) = room.parts(LaneId::Players);
     let conn_of = |session: u64| sessions.get(session).and_then(|player| player.conn());
-    let (only, except) = (conn_of(live.session), conn_of(live.except));
+    let only = conn_of(live.session);
+    let except = conn_of(live.except);
     if live.players {
         let except = except.map(|(conn, _)| conn);
-        players
-            .clients_mut()
-            .queue_live((id, data), except, encoder);
+        players.clients_mut().queue_live(id, data, except, encoder);
     }
     if let Some((conn, encoding)) = only {
         let message = ServerMessage::Live {
@@ -166,7 +165,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
             linger::begin(hub, effects, key, now);
         }
         SessionChange::RolledBack(player) => {
-            departures::on_rolled_back(hub, effects, key, (&player, report.last_seq), now);
+            departures::on_rolled_back(hub, effects, key, &player, report.last_seq, now);
         }
         SessionChange::Continues => reply::update_reading(hub, effects, key, report.session),
         SessionChange::Joined(conn) => {

@@ -73,7 +73,8 @@ fn on_room(
         }
         return;
     };
-    let (epoch, instance) = (Epoch(batch.epoch), Instance(batch.instance));
+    let epoch = Epoch(batch.epoch);
+    let instance = Instance(batch.instance);
     let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
@@ -101,7 +102,7 @@ fn on_room(
             state.owners.links().hold(key, worker);
         }
     }
-    let lacks_updates = hot::lacks_items(hub, effects, key, (batch.stream, batch.first));
+    let lacks_updates = hot::lacks_items(hub, effects, key, batch.stream, batch.first);
     for Item { kind } in batch.items {
         match kind {
             // The answer to an earlier request, of an owner that does not number them.
@@ -140,7 +141,8 @@ fn disown(state: &mut State, room: &str) {
 pub(super) fn on_link_reply(
     state: &mut State,
     effects: &mut Effects,
-    (worker, to): (&str, u64),
+    worker: &str,
+    to: u64,
     reply: Option<Bytes>,
     now: Now,
 ) {
@@ -252,7 +254,8 @@ pub(super) fn on_bus(state: &mut State, effects: &mut Effects, up: bool, now: No
 pub(super) fn on_layout(
     state: &mut State,
     effects: &mut Effects,
-    (layout, moving): (Layout, bool),
+    layout: Layout,
+    moving: bool,
     now: Now,
 ) -> bool {
     let was_up = state.health.is_up();
@@ -342,7 +345,8 @@ fn on_too_big(state: &mut State, effects: &mut Effects, tag: AppendTag, now: Now
 pub(super) fn on_chain_timer(
     state: &mut State,
     effects: &mut Effects,
-    (key, session): (RoomKey, u64),
+    key: RoomKey,
+    session: u64,
     now: Now,
 ) {
     let bus_up = state.health.is_up();

@@ -33,24 +33,34 @@ pub(super) struct InputLimits<'a> {
     pub(super) config: &'a CoreConfig,
 }
 
-/// An input and its `seq`.
-pub(super) struct Numbered {
+/// An input to a room.
+pub(super) struct NumberedInput<'a> {
+    pub(super) room: &'a RoomId,
     pub(super) seq: u64,
     pub(super) data: Data,
 }
 
+/// A player who sends to a room.
+#[derive(Clone, Copy)]
+struct Sender {
+    room: RoomKey,
+    session: u64,
+}
+
 /// Appends an input to the log, answers a repeat, or sends an error.
 pub(super) fn on_input(
-    (hub, limits): (&mut Hub, InputLimits<'_>),
+    hub: &mut Hub,
     effects: &mut Effects,
+    limits: InputLimits<'_>,
     to: ReplyTo,
-    room: &RoomId,
-    Numbered { seq, data }: Numbered,
+    input: NumberedInput<'_>,
     now: Now,
 ) {
-    let Some((key, session)) = sender_of(hub, effects, to, room, Some(seq)) else {
+    let NumberedInput { room, seq, data } = input;
+    let Some(sender) = sender_of(hub, effects, to, room, Some(seq)) else {
         return;
     };
+    let Sender { room: key, session } = sender;
     let Some(known) = hub.rooms.get_mut(key) else {
         return;
     };
@@ -85,7 +95,7 @@ pub(super) fn on_input(
         return reply::error(&hub.clients, effects, to.conn, &error);
     }
     if seq < next {
-        return answer_repeat(hub, effects, to.conn, (key, session), seq);
+        return answer_repeat(hub, effects, to.conn, sender, seq);
     }
     let charged = sessions.charge_input(session, data.len(), &limits.config.rooms, now.at);
     if let Err((limit, wait_ms)) = charged {
@@ -112,21 +122,16 @@ pub(super) fn on_input(
 }
 
 /// Answers a repeated input that is already acked. Otherwise its ack is still to come.
-fn answer_repeat(
-    hub: &Hub,
-    effects: &mut Effects,
-    conn: ConnKey,
-    (key, session): (RoomKey, u64),
-    seq: u64,
-) {
-    let (Some(client), Some(room)) = (hub.clients.get(conn), hub.rooms.get(key)) else {
+fn answer_repeat(hub: &Hub, effects: &mut Effects, conn: ConnKey, sender: Sender, seq: u64) {
+    let (Some(client), Some(room)) = (hub.clients.get(conn), hub.rooms.get(sender.room)) else {
         return;
     };
-    let player = room.sessions().get(session);
+    let player = room.sessions().get(sender.session);
     let Some(player) = player.filter(|player| seq <= player.acked()) else {
         return;
     };
-    let (mut out, encoding) = (Vec::new(), client.encoding());
+    let mut out = Vec::new();
+    let encoding = client.encoding();
     if let Some(reject) = player.reject(seq) {
         put_message(&mut out, encoding, &reject.message(room.id()));
     }
@@ -146,7 +151,7 @@ pub(super) fn on_live(
     room: &RoomId,
     data: Data,
 ) {
-    let Some((key, session)) = sender_of(hub, effects, to, room, None) else {
+    let Some(Sender { room: key, session }) = sender_of(hub, effects, to, room, None) else {
         return;
     };
     let Some(known) = hub.rooms.get(key) else {
@@ -184,7 +189,7 @@ fn sender_of(
     to: ReplyTo,
     room: &RoomId,
     seq: Option<u64>,
-) -> Option<(RoomKey, u64)> {
+) -> Option<Sender> {
     let key = join::joined_room(hub, effects, to, room, seq)?;
     let session = session_of(hub, to.conn, key);
     if session.is_none() {
@@ -192,7 +197,10 @@ fn sender_of(
         let error = ErrorReply::new(ErrorKind::Forbidden, message, to.id, Some(room)).about(seq);
         reply::error(&hub.clients, effects, to.conn, &error);
     }
-    Some((key, session?))
+    Some(Sender {
+        room: key,
+        session: session?,
+    })
 }
 
 /// A client's session in a room; `None` for spectators.

@@ -19,7 +19,8 @@ const TOO_MANY: &str = "too many messages or bytes; slow down, or the connection
 /// Charges a client for a message, or for more of it. If it is over its limit, the message is refused, or the connection is
 /// closed. Returns whether the message may be handled.
 pub(super) fn charge(
-    (clients, effects): (&mut Clients, &mut Effects),
+    clients: &mut Clients,
+    effects: &mut Effects,
     conn: ConnKey,
     cost: Cost,
     now: Instant,
@@ -36,7 +37,7 @@ pub(super) fn charge(
             false
         }
         Charge::Exhausted => {
-            reply::close_flooding(clients, effects, conn, (TOO_MANY, whole_ms(wait)));
+            reply::close_flooding(clients, effects, conn, TOO_MANY, whole_ms(wait));
             false
         }
     }
@@ -53,19 +54,20 @@ pub(super) fn charge_frames(
     let (charge, wait) = clients.charge(conn, Cost::of_frames(count), now);
     if charge == Charge::Exhausted {
         let message = "too many pings, pongs or fragments; send fewer";
-        reply::close_flooding(clients, effects, conn, (message, whole_ms(wait)));
+        reply::close_flooding(clients, effects, conn, message, whole_ms(wait));
     }
 }
 
 /// Closes the connection of a player who has too many.
 pub(super) fn refuse_player(
     effects: &mut Effects,
-    client: (ConnKey, WireFormat),
+    conn: ConnKey,
+    format: WireFormat,
     refused: &Refused,
 ) {
     let message = "this player has too many connections; close one first";
-    let why = (ErrorKind::RateLimited, message);
-    reply::refuse(effects, client, why, refused.retry_after_ms());
+    let error = ErrorReply::closing(ErrorKind::RateLimited, message, refused.retry_after_ms());
+    reply::close(effects, conn, format, &error);
 }
 
 fn whole_ms(wait: Duration) -> u64 {

@@ -16,20 +16,21 @@ use grandstand_common::wire::{Body, Empty};
 use super::clients::{Cost, TokenEvent};
 use super::crowd;
 use super::effects::{ClientAction, Effects, Notice};
-use super::join;
 use super::reply::{self, ErrorReply, ReplyTo};
 use super::roomless;
 use super::state::{Hub, State};
+use super::{join, leave};
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
-use input::{InputLimits, Numbered};
+use input::{InputLimits, NumberedInput};
 
 /// Adds a client with the rights in `grants`, and sends it `welcome`.
 pub(super) fn on_open(
     state: &mut State,
     effects: &mut Effects,
-    (conn, format): (ConnKey, WireFormat),
+    conn: ConnKey,
+    format: WireFormat,
     grants: Grants,
     now: Now,
 ) {
@@ -37,7 +38,7 @@ pub(super) fn on_open(
     let name = ConnName { edge, key: conn }.to_string();
     let clients = &mut state.hub.clients;
     if let Err(refused) = clients.open(conn, format, grants, now, effects) {
-        return limits::refuse_player(effects, (conn, format), &refused);
+        return limits::refuse_player(effects, conn, format, &refused);
     }
     clients.set_announced(conn, state.hub.announcements.number());
     roomless::begin(&mut state.hub, effects, conn, now.at);
@@ -61,9 +62,9 @@ pub(super) fn on_open(
 /// Removes the client of a closed connection. Its players become `Lost`.
 pub(super) fn on_closed(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, now: Now) {
     for membership in hub.clients.close(conn).unwrap_or_default() {
-        join::depart(hub, effects, conn, &membership, now);
+        leave::depart(hub, effects, conn, &membership, now);
         if membership.lane == LaneId::Players {
-            join::end_session(hub, effects, &membership, Body::Lost(Empty {}), now);
+            leave::end_session(hub, effects, &membership, Body::Lost(Empty {}), now);
         }
     }
 }
@@ -87,14 +88,14 @@ pub(super) fn on_message(
     effects.counts().messages_in += 1;
     let cost = Cost::of_message(payload.as_bytes().len());
     let about = || read_context(encoding, payload.as_bytes());
-    if !limits::charge((clients, effects), conn, cost, now.at, about) {
+    if !limits::charge(clients, effects, conn, cost, now.at, about) {
         return;
     }
     match decode_client(payload) {
         Ok(message) => {
             if let Some(cost) = Cost::further(&message.kind) {
                 let about = || context_of(&message);
-                if !limits::charge((clients, effects), conn, cost, now.at, about) {
+                if !limits::charge(clients, effects, conn, cost, now.at, about) {
                     return;
                 }
             }
@@ -155,14 +156,18 @@ fn take_message(
     }
     match message.kind {
         ClientKind::Join(join) => join::on_join(state, effects, from, join, now),
-        ClientKind::Leave { room } => join::on_leave(hub, effects, from, &room, now),
+        ClientKind::Leave { room } => leave::on_leave(hub, effects, from, &room, now),
         ClientKind::Input { room, seq, data } => {
             let limits = InputLimits {
                 health: &state.health,
                 config: &state.config,
             };
-            let to = (hub, limits);
-            input::on_input(to, effects, from, &room, Numbered { seq, data }, now);
+            let input = NumberedInput {
+                room: &room,
+                seq,
+                data,
+            };
+            input::on_input(hub, effects, limits, from, input, now);
         }
         ClientKind::Live { room, data } => input::on_live(hub, effects, from, &room, data),
         ClientKind::Ping => {
@@ -198,12 +203,12 @@ fn on_auth(hub: &mut Hub, effects: &mut Effects, to: ReplyTo, token: &str, now: 
         return reply::error(&hub.clients, effects, to.conn, &reply);
     }
     notify(hub, effects, to, "token_renewed");
-    for room in join::ungranted(hub, to.conn) {
+    for room in leave::ungranted(hub, to.conn) {
         if effects.has_crowds() {
             // The client may not have been told yet that the room has ended.
             crowd::complete_end(hub, effects, to.conn, room);
         }
-        join::take_away(hub, effects, to.conn, room, now);
+        leave::take_away(hub, effects, to.conn, room, now);
     }
 }
 

@@ -251,7 +251,8 @@ impl DelayBuffer {
     }
 
     fn live(&mut self, now: Instant, event: LaneEvent) {
-        let (index, weight) = (self.open(now), event.weight());
+        let index = self.open(now);
+        let weight = event.weight();
         let number = self.add(now, event);
         let release = &mut self.releases[index];
         release.live.push_back(number);
@@ -338,7 +339,8 @@ impl DelayBuffer {
             }
             !dropped
         });
-        let (events, live) = (&release.events, &mut release.live);
+        let events = &release.events;
+        let live = &mut release.live;
         live.retain(|number| events.contains_key(number));
         let weight = |number: &u64| events.get(number).map_or(0, LaneEvent::weight);
         release.live_bytes = live.iter().map(weight).sum();

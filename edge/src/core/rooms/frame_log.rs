@@ -116,7 +116,8 @@ impl FrameLog {
     pub(crate) fn push(
         &mut self,
         message: &ServerMessage<'_>,
-        (except, datagrams): (Option<ConnKey>, Option<Box<Datagrams>>),
+        except: Option<ConnKey>,
+        datagrams: Option<Box<Datagrams>>,
         wanted: [bool; FORMATS],
         encoder: &mut Encoder,
     ) -> u64 {
@@ -128,10 +129,8 @@ impl FrameLog {
                 deflate: true,
                 ..format
             };
-            let (plain, deflated) = (
-                &mut plain[encoding.index()],
-                &mut deflated[encoding.index()],
-            );
+            let plain = &mut plain[encoding.index()];
+            let deflated = &mut deflated[encoding.index()];
             let wants = (wanted[format.index()], wanted[deflate.index()]);
             if wants == (false, false) {
                 continue;
@@ -189,7 +188,8 @@ impl FrameLog {
             return Some(Bytes::new());
         }
         let index = member.format.index();
-        let (frozen, begin) = (&self.frozen[index], self.begins[index]);
+        let frozen = &self.frozen[index];
+        let begin = self.begins[index];
         let start = match skip {
             0 => self.start[index],
             _ => self.frames[skip - 1].ends[index],
@@ -199,7 +199,8 @@ impl FrameLog {
         if self.exceptions == 0 || !self.frames.range(skip..).any(excluded) {
             return Some(frozen.slice(place(start)..));
         }
-        let (mut rest, mut from) = (Vec::new(), place(start));
+        let mut rest = Vec::new();
+        let mut from = place(start);
         for frame in self.frames.range(skip..) {
             let end = place(frame.ends[index]);
             if !excluded(frame) {
@@ -213,7 +214,8 @@ impl FrameLog {
     /// The lossy messages that `member`, which gets datagrams, has not been sent.
     pub(crate) fn datagrams(&self, member: &Member) -> impl Iterator<Item = &Bytes> {
         let skip = member.offset.saturating_sub(self.from) as usize;
-        let (conn, encoding) = (member.conn, member.format.encoding.index());
+        let conn = member.conn;
+        let encoding = member.format.encoding.index();
         let frames = self.frames.iter().skip(skip);
         let frames = frames.filter(move |frame| frame.except != Some(conn));
         frames.filter_map(move |frame| Some(&frame.datagrams.as_ref()?[encoding]))

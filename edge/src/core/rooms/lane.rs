@@ -233,7 +233,7 @@ impl Lane {
                     None => UpdateOutcome::Old,
                     // The buffer has found no gap, but conflation may have left out updates.
                     Some(own) if self.delay.is_some() => {
-                        self.advance(room, (own, version), &data, encoder);
+                        self.advance(room, own, version, &data, encoder);
                         UpdateOutcome::New
                     }
                     Some(_) => self.update(room, version, &data, encoder),
@@ -242,7 +242,7 @@ impl Lane {
             }
             LaneEvent::Live(_) if self.version().is_none() => {}
             LaneEvent::Live(data) => {
-                self.clients.queue_live((room, &data), None, encoder);
+                self.clients.queue_live(room, &data, None, encoder);
             }
             LaneEvent::Presence(presence) => self.set_presence(room, Some(presence), encoder),
             LaneEvent::End(code) => return ApplyOutcome::Ended(code),
@@ -337,7 +337,7 @@ impl Lane {
         if version != own + 1 {
             return UpdateOutcome::Gap;
         }
-        self.advance(room, (own, version), data, encoder);
+        self.advance(room, own, version, data, encoder);
         UpdateOutcome::New
     }
 
@@ -345,7 +345,8 @@ impl Lane {
     fn advance(
         &mut self,
         room: &RoomId,
-        (prev, version): (u64, u64),
+        prev: u64,
+        version: u64,
         data: &Data,
         encoder: &mut Encoder,
     ) {

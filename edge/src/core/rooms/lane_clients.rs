@@ -172,13 +172,14 @@ impl LaneClients {
 
     /// Queues a message for all members.
     pub(crate) fn queue(&mut self, message: &ServerMessage<'_>, encoder: &mut Encoder) {
-        self.push(message, (None, None), encoder);
+        self.push(message, None, None, encoder);
     }
 
     /// Queues a lossy message for all members but `except`. Members that get datagrams get it as one, with its number.
     pub(crate) fn queue_live(
         &mut self,
-        (room, data): (&RoomId, &Data),
+        room: &RoomId,
+        data: &Data,
         except: Option<ConnKey>,
         encoder: &mut Encoder,
     ) {
@@ -187,13 +188,14 @@ impl LaneClients {
             let numbered = live(Some(self.log.position() + 1));
             Box::new(Encoding::ALL.map(|encoding| codec::message(encoding, &numbered)))
         });
-        self.push(&live(None), (except, datagrams), encoder);
+        self.push(&live(None), except, datagrams, encoder);
     }
 
     fn push(
         &mut self,
         message: &ServerMessage<'_>,
-        to: (Option<ConnKey>, Option<Box<Datagrams>>),
+        except: Option<ConnKey>,
+        datagrams: Option<Box<Datagrams>>,
         encoder: &mut Encoder,
     ) {
         if self.members.is_empty() {
@@ -201,7 +203,7 @@ impl LaneClients {
         }
         let wanted = self.by_format.map(|members| members > 0);
         self.pending_visits = self.members.len();
-        self.encoded += self.log.push(message, to, wanted, encoder);
+        self.encoded += self.log.push(message, except, datagrams, wanted, encoder);
     }
 
     /// Queues frames for one client. They follow the frames that the client has not been sent.
@@ -270,7 +272,8 @@ impl LaneClients {
 
     /// Removes the member at `slot`. Returns the members that have moved and their new slots, in order.
     pub(super) fn remove_member(&mut self, slot: u32) -> Vec<(ConnKey, u32)> {
-        let (mut slot, mut moved) = (slot as usize, Vec::with_capacity(2));
+        let mut slot = slot as usize;
+        let mut moved = Vec::with_capacity(2);
         self.by_format[self.members[slot].format.index()] -= 1;
         if slot < self.cursor {
             // A member that this round has not visited yet must not move before the cursor (D21).

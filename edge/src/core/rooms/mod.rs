@@ -8,6 +8,8 @@ pub(crate) mod sessions;
 
 mod player_session;
 
+mod private_messages;
+
 mod reject;
 
 mod input_charge;

@@ -1,12 +1,10 @@
 //! A player's session in a room: its chain of entries, and the messages for this player only.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
 use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
-use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, Instance, PlayerId, RoomId};
@@ -14,6 +12,7 @@ use grandstand_common::subject;
 use grandstand_common::wire::{Body, Processed};
 
 use super::chain::Chain;
+use super::private_messages::PrivateMessages;
 use super::reject::Reject;
 use crate::codec::put_message;
 use crate::conn::key::ConnKey;
@@ -21,9 +20,6 @@ use crate::core::command::{AppendTag, Command};
 use crate::core::effects::{Effects, Timer};
 use crate::core::ids::RoomAddress;
 use crate::limits::ByteBudget;
-
-/// The number of rejects that a session keeps, to answer repeated inputs and `join`s.
-const KEPT_REJECTS: usize = 64;
 
 /// The effect of an owner's report on a session.
 #[derive(Debug)]
@@ -63,22 +59,13 @@ pub(crate) struct PlayerSession {
     busy_seq: u64,
     /// The bytes of inputs that the player may send, here and in other rooms.
     budget: ByteBudget,
-    /// The latest `direct` message.
-    direct: Option<Data>,
-    /// The latest rejects.
-    rejects: VecDeque<Reject>,
+    private: PrivateMessages,
     /// The epoch of the owner that last reported the session.
     epoch: Epoch,
     /// The room's instance when the session was first reported.
     instance: Instance,
     /// The session is in the list of those that may be due frames of their own.
     due: bool,
-    /// The latest `direct` waits to be sent.
-    direct_due: bool,
-    /// The number of the latest rejects that wait to be sent.
-    rejects_due: usize,
-    /// All that follows the snapshot in the answer to the `join` waits to be sent.
-    answer_due: bool,
     /// Reading from its connection is paused because the window is full.
     paused: bool,
     /// The time at which the chain's timer expires.
@@ -88,7 +75,8 @@ pub(crate) struct PlayerSession {
 impl PlayerSession {
     /// Creates a session. The caller pushes its `Joined`.
     pub(crate) fn new(
-        (player, budget): (PlayerId, ByteBudget),
+        player: PlayerId,
+        budget: ByteBudget,
         conn: (ConnKey, Encoding),
         chain: Chain,
     ) -> Self {
@@ -104,14 +92,10 @@ impl PlayerSession {
             next_seq: 1,
             busy_seq: 0,
             budget,
-            direct: None,
-            rejects: VecDeque::new(),
+            private: PrivateMessages::default(),
             epoch: Epoch(0),
             instance: Instance(0),
             due: false,
-            direct_due: false,
-            rejects_due: 0,
-            answer_due: false,
             paused: false,
             timer: None,
         }
@@ -149,7 +133,7 @@ impl PlayerSession {
 
     /// The reject of an input, if it is kept.
     pub(crate) fn reject(&self, seq: u64) -> Option<&Reject> {
-        self.rejects.iter().find(|reject| reject.seq == seq)
+        self.private.reject(seq)
     }
 
     /// Whether all entries are processed.
@@ -247,7 +231,8 @@ impl PlayerSession {
     /// Handles an owner's report. Returns whether it is the first.
     pub(super) fn on_processed(
         &mut self,
-        (epoch, instance): (Epoch, Instance),
+        epoch: Epoch,
+        instance: Instance,
         report: &Processed,
         now: Now,
     ) -> bool {
@@ -314,14 +299,9 @@ impl PlayerSession {
         !std::mem::replace(&mut self.due, true)
     }
 
-    /// Notes that the latest `direct` is sent later.
-    pub(super) fn delay_direct(&mut self) {
-        self.direct_due = true;
-    }
-
-    /// Notes that the latest reject is sent later.
-    pub(super) fn delay_reject(&mut self) {
-        self.rejects_due = self.rejects.len().min(self.rejects_due + 1);
+    /// The messages for the player only.
+    pub(super) fn private_mut(&mut self) -> &mut PrivateMessages {
+        &mut self.private
     }
 
     /// Takes the frames that are due, with their connection: the latest `direct`, rejects, the `ack`.
@@ -329,14 +309,10 @@ impl PlayerSession {
         self.due = false;
         let (conn, encoding) = self.answered_conn()?;
         let mut out = Vec::new();
-        if self.answer_due {
+        if self.private.is_answer_due() {
             self.answer(&mut out, encoding, room);
         } else {
-            if std::mem::take(&mut self.direct_due) {
-                self.put_direct(&mut out, encoding, room);
-            }
-            let due = std::mem::take(&mut self.rejects_due);
-            self.put_rejects(due, &mut out, encoding, room);
+            self.private.put_due(&mut out, encoding, room);
         }
         if self.processed > self.acked {
             self.acked = self.processed;
@@ -349,9 +325,7 @@ impl PlayerSession {
     /// `ack`. Returns whether another `ack` is due.
     pub(super) fn answer(&mut self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) -> bool {
         self.answered = true;
-        (self.answer_due, self.direct_due, self.rejects_due) = (false, false, 0);
-        self.put_direct(out, encoding, room);
-        self.put_rejects(self.rejects.len(), out, encoding, room);
+        self.private.put_all(out, encoding, room);
         if self.acked > 0 {
             self.put_ack(out, encoding, room);
         }
@@ -361,43 +335,12 @@ impl PlayerSession {
     /// Notes that what [`answer`](Self::answer) appends is sent later. Returns whether something is due.
     pub(super) fn answer_later(&mut self) -> bool {
         self.answered = true;
-        self.answer_due = true;
+        self.private.delay_answer();
         true
-    }
-
-    fn put_direct(&self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
-        if let Some(data) = &self.direct {
-            put_message(out, encoding, &ServerMessage::Direct { room, data });
-        }
-    }
-
-    /// Appends the latest `count` rejects.
-    fn put_rejects(&self, count: usize, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
-        let skipped = self.rejects.len().saturating_sub(count);
-        for reject in self.rejects.iter().skip(skipped) {
-            put_message(out, encoding, &reject.message(room));
-        }
     }
 
     fn put_ack(&self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
         let seq = self.acked;
         put_message(out, encoding, &ServerMessage::Ack { room, seq });
-    }
-
-    /// Keeps the latest `direct` message.
-    pub(super) fn keep_direct(&mut self, data: Data) {
-        self.direct = Some(data);
-    }
-
-    /// Keeps a reject; returns whether it is new.
-    pub(super) fn keep_reject(&mut self, reject: Reject) -> bool {
-        if self.rejects.iter().any(|r| r.seq == reject.seq) {
-            return false;
-        }
-        if self.rejects.len() == KEPT_REJECTS {
-            self.rejects.pop_front();
-        }
-        self.rejects.push_back(reject);
-        true
     }
 }

@@ -38,17 +38,9 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Adds a session, and appends its `Joined`.
-    pub(crate) fn open(
-        &mut self,
-        address: &RoomAddress,
-        (session, player): (u64, PlayerSession),
-        joined: Body,
-        now: Now,
-        effects: &mut Effects,
-    ) {
+    /// Adds a session. The caller pushes its `Joined`.
+    pub(crate) fn insert(&mut self, session: u64, player: PlayerSession) {
         self.sessions.insert(session, player);
-        self.push(address, session, joined, now, effects);
     }
 
     /// A session.
@@ -117,8 +109,7 @@ impl Sessions {
         now: Instant,
     ) -> Result<(), (Limit, u64)> {
         self.sessions.get(&session).map_or(Ok(()), |player| {
-            let budgets = (player.budget(), self.budget.as_ref());
-            input_charge::charge(budgets, bytes, config, now)
+            input_charge::charge(player.budget(), self.budget.as_ref(), bytes, config, now)
         })
     }
 
@@ -261,7 +252,8 @@ impl Sessions {
                 SessionChange::RolledBack(Box::new(player))
             });
         }
-        let first = player.on_processed(of, report, now);
+        let (epoch, instance) = of;
+        let first = player.on_processed(epoch, instance, report, now);
         let conn = player.conn();
         if !first && player.set_due() {
             self.due.push(session);
@@ -314,9 +306,9 @@ impl Sessions {
         data: &Data,
     ) -> Option<(ConnKey, Bytes)> {
         let player = self.sessions.get_mut(&session)?;
-        player.keep_direct(data.detach());
+        player.private_mut().keep_direct(data.detach());
         if self.sync.is_pending() {
-            player.delay_direct();
+            player.private_mut().delay_direct();
             self.set_due(session);
             return None;
         }
@@ -337,15 +329,15 @@ impl Sessions {
             return None;
         }
         if self.sync.is_pending() {
-            player.keep_reject(reject);
-            player.delay_reject();
+            player.private_mut().keep_reject(reject);
+            player.private_mut().delay_reject();
             self.set_due(session);
             return None;
         }
         let conn = player.answered_conn();
         let frames =
             conn.map(|(conn, encoding)| (conn, codec::message(encoding, &reject.message(room))));
-        player.keep_reject(reject);
+        player.private_mut().keep_reject(reject);
         frames
     }
 

@@ -131,7 +131,7 @@ fn revoke(bench: &mut Bench, revocations: &Revocations, target: Target) {
     let mut next = Some(0);
     while let Some(slot) = next {
         let (core, clients) = (&mut bench.core, &mut bench.clients);
-        next = core.handle_revocations((slot, 1), bench.now, clients);
+        next = core.handle_revocations(slot, 1, bench.now, clients);
     }
 }
 

@@ -30,6 +30,7 @@ use revoke::Revoker;
 use shards::Shards;
 
 pub(crate) use revoke::RevokeParts;
+pub(crate) use shards::Asker;
 
 /// The description of the API.
 pub(crate) const DESCRIPTION: &str = include_str!("../../../../docs/admin.openapi.json");
@@ -83,12 +84,7 @@ impl EdgeApi {
     }
 
     /// Shows a running edge to operators.
-    pub(super) fn show(
-        &self,
-        shards: Vec<shards::Asker>,
-        revoke: RevokeParts,
-        limits: SharedLimits,
-    ) {
+    pub(super) fn show(&self, shards: Vec<Asker>, revoke: RevokeParts, limits: SharedLimits) {
         let parts = Parts {
             shards: Shards::new(shards),
             revoker: Revoker::new(revoke),
@@ -119,7 +115,7 @@ impl EdgeApi {
             } = request;
             return self
                 .predecessors
-                .ask(&parameter, (method, &query), body)
+                .ask(&parameter, method, &query, body)
                 .await;
         }
         let paging = Paging::parse(operation.is_paged(), &request.query)?;

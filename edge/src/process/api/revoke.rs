@@ -162,8 +162,8 @@ impl Revoker {
             let found = found.map_err(|error| unavailable(&error))?;
             let revision = found.map_or(0, |found| found.revision);
             let json = serde_json::to_vec(&revocation).map_err(|error| unavailable(&error))?;
-            let value = (json.into(), Duration::from_secs(lasts_s));
-            let put = bus.put_expiring(Bucket::Revocations, &key, value, revision);
+            let ttl = Duration::from_secs(lasts_s);
+            let put = bus.put_expiring(Bucket::Revocations, &key, json.into(), ttl, revision);
             match put.await {
                 Ok(_) => {
                     tracing::warn!(%target, lasts_s, "an operator has revoked tokens");

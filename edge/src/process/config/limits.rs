@@ -74,7 +74,8 @@ pub struct LimitsSection {
 
 impl Default for LimitsSection {
     fn default() -> Self {
-        let (clients, in_rooms) = (ClientConfig::default(), RoomConfig::default());
+        let clients = ClientConfig::default();
+        let in_rooms = RoomConfig::default();
         Self {
             message_bytes: 64 * 1024,
             rooms: 64,

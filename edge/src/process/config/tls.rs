@@ -80,7 +80,8 @@ impl TlsSection {
             !off || self.plain,
             || "may be false only with `tls.listen`, since no client could connect",
         );
-        let (certificates, keys) = (self.certificate_files.len(), self.key_files.len());
+        let certificates = self.certificate_files.len();
+        let keys = self.key_files.len();
         checks.require(
             "tls.certificate_files",
             (off && !quic) || certificates > 0,

@@ -97,7 +97,8 @@ impl Offer {
             let Ok(peer) = stream.peer_cred() else {
                 continue;
             };
-            let (pid, uid) = (peer.pid(), peer.uid());
+            let pid = peer.pid();
+            let uid = peer.uid();
             if uid != geteuid().as_raw() {
                 tracing::warn!(pid, uid, "upgrade: refused a process of another user");
                 continue;

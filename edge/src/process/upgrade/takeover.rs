@@ -64,7 +64,8 @@ impl Takeover {
             source,
         };
         let peer = stream.peer_cred().map_err(broken)?;
-        let (theirs, ours) = (peer.uid(), geteuid().as_raw());
+        let theirs = peer.uid();
+        let ours = geteuid().as_raw();
         if theirs != ours {
             return Err(UpgradeError::OtherUser {
                 path: own(),

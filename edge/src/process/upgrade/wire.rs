@@ -70,7 +70,8 @@ async fn send_line(
 /// # Errors
 /// If the sender ends before it has sent all, or sends something else.
 pub(super) async fn receive(stream: &UnixStream) -> io::Result<Sockets> {
-    let (mut text, mut files) = (Vec::new(), Vec::new());
+    let mut text = Vec::new();
+    let mut files = Vec::new();
     while !text.ends_with(END.as_bytes()) {
         let read = stream
             .async_io(Interest::READABLE, || {

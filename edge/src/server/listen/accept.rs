@@ -93,7 +93,8 @@ pub(crate) async fn drive_accept(
         }
     };
     tokio::pin!(ended);
-    let (mut pause, mut accepted) = (MIN_PAUSE, 0);
+    let mut pause = MIN_PAUSE;
+    let mut accepted = 0;
     let end = loop {
         if context.handshakes.free() == 0 {
             context.metrics.accept_waits.inc();

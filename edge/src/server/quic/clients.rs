@@ -26,6 +26,14 @@ pub(super) struct Clients {
     pub(super) wakes: Rc<Wakes>,
 }
 
+/// A client that has sent its first message.
+struct Greeted {
+    streams: Streams,
+    info: ConnectInfo,
+    /// The bytes after the message.
+    early: Vec<u8>,
+}
+
 impl Clients {
     /// Handles an event of a connection.
     pub(super) fn on_event(&self, session: &mut Session, event: Event, now: Instant) {
@@ -163,7 +171,11 @@ impl Clients {
                             frames: *stream,
                             request: None,
                         };
-                        (streams, hello.info(NATIVE_PATH, peer), early)
+                        Greeted {
+                            streams,
+                            info: hello.info(NATIVE_PATH, peer),
+                            early,
+                        }
                     })
                 })
                 .map_err(|_| ())
@@ -177,7 +189,11 @@ impl Clients {
                                 frames: opened.stream,
                                 request: Some(opened.request),
                             };
-                            (streams, opened.info, opened.early)
+                            Greeted {
+                                streams,
+                                info: opened.info,
+                                early: opened.early,
+                            }
                         })
                     })
                     .map_err(|_| ())
@@ -186,9 +202,7 @@ impl Clients {
         };
         match found {
             Ok(None) => {}
-            Ok(Some((streams, info, early))) => {
-                self.open(session, handle, (streams, info, early), now);
-            }
+            Ok(Some(greeted)) => self.open(session, handle, greeted, now),
             Err(()) => {
                 self.leave_handshake(session, "failed");
                 session.refuse(ErrorKind::Protocol.close_code(), "bad_hello", now);
@@ -200,12 +214,18 @@ impl Clients {
         &self,
         session: &mut Session,
         handle: ConnectionHandle,
-        (streams, info, early): (Streams, ConnectInfo, Vec<u8>),
+        greeted: Greeted,
         now: Instant,
     ) {
-        let (conn, wakes) = (Rc::clone(&session.conn), Rc::clone(&self.wakes));
+        let Greeted {
+            streams,
+            info,
+            early,
+        } = greeted;
+        let conn = Rc::clone(&session.conn);
+        let wakes = Rc::clone(&self.wakes);
         let prefix = streams.datagram_prefix();
-        let link = QuicLink::new((handle, conn), streams.frames, prefix, wakes);
+        let link = QuicLink::new(handle, conn, streams.frames, prefix, wakes);
         let Some(arrived) = session.arrived.take() else {
             return;
         };

@@ -22,11 +22,10 @@ use crate::server::quic::link::{Conn, Wakes};
 use crate::server::quic::packet::Packet;
 use crate::server::quic::reception::Reception;
 use crate::server::quic::session::{Session, Stage};
-use crate::server::quic::settings::{QuicOptions, Settings};
+use crate::server::quic::settings::Settings;
 use crate::server::quic::socket::{PacketSocket, Ports, UdpSockets};
 use crate::server::quic::status::Status;
 use crate::server::quic::timers::Timers;
-use crate::server::tls::Tls;
 use crate::time::coarse::CoarseInstant;
 use crate::time::token_bucket::{Charge, Rate};
 
@@ -65,16 +64,16 @@ impl Endpoint {
     /// If a socket cannot be used.
     pub(super) fn new(
         server: Rc<Driver>,
-        (sockets, mut handover): (UdpSockets, Handover),
-        tls: Tls,
-        options: QuicOptions,
-        (status, now): (Rc<Status>, Instant),
+        sockets: UdpSockets,
+        mut handover: Handover,
+        mut settings: Settings,
+        status: Rc<Status>,
+        now: Instant,
     ) -> io::Result<Self> {
         let ports = Ports::new(sockets)?;
         let inlet = handover.take_inlet().map(Inlet::new).transpose()?;
         let arrivals = Arrivals::new(Rc::clone(&ports), inlet, Rc::clone(&status));
         let socket = PacketSocket::new(ports);
-        let mut settings = Settings::new(tls, options);
         let config = Arc::new(settings.endpoint(handover.place()));
         let allow_mtud = !socket.may_fragment();
         let clients = Clients {
@@ -88,8 +87,8 @@ impl Endpoint {
             reception: Reception::new(arrivals, handover, clients.metrics.clone()),
             clients,
             status,
+            packets: settings.packets(),
             settings,
-            packets: options.packets(),
             start: now,
             sessions: Vec::new(),
             timers: Timers::default(),
@@ -160,7 +159,8 @@ impl Endpoint {
             ecn,
             data,
         } = packet;
-        let (bytes, coarse) = (data.len(), self.coarse(now));
+        let bytes = data.len();
+        let coarse = self.coarse(now);
         let ecn = ecn.and_then(|ecn| EcnCodepoint::from_bits(ecn as u8));
         self.out.clear();
         match self.proto.handle(now, from, to, ecn, data, &mut self.out) {
@@ -173,7 +173,8 @@ impl Endpoint {
                 };
                 let mut conn = session.conn.borrow_mut();
                 let elsewhere = from != conn.proto.remote_address();
-                let (budget, rate) = (&mut session.budget, self.packets);
+                let budget = &mut session.budget;
+                let rate = self.packets;
                 match budget.on_received(bytes, elsewhere, rate, coarse) {
                     Charge::Allowed => conn.proto.handle_event(event),
                     // As if the network had dropped it.
@@ -214,10 +215,8 @@ impl Endpoint {
             return self.answer(answer);
         }
         let context = &self.clients.server.context;
-        let (limit, free) = (
-            context.handshakes.limits().concurrent,
-            context.handshakes.free(),
-        );
+        let limit = context.handshakes.limits().concurrent;
+        let free = context.handshakes.free();
         if free <= self.incoming.len() {
             // As in a listener's backlog, the client waits and asks again.
             self.clients.metrics.on_handshake("dropped");
@@ -286,7 +285,7 @@ impl Endpoint {
         self.clients.wakes.push(handle, &mut conn.borrow_mut());
         let deadline = now + context.handshakes.limits().timeout;
         let budget = PacketBudget::new(self.packets, self.coarse(now));
-        let session = Session::new(conn, (permit, budget), (arrived, is_proven), deadline);
+        let session = Session::new(conn, permit, budget, arrived, is_proven, deadline);
         if self.sessions.len() <= handle.0 {
             self.sessions.resize_with(handle.0 + 1, || None);
         }

@@ -88,7 +88,8 @@ impl Conn {
         let Ok(mut chunks) = receiver.read(true) else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
-        let (mut count, mut end) = (0, None);
+        let mut count = 0;
+        let mut end = None;
         while count < buffer.len() {
             match chunks.next(buffer.len() - count) {
                 Ok(Some(chunk)) => {
@@ -130,7 +131,8 @@ pub(crate) struct QuicLink {
 
 impl QuicLink {
     pub(super) fn new(
-        (handle, conn): (ConnectionHandle, Rc<RefCell<Conn>>),
+        handle: ConnectionHandle,
+        conn: Rc<RefCell<Conn>>,
         stream: StreamId,
         session: Option<[u8; 1]>,
         wakes: Rc<Wakes>,

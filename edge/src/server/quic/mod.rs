@@ -59,6 +59,7 @@ use crate::server::driver::Driver;
 use crate::server::tls::Tls;
 use crate::server::yielding::yield_cpu;
 use endpoint::Endpoint;
+use settings::Settings;
 
 pub use bind::{UdpOptions, UdpPort, capped_buffers};
 pub use forward::Outlet;
@@ -101,25 +102,20 @@ async fn drive_quic(
     listener: QuicListener,
     status: Rc<Status>,
 ) -> io::Result<()> {
-    let QuicListener {
-        sockets,
-        handover,
-        tls,
-        options,
-    } = listener;
-    let Ok(sockets) = sockets.await else {
+    let Ok(sockets) = listener.sockets.await else {
         // The process ends before it has them.
         return std::future::pending().await;
     };
-    let given = (sockets, handover);
-    let mut endpoint = Endpoint::new(driver, given, tls, options, (status, now()))?;
+    let settings = Settings::new(listener.tls, listener.options);
+    let mut endpoint = Endpoint::new(driver, sockets, listener.handover, settings, status, now())?;
     loop {
         if endpoint.turn(now())? {
             yield_cpu().await;
             continue;
         }
         let until = endpoint.next_timeout();
-        let (is_blocked, wakes) = (endpoint.socket.is_blocked(), Rc::clone(endpoint.wakes()));
+        let is_blocked = endpoint.socket.is_blocked();
+        let wakes = Rc::clone(endpoint.wakes());
         let ports = endpoint.socket.ports();
         let timeout = async {
             match until {

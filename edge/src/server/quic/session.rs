@@ -80,8 +80,10 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(
         conn: Rc<RefCell<Conn>>,
-        (permit, budget): (OwnedSemaphorePermit, PacketBudget),
-        (arrived, is_charged): (Arrived, bool),
+        permit: OwnedSemaphorePermit,
+        budget: PacketBudget,
+        arrived: Arrived,
+        is_charged: bool,
         deadline: Instant,
     ) -> Self {
         Self {
@@ -253,7 +255,8 @@ impl Drop for Session {
 }
 
 fn discard(conn: &mut Conn, stream: StreamId) -> usize {
-    let (mut buffer, mut bytes) = ([0; 512], 0);
+    let mut buffer = [0; 512];
+    let mut bytes = 0;
     while let Ok(count) = conn.read(stream, &mut buffer) {
         bytes += count;
     }

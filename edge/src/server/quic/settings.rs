@@ -51,8 +51,8 @@ pub struct QuicOptions {
 }
 
 impl QuicOptions {
-    /// The rate of these packets.
-    pub(super) fn packets(&self) -> Rate {
+    /// The rate of packets that a client may send.
+    fn packets(&self) -> Rate {
         let burst = self.packets_per_s.saturating_mul(BURST_S);
         Rate::new(self.packets_per_s, burst)
     }
@@ -62,6 +62,7 @@ impl QuicOptions {
 #[derive(Debug)]
 pub(super) struct Settings {
     tls: Tls,
+    packets: Rate,
     transport: Arc<TransportConfig>,
     made: Option<(Arc<rustls::ServerConfig>, Arc<ServerConfig>)>,
 }
@@ -70,9 +71,15 @@ impl Settings {
     pub(super) fn new(tls: Tls, options: QuicOptions) -> Self {
         Self {
             tls,
+            packets: options.packets(),
             transport: Arc::new(transport(options)),
             made: None,
         }
+    }
+
+    /// The rate of packets that a client may send.
+    pub(super) fn packets(&self) -> Rate {
+        self.packets
     }
 
     /// The configuration of a connection that begins now. `None` if TLS 1.3 is not available.

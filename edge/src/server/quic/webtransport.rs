@@ -58,7 +58,8 @@ impl WebTransport {
     /// Begins a connection: announces what the edge supports.
     pub(super) fn begin(conn: &mut Conn) -> Result<Self, Refused> {
         let control = conn.proto.streams().open(Dir::Uni).ok_or(Refused)?;
-        let (mut settings, mut out) = (Settings::default(), Vec::new());
+        let mut settings = Settings::default();
+        let mut out = Vec::new();
         settings.enable_webtransport(1);
         settings.encode(&mut out);
         let written = conn.proto.send_stream(control).write(&out);
@@ -151,7 +152,8 @@ impl WebTransport {
 
 /// Tells the client why its session ends, and ends the stream of its request.
 pub(super) fn close(conn: &mut Conn, request: StreamId, code: u16, reason: &str) {
-    let (mut capsule, mut out) = (Vec::new(), Vec::new());
+    let mut capsule = Vec::new();
+    let mut out = Vec::new();
     let reason = reason.to_owned();
     let code = code.into();
     Capsule::CloseWebTransportSession { code, reason }.encode(&mut capsule);

@@ -119,7 +119,8 @@ impl TlsSession {
         wire: &mut [u8],
         plain: &mut [u8],
     ) -> Result<Decrypted, Error> {
-        let (mut used, mut count) = (0, 0);
+        let mut used = 0;
+        let mut count = 0;
         if self.ended {
             return Ok(Decrypted { count, ended: true });
         }

@@ -21,7 +21,8 @@ fn writes_of_twelve(interval: Duration) -> u64 {
         .collect();
     let before = bench.core.counts().writes;
     let shard = Shard::new(
-        (bench.core, LogClock::new()),
+        bench.core,
+        LogClock::new(),
         Connections::new(Duration::from_secs(25)).unwrap(),
         Supervisor::default(),
         Rc::default(),

@@ -75,7 +75,8 @@ impl Params {
         if !(2..=4).contains(&params.players) {
             return bad(format!("players is {}, must be 2 to 4", params.players));
         }
-        let (rows, cols) = (params.rows, params.cols);
+        let rows = params.rows;
+        let cols = params.cols;
         match rows.checked_mul(cols) {
             Some(cards) if (2..=MAX_CARDS).contains(&cards) && cards % 2 == 0 => {}
             _ => {

@@ -15,11 +15,7 @@ const SINGLE_ROOM_EVERY: usize = 5;
 
 /// Returns all clients of `rooms` rooms: two players in each, and a spectator on each edge. Most connections are in
 /// many rooms, some in one. Half of them use protobuf.
-pub(super) fn crowd(
-    rooms: usize,
-    edges: &[SocketAddr],
-    (seed, pace): (u64, Duration),
-) -> Vec<Plan> {
+pub(super) fn crowd(rooms: usize, edges: &[SocketAddr], seed: u64, pace: Duration) -> Vec<Plan> {
     let mut plans: Vec<Plan> = Vec::new();
     let mut add = |client: String, lane, slots: Vec<usize>| {
         if slots.is_empty() {
@@ -95,7 +91,7 @@ mod tests {
     fn every_room_has_two_players_and_a_spectator_on_each_edge() {
         let edges = [([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into()];
         for rooms in [1, 7, 33, 200] {
-            let plans = crowd(rooms, &edges, (1, Duration::ZERO));
+            let plans = crowd(rooms, &edges, 1, Duration::ZERO);
             let mut seats = BTreeMap::<_, usize>::new();
             let mut names: Vec<_> = plans.iter().map(|plan| &plan.client).collect();
             for plan in &plans {

@@ -260,7 +260,7 @@ impl Director {
                     let found = ended.map_or("it still runs".to_owned(), |s| s.to_string());
                     let expected = format!("exit code 0 within {SHUTDOWN_TIMEOUT:?} of SIGTERM");
                     let ledger = &mut field.ledger;
-                    ledger.blame(Rule::Process, ("", &target.to_string()), &expected, &found);
+                    ledger.blame(Rule::Process, "", &target.to_string(), &expected, &found);
                 }
                 process!(self.rig, target, p => p.relaunch()?);
                 self.states.remove(&target);
@@ -291,7 +291,8 @@ impl Director {
         let ledger = &mut field.ledger;
         ledger.blame(
             Rule::Process,
-            ("", &process),
+            "",
+            &process,
             "the process keeps running",
             &found,
         );
@@ -307,7 +308,7 @@ impl Director {
             for line in panics {
                 let log = process.log_path().display().to_string();
                 let ledger = &mut field.ledger;
-                ledger.blame(Rule::Process, ("", &log), "no panic", line);
+                ledger.blame(Rule::Process, "", &log, "no panic", line);
             }
         }
     }

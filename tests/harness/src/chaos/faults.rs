@@ -79,7 +79,8 @@ impl Faults {
 
     /// Gives the streams of the log no more space.
     pub(super) fn fill_log(&self, nats: &NatsServer) {
-        let (url, limits) = (nats.url(), Rc::clone(&self.limits));
+        let url = nats.url();
+        let limits = Rc::clone(&self.limits);
         tokio::task::spawn_local(async move { limit_log(&url, &limits, true).await });
     }
 
@@ -89,7 +90,8 @@ impl Faults {
             nats.configure(&config("1MB", None))?;
         }
         if !self.limits.borrow().is_empty() {
-            let (url, limits) = (nats.url(), Rc::clone(&self.limits));
+            let url = nats.url();
+            let limits = Rc::clone(&self.limits);
             tokio::task::spawn_local(async move { limit_log(&url, &limits, false).await });
         }
         Ok(())

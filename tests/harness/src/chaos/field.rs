@@ -235,12 +235,13 @@ impl Field {
             let expected = format!("version {top}");
             let found = format!("version {shows:?}");
             self.ledger
-                .blame(Rule::Behind, (room, &client), &expected, &found);
+                .blame(Rule::Behind, room, &client, &expected, &found);
         }
     }
 
     fn open(&mut self, slot: usize) {
-        let (room, game) = (self.room(slot), self.game(slot));
+        let room = self.room(slot);
+        let game = self.game(slot);
         self.ledger.open(&room, game);
     }
 }

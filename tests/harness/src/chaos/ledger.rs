@@ -76,13 +76,7 @@ impl Ledger {
     }
 
     /// Records a violation.
-    pub fn blame(
-        &mut self,
-        rule: Rule,
-        (room, observer): (&str, &str),
-        expected: &str,
-        found: &str,
-    ) {
+    pub fn blame(&mut self, rule: Rule, room: &str, observer: &str, expected: &str, found: &str) {
         self.violations.push(Violation {
             at_s: self.now.as_secs_f64(),
             rule,
@@ -135,7 +129,7 @@ impl Ledger {
             return true;
         }
         if !log.over {
-            self.blame(Rule::Restarted, (room, client), &expected, instance);
+            self.blame(Rule::Restarted, room, client, &expected, instance);
         }
         false
     }
@@ -177,7 +171,7 @@ impl Ledger {
     }
 
     /// Records that the game rejected an input.
-    pub fn rejected(&mut self, room: &str, player: &str, (seq, code): (u64, &str)) {
+    pub fn rejected(&mut self, room: &str, player: &str, seq: u64, code: &str) {
         let mut other = None;
         self.player(room, player, |log| {
             let before = log.rejected.insert(seq, code.to_owned());
@@ -187,7 +181,7 @@ impl Ledger {
         });
         if let Some(other) = other {
             let expected = format!("input {seq} rejected with {other}, as before");
-            self.blame(Rule::Protocol, (room, player), &expected, code);
+            self.blame(Rule::Protocol, room, player, &expected, code);
         }
     }
 
@@ -218,8 +212,13 @@ impl Ledger {
                 "update {version} as others received it, which shows {:?}",
                 known.by
             );
-            let observer = (observer.room, observer.name);
-            self.blame(Rule::Views, observer, &expected, &update.to_string());
+            self.blame(
+                Rule::Views,
+                observer.room,
+                observer.name,
+                &expected,
+                &update.to_string(),
+            );
         } else {
             *known = Some(seen);
         }
@@ -240,8 +239,13 @@ impl Ledger {
         let known = *slot(&mut lane.views, version).get_or_insert(found);
         if known != found {
             let expected = format!("version {version} as others show it, now {}", lane.last);
-            let observer = (observer.room, observer.name);
-            self.blame(Rule::Views, observer, &expected, &view.to_string());
+            self.blame(
+                Rule::Views,
+                observer.room,
+                observer.name,
+                &expected,
+                &view.to_string(),
+            );
         }
     }
 
@@ -253,7 +257,7 @@ impl Ledger {
         };
         for lane in Lane::ALL {
             for (rule, expected, found) in log.check(lane) {
-                self.blame(rule, (room, lane_name(lane)), &expected, &found);
+                self.blame(rule, room, lane_name(lane), &expected, &found);
             }
         }
     }
@@ -373,7 +377,8 @@ fn lane_name(lane: Lane) -> &'static str {
 
 /// Formats the elements of `list` around index `at`.
 fn around(list: &[u64], at: usize) -> String {
-    let (from, to) = (at.saturating_sub(8), (at + 8).min(list.len()));
+    let from = at.saturating_sub(8);
+    let to = (at + 8).min(list.len());
     let part = list.get(from..to).unwrap_or_default();
     format!("{part:?} (of {})", list.len())
 }

@@ -64,7 +64,7 @@ impl Listener {
         let Ok(batch) = Batch::decode(payload) else {
             let found = format!("{} bytes", payload.len());
             let ledger = &mut field.ledger;
-            return ledger.blame(Rule::Protocol, ("", BUS), "a batch", &found);
+            return ledger.blame(Rule::Protocol, "", BUS, "a batch", &found);
         };
         self.heard.batches += 1;
         for room in &batch.rooms {
@@ -85,11 +85,11 @@ impl Listener {
         });
         if owner != worker {
             let expected = format!("epoch {} of partition {partition} is {owner}'s", room.epoch);
-            let observer = (room.room.as_str(), BUS);
             let ledger = &mut field.ledger;
             ledger.blame(
                 Rule::Owners,
-                observer,
+                &room.room,
+                BUS,
                 &expected,
                 &format!("it is {worker}'s"),
             );

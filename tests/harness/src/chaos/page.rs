@@ -174,7 +174,8 @@ impl Page {
         }
         let mut tick = interval(TICK_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let (mut asked, mut move_at) = (false, None);
+        let mut asked = false;
+        let mut move_at = None;
         loop {
             let send = tokio::select! {
                 frame = socket.next() => {
@@ -235,9 +236,14 @@ impl Page {
             let field = &mut self.field.borrow_mut();
             field.now();
             let expected = format!("{:?}", self.plan.encoding);
-            let observer = ("", self.plan.client.as_str());
             let ledger = &mut field.ledger;
-            ledger.blame(Rule::Protocol, observer, &expected, &format!("{frame:?}"));
+            ledger.blame(
+                Rule::Protocol,
+                "",
+                &self.plan.client,
+                &expected,
+                &format!("{frame:?}"),
+            );
         }
         found
     }
@@ -251,11 +257,10 @@ impl Page {
         let Some(about) = message["room"].as_str() else {
             if message["type"] == "error" {
                 field.now();
-                let observer = ("", self.plan.client.as_str());
                 let found = message.to_string();
                 field
                     .ledger
-                    .blame(Rule::Protocol, observer, "no error", &found);
+                    .blame(Rule::Protocol, "", &self.plan.client, "no error", &found);
             }
             return Some(Vec::new());
         };

@@ -135,7 +135,7 @@ impl Run {
             workers: rig.workers.len(),
             edges: rig.edges.len(),
         };
-        let events = schedule(settings.seed, settings.duration, (&settings.kinds, shape));
+        let events = schedule(settings.seed, settings.duration, &settings.kinds, shape);
         let mut run = Self {
             director: Director::new(rig, events),
             settings,
@@ -149,7 +149,7 @@ impl Run {
         let Settings {
             seed, pace, rooms, ..
         } = run.settings;
-        for plan in crowd::crowd(rooms, &run.edges(), (seed, pace)) {
+        for plan in crowd::crowd(rooms, &run.edges(), seed, pace) {
             run.enter(plan);
         }
         Ok(run)
@@ -278,16 +278,18 @@ impl Run {
             self.patience = LATER_STEP_TIMEOUT;
         }
         for seat in stuck {
-            let observer = (seat.room.as_str(), seat.client.as_str());
             let found = format!("{seat:?}");
-            field.ledger.blame(Rule::Stuck, observer, what, &found);
+            field
+                .ledger
+                .blame(Rule::Stuck, &seat.room, &seat.client, what, &found);
         }
     }
 
     /// Waits until nothing has changed for a while and all clients show the newest known versions.
     async fn settle(&mut self) {
         let deadline = Instant::now() + self.patience;
-        let (mut before, mut since) = (Vec::new(), Instant::now());
+        let mut before = Vec::new();
+        let mut since = Instant::now();
         while Instant::now() < deadline {
             sleep(PROGRESS_INTERVAL / 10).await;
             let field = self.field.borrow();

@@ -154,7 +154,7 @@ pub struct Shape {
 
 /// Returns the events of these kinds within `duration`, in order. All processes recover by its end. A process has one
 /// fault at a time; several processes may have faults at the same time.
-pub fn schedule(seed: u64, duration: Duration, (kinds, shape): (&[Kind], Shape)) -> Vec<Event> {
+pub fn schedule(seed: u64, duration: Duration, kinds: &[Kind], shape: Shape) -> Vec<Event> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut events: Vec<Event> = Vec::new();
     let mut at = FIRST_AT;
@@ -196,7 +196,8 @@ fn draw(kinds: &[Kind], rng: &mut impl Rng) -> Option<Kind> {
 fn fault(kind: Kind, shape: Shape, rng: &mut impl Rng) -> (Target, Action) {
     let worker = Target::Worker(rng.random_range(0..shape.workers.max(1)));
     let edge = Target::Edge(rng.random_range(0..shape.edges.max(1)));
-    let (is_edge, ahead_s) = (rng.random_bool(0.4), rng.random_range(-CLOCK_S..=CLOCK_S));
+    let is_edge = rng.random_bool(0.4);
+    let ahead_s = rng.random_range(-CLOCK_S..=CLOCK_S);
     let mut ms = |range: std::ops::Range<u64>| Duration::from_millis(rng.random_range(range));
     match kind {
         Kind::WorkerKilled => (worker, Action::Kill(ms(0..3_000))),

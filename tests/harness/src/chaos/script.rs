@@ -41,7 +41,8 @@ impl Game {
     pub fn input(
         self,
         view: &Value,
-        (player, seq): (&str, u64),
+        player: &str,
+        seq: u64,
         rng: &mut impl Rng,
     ) -> Option<(Value, u64)> {
         let flip = |card: usize| (json!({"op": "flip", "card": card}), card as u64);

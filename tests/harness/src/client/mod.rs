@@ -380,7 +380,9 @@ impl Client {
     fn fail(&self, why: &str) -> ! {
         let shown = self.log.iter().rev().take(30).rev();
         let log: Vec<_> = shown.map(Value::to_string).collect();
-        let (log, closed, rooms) = (log.join("\n  "), self.closed, &self.rooms);
+        let log = log.join("\n  ");
+        let closed = self.closed;
+        let rooms = &self.rooms;
         panic!("{why}\nclosed: {closed:?}\nlast messages:\n  {log}\nrooms: {rooms:#?}");
     }
 }

@@ -217,7 +217,8 @@ impl Room {
                 require(self.stage >= Stage::Joined && self.epoch.is_some(), || {
                     format!("update before joined and snapshot: {message}")
                 })?;
-                let (version, prev) = (number("version")?, number("prev")?);
+                let version = number("version")?;
+                let prev = number("prev")?;
                 require(prev == self.version && version > prev, || {
                     format!(
                         "a gap or a repeat after version {}: {message}",

@@ -29,7 +29,8 @@ pub(super) async fn amplify(attacker: &Attacker) -> End {
     let Ok(socket) = UdpSocket::bind(SocketAddr::from((attacker.from, 0))).await else {
         return End::Closed;
     };
-    let (mut sent, mut received) = (0, 0);
+    let mut sent = 0;
+    let mut received = 0;
     for _ in 0..BATCH {
         if let Some(packet) = first_packet(to, &config) {
             sent += socket.send_to(&packet, to).await.unwrap_or(0);

@@ -34,7 +34,8 @@ pub(super) async fn flood(attacker: &Attacker, attack: Attack) -> End {
             raw.flood(|| frames.clone()).await
         }
         Attack::TinyFrames => {
-            let (mut begun, frame) = (false, masked(frames::CONTINUATION, b"x"));
+            let mut begun = false;
+            let frame = masked(frames::CONTINUATION, b"x");
             raw.flood(|| match std::mem::replace(&mut begun, true) {
                 false => masked(frames::TEXT_BEGIN, b"x"),
                 true => frame.repeat(BATCH),
@@ -70,7 +71,8 @@ pub(super) async fn flood(attacker: &Attacker, attack: Attack) -> End {
         }
         // A player who sends as much as it can.
         _ => {
-            let (mut seq, data) = (0, "x".repeat(1024));
+            let mut seq = 0;
+            let data = "x".repeat(1024);
             let join = text(r#"{"type":"join","room":"relay-busy"}"#);
             if raw.socket.write_all(&join).await.is_err() || !raw.until(b"\"joined\"").await {
                 return End::Closed;

@@ -89,7 +89,7 @@ fn d26_each_rejected_input_of_the_window_is_answered_again() {
             (6, None),
         ] {
             answers(&mut rig, "e1");
-            rig.append("echo-1", input(alice, (seq, seq), "a"));
+            rig.append("echo-1", input(alice, seq, seq, "a"));
             rig.advance(0);
             let wanted: Vec<_> = wanted
                 .into_iter()
@@ -136,7 +136,7 @@ fn d27_an_input_that_the_edge_refused_is_rejected_and_not_applied() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);
     answers(&mut rig, "e1");
-    let mut refused = input(("alice", 10), (1, 1), "a");
+    let mut refused = input(("alice", 10), 1, 1, "a");
     if let Some(Body::Input(input)) = &mut refused.body {
         input.data = None;
         input.refused = "too_big".to_owned();

@@ -36,7 +36,7 @@ pub(super) fn joined(player: &str, session: u64) -> Entry {
     entry((player, session), 0, Body::Joined(joined))
 }
 
-pub(super) fn input(of: (&str, u64), (n, seq): (u64, u64), text: &str) -> Entry {
+pub(super) fn input(of: (&str, u64), n: u64, seq: u64, text: &str) -> Entry {
     let data = Some(Data::Json(text.to_owned().into()));
     entry(
         of,

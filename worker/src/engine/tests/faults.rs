@@ -40,21 +40,21 @@ fn step(rig: &mut Rig, rng: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3])
             .owner
             .handle_process_gone(rig.now, &edge_of(*session).parse().unwrap()),
         6 => {
-            rig.append(room, input(of, (n.saturating_sub(1), *seq), "repeated"));
+            rig.append(room, input(of, n.saturating_sub(1), *seq, "repeated"));
         }
         7 => {
-            rig.append(room, input(of, (*n + 3, *seq + 3), "early"));
+            rig.append(room, input(of, *n + 3, *seq + 3, "early"));
         }
         8 if rng.random_bool(0.3) => {
             *n += 1;
             *seq += 1;
-            rig.append(room, input(of, (*n, *seq), "finish"));
+            rig.append(room, input(of, *n, *seq, "finish"));
         }
         _ => {
             *n += 1;
             *seq += 1;
             let text = ["a", "timer", "reject", "direct", "panic"][rng.random_range(0..5)];
-            rig.append(room, input(of, (*n, *seq), text));
+            rig.append(room, input(of, *n, *seq, text));
         }
     }
 }

@@ -110,7 +110,7 @@ fn d13_entries_wait_in_order_for_a_room_that_is_read_and_hold_the_checkpoint_bac
     rig.fail_reads = true;
     rig.join("echo-1", "alice", 20);
     rig.send_interest(interest("e3", &["echo-1"], true));
-    rig.append("echo-1", input(("alice", 20), (1, 2), "b"));
+    rig.append("echo-1", input(("alice", 20), 1, 2, "b"));
     rig.join("echo-2", "bob", 30);
     rig.advance(5_000);
     assert_eq!(rig.received("e3", "echo-1"), [""; 0]);
@@ -197,7 +197,7 @@ fn d13_the_log_is_not_read_while_too_many_entries_wait() {
     rig.fail_reads = true;
     rig.join("echo-1", "alice", 20);
     for n in 1..=4_500 {
-        rig.append("echo-1", input(("alice", 20), (n, n + 1), "a"));
+        rig.append("echo-1", input(("alice", 20), n, n + 1, "a"));
     }
     let closed = |command: &Command| matches!(command, Command::CloseLog { .. });
     assert_eq!(rig.commands.iter().filter(|c| closed(c)).count(), 1);

@@ -93,7 +93,7 @@ fn d06_a_digest_loses_the_players_of_rooms_that_it_does_not_name() {
     rig.send_interest(digest);
     assert_eq!(losses(&rig), [11]);
     rig.received("e1", "echo-2");
-    rig.append("echo-2", input(("bob", 11), (1, 1), "a"));
+    rig.append("echo-2", input(("bob", 11), 1, 1, "a"));
     let received = rig.received("e1", "echo-2");
     assert!(
         received.contains(&"processed 11 n1 seq1".into()),

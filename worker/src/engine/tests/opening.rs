@@ -75,7 +75,7 @@ fn d25_a_partition_is_ready_before_its_rooms_are_found() {
     rig.send_interest(interest("e9", &["echo-3", "echo-77"], true));
     assert_eq!(rig.received("e9", "echo-3")[0], "snapshot 0 v1 1");
     assert_eq!(rig.received("e9", "echo-77"), ["absent", "synced"]);
-    rig.append("echo-78", input(("eve", 90), (1, 1), "a"));
+    rig.append("echo-78", input(("eve", 90), 1, 1, "a"));
     assert_eq!(rig.received("e9", "echo-78"), ["gone 90 not_joined"]);
     rig.join("echo-79", "eve", 91);
     assert!(!rig.received("e9", "echo-79").is_empty());
@@ -154,7 +154,7 @@ fn d11_a_cut_that_a_room_shows_after_the_takeover_is_recorded() {
             restart_without_rooms(&mut rig);
         }
         // The room takes the new entry, although its sequence is one that the room had covered.
-        let seq = rig.append("echo-0", input(("p0", 10), (33, 33), "c"));
+        let seq = rig.append("echo-0", input(("p0", 10), 33, 33, "c"));
         assert!(crashes > 0 || seq > last);
         rig.release_rooms();
         let checkpoint = rig.checkpoint();
@@ -178,7 +178,7 @@ fn write_late(rig: &mut Rig, seq: u64) {
     let logged = Logged {
         seq,
         time_ms: rig.now.log_ms,
-        entry: input(("p0", 10), (1, 1), "a"),
+        entry: input(("p0", 10), 1, 1, "a"),
     };
     room.handle(&logged, &mut Vec::new()).unwrap();
     let head = SnapshotHead {
@@ -328,7 +328,7 @@ fn d25_of_many_timers_that_are_due_few_rooms_are_loaded_at_once() {
     for n in 0..200 {
         let room = format!("echo-{n}");
         rig.join(&room, "alice", 10);
-        rig.append(&room, input(("alice", 10), (1, 1), "finish"));
+        rig.append(&room, input(("alice", 10), 1, 1, "finish"));
     }
     rig.advance(2_000);
     rig.advance(2_000);

@@ -186,7 +186,7 @@ impl Rig {
     }
 
     pub(super) fn input(&mut self, room: &str, of: (&str, u64), n: u64, text: &str) -> u64 {
-        self.append(room, input(of, (n, n), text))
+        self.append(room, input(of, n, n, text))
     }
 
     pub(super) fn advance(&mut self, ms: u64) {

@@ -27,7 +27,7 @@ fn d03_entries_reordered_by_a_reconnect_are_applied_once_and_in_order() {
     );
     // The edge repeats its window in another round.
     for n in 1..=3 {
-        let mut again = input(alice, (n, n), ["a", "b", "c"][n as usize - 1]);
+        let mut again = input(alice, n, n, ["a", "b", "c"][n as usize - 1]);
         again.round = 2;
         rig.append("echo-1", again);
     }
@@ -48,8 +48,8 @@ fn d01_of_two_devices_with_the_same_seq_only_the_latest_one_is_applied() {
     rig.join("echo-1", "alice", 20);
     // Both devices send their second input. The first one does not know yet that it was replaced.
     rig.input("echo-1", ("alice", 10), 2, "old");
-    rig.append("echo-1", input(("alice", 20), (1, 2), "new"));
-    rig.append("echo-1", input(("alice", 10), (3, 3), "older"));
+    rig.append("echo-1", input(("alice", 20), 1, 2, "new"));
+    rig.append("echo-1", input(("alice", 10), 3, 3, "older"));
     let received = rig.received("e3", "echo-1");
     let inputs = received
         .iter()

@@ -96,7 +96,7 @@ fn d02_repeats_are_answered_and_gaps_are_reported_once_a_round() {
     rig.input("echo-1", alice, 3, "c");
     rig.input("echo-1", alice, 4, "d");
     assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n1 seq1 gap1"]);
-    let mut again = input(alice, (3, 3), "c");
+    let mut again = input(alice, 3, 3, "c");
     again.round = 2;
     rig.append("echo-1", again);
     assert_eq!(rig.received("e1", "echo-1"), ["processed 10 n1 seq1 gap2"]);
@@ -133,10 +133,10 @@ fn d02_seq_continues_across_sessions() {
     assert_eq!(received[1..4], wanted);
     // A repeat is answered again, not applied; a gap does not block the chain.
     let alice = ("alice", 20);
-    rig.append("echo-1", input(alice, (1, 2), "reject"));
-    rig.append("echo-1", input(alice, (2, 1), "a"));
-    rig.append("echo-1", input(alice, (3, 9), "z"));
-    rig.append("echo-1", input(alice, (4, 3), "c"));
+    rig.append("echo-1", input(alice, 1, 2, "reject"));
+    rig.append("echo-1", input(alice, 2, 1, "a"));
+    rig.append("echo-1", input(alice, 3, 9, "z"));
+    rig.append("echo-1", input(alice, 4, 3, "c"));
     rig.advance(0);
     let received = rig.received("e2", "echo-1");
     let received: Vec<_> = received

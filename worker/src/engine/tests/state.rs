@@ -105,7 +105,7 @@ fn eventful() -> Rig {
     for n in 1..40 {
         let text = ["a", "reject", "timer", "direct", "grow"][n as usize % 5];
         rig.input("echo-1", ("alice", 10), n, text);
-        rig.append("echo-1", input(("bob", 20), (n, n + n / 7), text));
+        rig.append("echo-1", input(("bob", 20), n, n + n / 7, text));
         rig.advance(37);
     }
     rig.append("echo-1", lost(("alice", 10), 40));
@@ -118,8 +118,8 @@ fn eventful() -> Rig {
     rig.append("echo-1", left(("bob", 20), 41));
     rig.join("echo-1", "bob", 21);
     rig.input("echo-1", ("alice", 11), 1, "finish");
-    rig.append("echo-1", input(("alice", 11), (2, 40), "finish"));
-    rig.append("echo-1", input(("alice", 11), (3, 41), "late"));
+    rig.append("echo-1", input(("alice", 11), 2, 40, "finish"));
+    rig.append("echo-1", input(("alice", 11), 3, 41, "late"));
     rig
 }
 
@@ -213,7 +213,7 @@ fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
             match (&mut room, &logged.entry.body) {
                 (Some(room), _) => room.handle(&logged, &mut Vec::new()).unwrap(),
                 (None, Some(Body::Joined(joined))) => {
-                    let opened = Room::open(&games, &id, (&logged, joined), &mut Vec::new());
+                    let opened = Room::open(&games, &id, &logged, joined, &mut Vec::new());
                     match opened.unwrap() {
                         crate::room::Opened::Room(opened) => room = Some(*opened),
                         _ => panic!("the first entry creates"),

@@ -92,7 +92,9 @@ impl Sim {
 
     fn send(&mut self, node: usize, record: RecordKey, put: Option<(Bytes, u64)>) {
         self.count += 1;
-        let (id, connection, is_put) = (self.count, self.nodes[node].connection, put.is_some());
+        let id = self.count;
+        let connection = self.nodes[node].connection;
+        let is_put = put.is_some();
         let op = Op {
             id,
             record: record.clone(),
@@ -225,7 +227,8 @@ impl Sim {
             let at = (self.ms + self.delay()).max(self.nodes[node].shown_at);
             self.nodes[node].shown_at = at;
             let connection = self.nodes[node].connection;
-            let (record, entry) = (record.clone(), entry.clone());
+            let record = record.clone();
+            let entry = entry.clone();
             self.schedule(
                 at - self.ms,
                 Event::Shown {

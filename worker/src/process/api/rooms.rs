@@ -7,6 +7,7 @@ use grandstand_common::process::admin::{ApiAnswer, Paging, StatusCode};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::engine::RoomPlace;
 use crate::partition::ListedRoom;
 use crate::process::questions::{Asker, Question, Questions};
 
@@ -26,24 +27,31 @@ struct Rooms {
 pub(super) async fn list(questions: &Questions, paging: &Paging) -> Result<ApiAnswer, ApiAnswer> {
     let [number, partition, slot] = paging.numbers()?;
     // A place beyond all partitions is the end of the loop.
-    let partition = u16::try_from(partition).unwrap_or(u16::MAX);
-    let (mut rooms, mut asked) = (Vec::new(), 0);
+    let first = RoomPlace {
+        partition: Partition(u16::try_from(partition).unwrap_or(u16::MAX)),
+        slot,
+    };
+    let mut rooms = Vec::new();
+    let mut asked = 0;
     for (index, asker) in questions.from(number as u64) {
-        let mut at = match index == number as u64 {
-            true => Some((Partition(partition), slot)),
-            false => Some((Partition(0), 0)),
+        let mut place = match index == number as u64 {
+            true => Some(first),
+            false => Some(RoomPlace {
+                partition: Partition(0),
+                slot: 0,
+            }),
         };
-        while let Some((partition, slot)) = at {
+        while let Some(from) = place {
             if rooms.len() >= paging.limit || asked >= QUESTIONS_PER_PAGE {
-                let next = Some(format!("{index}.{}.{slot}", partition.0));
+                let next = Some(format!("{index}.{}.{}", from.partition, from.slot));
                 return Ok(ApiAnswer::json(StatusCode::OK, &Rooms { rooms, next }));
             }
             asked += 1;
             let left = paging.limit - rooms.len();
-            let question = |reply| Question::Rooms((partition, slot), left, reply);
+            let question = |reply| Question::Rooms(from, left, reply);
             let (more, next) = ask(&asker, question).await?;
             rooms.extend(more);
-            at = next;
+            place = next;
         }
     }
     let next = None;

@@ -56,7 +56,7 @@ async fn a_room_among_others_is_replayed_and_compared() {
         for room in &rooms {
             let entry = match n {
                 0 => joined("alice", 10, 7),
-                n => input(("alice", 10), (n, n), "roll"),
+                n => input(("alice", 10), n, n, "roll"),
             };
             append(&bus, room, &entry).await;
         }
@@ -124,7 +124,7 @@ async fn missing_rooms_games_and_entries_have_their_exit_codes() {
     let room: RoomId = "odd-1".parse().unwrap();
     append(&bus, &room, &joined("alice", 10, 7)).await;
     for n in 1..100 {
-        append(&bus, &room, &input(("alice", 10), (n, n), "roll")).await;
+        append(&bus, &room, &input(("alice", 10), n, n, "roll")).await;
     }
     let (report, lines) = run(&bus, "odd-1").await;
     let error = report.unwrap_err();

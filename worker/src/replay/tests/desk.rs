@@ -84,7 +84,7 @@ impl Desk {
 
     /// Appends an input that is the nth entry of its session and the nth input of its player.
     pub(super) fn input(&mut self, of: (&str, u64), n: u64, text: &str) -> u64 {
-        self.append(&input(of, (n, n), text))
+        self.append(&input(of, n, n, text))
     }
 
     /// Alice joins and sends these inputs. Returns the sequence numbers.
@@ -185,14 +185,14 @@ impl Desk {
         let mut scan = Scan::new(&self.games, &self.room, pinned, self.log_first > 1);
         for entry in &self.log {
             let logged = decode(entry);
-            scan.handle((entry.seq, entry.time_ms), logged.as_ref());
+            scan.handle(entry.seq, entry.time_ms, logged.as_ref());
         }
         let Choice {
             span,
             others,
             is_newest,
             snapshot,
-        } = choose::choose(&scan, &stored, (&self.room, &self.request))?;
+        } = choose::choose(&scan, &stored, &self.room, &self.request)?;
         let mut replay = match &snapshot {
             Some(snapshot) => {
                 Replayer::from_snapshot(&self.games, &self.room, snapshot, stored.clone()).unwrap()
@@ -206,14 +206,8 @@ impl Desk {
             self.lines.extend(replay.handle(entry));
         }
         replay.finish(&span, is_newest, self.request.until);
-        let place = (&self.room, Partition(0));
-        Ok(Report::new(
-            replay,
-            place,
-            (span, others),
-            self.request.until,
-            &stored,
-        ))
+        let until = self.request.until;
+        Ok(Report::new(replay, Partition(0), span, others, until))
     }
 
     /// The line of an entry, as JSON.
@@ -243,7 +237,7 @@ pub(super) fn joined(player: &str, session: u64, seed: u8) -> Entry {
     entry((player, session), 0, Body::Joined(joined))
 }
 
-pub(super) fn input(of: (&str, u64), (n, seq): (u64, u64), text: &str) -> Entry {
+pub(super) fn input(of: (&str, u64), n: u64, seq: u64, text: &str) -> Entry {
     let data = Data::json(&text).unwrap();
     let data = Some(data);
     entry(

@@ -9,9 +9,9 @@ use super::*;
 fn a_line_has_the_entry_and_its_effects() {
     let mut desk = Desk::new();
     let seqs = desk.alice(&["direct", "reject", "timer", "clear", "timer", "finish"]);
-    let repeat = desk.append(&input(("alice", 10), (3, 3), "timer"));
-    let gap = desk.append(&input(("alice", 10), (9, 9), "roll"));
-    let stranger = desk.append(&input(("bob", 20), (1, 1), "roll"));
+    let repeat = desk.append(&input(("alice", 10), 3, 3, "timer"));
+    let gap = desk.append(&input(("alice", 10), 9, 9, "roll"));
+    let stranger = desk.append(&input(("bob", 20), 1, 1, "roll"));
     let stale = desk.fire("t", 1);
     let deletion = desk.fire("=delete", 3);
     let report = desk.replay().unwrap();
@@ -110,7 +110,7 @@ fn line_breaks_in_json_are_removed() {
     let mut desk = Desk::new();
     desk.join("alice", 10);
     let pretty = "{\r\n  \"a\": [\n1,\n 2],\n\"b\": \"x\\ny\"\n}";
-    let mut entry = input(("alice", 10), (1, 1), "");
+    let mut entry = input(("alice", 10), 1, 1, "");
     if let Some(grandstand_common::wire::Body::Input(input)) = &mut entry.body {
         input.data = Some(grandstand_common::data::Data::Json(pretty.into()));
     }

@@ -182,8 +182,8 @@ fn a_room_whose_first_entry_is_gone_is_an_error() {
     assert!(matches!(desk.replay(), Err(NoRoom::OtherLog { .. })));
     // Without a snapshot bob's join looks like a room's first entry. Only entries of the earlier room reveal it.
     for of_earlier in [
-        input(("alice", 10), (4, 4), "roll"),
-        input(("bob", 20), (1, 7), "roll"),
+        input(("alice", 10), 4, 4, "roll"),
+        input(("bob", 20), 1, 7, "roll"),
         left(("alice", 10), 4),
     ] {
         let mut desk = Desk::new();

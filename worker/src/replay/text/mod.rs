@@ -18,7 +18,9 @@ const OTHERS: usize = 8;
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (room, game, partition) = (&self.room, self.room.game(), self.partition);
+        let room = &self.room;
+        let game = self.room.game();
+        let partition = self.partition;
         line(
             f,
             room.as_str(),

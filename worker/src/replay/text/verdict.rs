@@ -21,7 +21,9 @@ impl Report {
         let Some(record) = &self.quarantine else {
             return Ok(());
         };
-        let (code, build, seq) = (&record.code, &record.build, record.seq);
+        let code = &record.code;
+        let build = &record.build;
+        let seq = record.seq;
         line(
             f,
             "quarantine",
@@ -144,7 +146,7 @@ impl Report {
             )?;
         }
         if !differences.list.is_empty() {
-            differences.write(f, ("stored", "replayed"))?;
+            differences.write(f, "stored", "replayed")?;
         }
         if damaged.is_none() && cut.is_none() && self.divergences.is_empty() {
             line(
@@ -205,7 +207,7 @@ fn write_divergence(f: &mut Formatter<'_>, divergence: &Divergence) -> fmt::Resu
     };
     line(f, label, format!("first at entry {seq}: {of} {differ}"))?;
     match what {
-        Diverged::State(differences) => differences.write(f, ("one", "other"))?,
+        Diverged::State(differences) => differences.write(f, "one", "other")?,
         Diverged::NotStored(error) => line(f, "", error)?,
         _ => {}
     }

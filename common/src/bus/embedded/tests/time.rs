@@ -75,7 +75,7 @@ fn a_value_with_a_time_to_live_survives_a_restart_and_ends() {
     let (short, long) = (Duration::from_millis(1), Duration::from_secs(600));
     let bus = rig::open(&folder.0).unwrap();
     rig::runtime().block_on(async {
-        let put = |key, value, ttl| bus.put_expiring(bucket, key, (value, ttl), 0);
+        let put = |key, value, ttl| bus.put_expiring(bucket, key, value, ttl, 0);
         put("long", "kept".into(), long).await.unwrap();
         put("short", "gone".into(), short).await.unwrap();
     });

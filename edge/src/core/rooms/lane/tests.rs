@@ -189,7 +189,7 @@ fn live_messages_are_not_sent_to_their_sender() {
     lane.update(&room(), 1, &data(1), &mut encoder());
     let (room, live) = (room(), data(9));
     lane.clients_mut()
-        .queue_live((&room, &live), Some(conn(1)), &mut encoder());
+        .queue_live(&room, &live, Some(conn(1)), &mut encoder());
     lane.update(&room, 2, &data(2), &mut encoder());
     let mut seen = HashMap::new();
     flush(&mut lane, 10, |key, frames| {
@@ -219,9 +219,9 @@ fn live_messages_are_datagrams_for_members_that_want_them_and_updates_are_not() 
     for round in 0..3 {
         lane.update(&room(), 2 * round + 1, &data(1), &mut encoder());
         lane.clients_mut()
-            .queue_live((&room(), &data(7)), Some(conn(3)), &mut encoder());
+            .queue_live(&room(), &data(7), Some(conn(3)), &mut encoder());
         lane.clients_mut()
-            .queue_live((&room(), &data(8)), None, &mut encoder());
+            .queue_live(&room(), &data(8), None, &mut encoder());
         lane.update(&room(), 2 * round + 2, &data(2), &mut encoder());
         let (mut streams, mut datagrams) = (HashMap::new(), HashMap::<_, Vec<Bytes>>::new());
         lane.clients_mut().flush(10, usize::MAX, |key, outgoing| {

@@ -139,7 +139,7 @@ fn rejected_flips_may_be_missing_from_the_room() {
             ledger.sent("memory-1", "alice", card);
         }
         ledger.acked("memory-1", "alice", 3);
-        ledger.rejected("memory-1", "alice", (2, "not_your_turn"));
+        ledger.rejected("memory-1", "alice", 2, "not_your_turn");
         for lane in Lane::ALL {
             let observer = Observer {
                 room: "memory-1",

@@ -9,11 +9,11 @@ const SHAPE: Shape = Shape {
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn usual(seed: u64, duration: Duration) -> Vec<Event> {
-    schedule(seed, duration, (Kind::USUAL, SHAPE))
+    schedule(seed, duration, Kind::USUAL, SHAPE)
 }
 
 fn all(seed: u64, duration: Duration) -> Vec<Event> {
-    schedule(seed, duration, (&Kind::ALL, SHAPE))
+    schedule(seed, duration, &Kind::ALL, SHAPE)
 }
 
 #[test]
@@ -70,11 +70,11 @@ fn a_schedule_of_no_time_has_no_events() {
 #[test]
 fn only_the_named_kinds_happen() {
     for kind in Kind::ALL {
-        let events = schedule(1, MINUTE * 2, (&[kind], SHAPE));
+        let events = schedule(1, MINUTE * 2, &[kind], SHAPE);
         assert!(events.len() > 3, "{kind:?}: {}", events.len());
         assert!(events.iter().all(|event| event.kind == kind), "{events:?}");
     }
-    assert_eq!(schedule(1, MINUTE, (&[], SHAPE)), []);
+    assert_eq!(schedule(1, MINUTE, &[], SHAPE), []);
 }
 
 #[test]

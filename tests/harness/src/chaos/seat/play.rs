@@ -46,12 +46,12 @@ impl Seat {
     }
 
     fn play(&mut self, field: &mut Field, pace: Duration, rng: &mut ChaCha8Rng) -> Option<Value> {
-        let (now, seq) = (field.now(), self.room.next_seq());
+        let now = field.now();
+        let seq = self.room.next_seq();
         let (data, what) = match field.mode {
             Mode::Play if now >= self.next_at && self.room.unanswered() < MAX_UNANSWERED => {
                 self.next_at = now + pace.mul_f64(rng.random_range(0.2..1.8));
-                let player = (self.client.as_str(), seq);
-                self.game.input(&self.room.view, player, rng)?
+                self.game.input(&self.room.view, &self.client, seq, rng)?
             }
             Mode::Probe if !self.probed => {
                 self.probed = true;
@@ -109,8 +109,9 @@ impl Seat {
             self.room.is_shown(),
         );
         let expected = format!("an answer within {PATIENCE:?}");
-        let observer = (self.name.as_str(), self.client.as_str());
-        field.ledger.blame(Rule::Stuck, observer, &expected, &found);
+        field
+            .ledger
+            .blame(Rule::Stuck, &self.name, &self.client, &expected, &found);
     }
 }
 

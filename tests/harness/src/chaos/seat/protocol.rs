@@ -120,11 +120,11 @@ impl Seat {
             _ => {}
         }
         if let Err(broken) = self.room.take(message) {
-            let observer = (self.name.as_str(), self.client.as_str());
             let ledger = &mut field.ledger;
             ledger.blame(
                 Rule::Protocol,
-                observer,
+                &self.name,
+                &self.client,
                 "docs/protocol.md",
                 &broken.to_string(),
             );
@@ -140,7 +140,6 @@ impl Seat {
     fn on_joined(&mut self, message: &Value, field: &mut Field) -> bool {
         // A join that got `room_unavailable` is still answered when it can be. Another one would begin while updates come.
         self.retry_at = None;
-        let observer = (self.name.as_str(), self.client.as_str());
         let Some(instance) = message["instance"].as_str() else {
             return true;
         };
@@ -165,7 +164,9 @@ impl Seat {
         } else if self.lane == Lane::Players && last < acked {
             let expected = format!("last_seq {acked} or higher");
             let found = message.to_string();
-            field.ledger.blame(Rule::Lost, observer, &expected, &found);
+            field
+                .ledger
+                .blame(Rule::Lost, &self.name, &self.client, &expected, &found);
         }
         true
     }
@@ -177,10 +178,15 @@ impl Seat {
         let latest = self.epochs.last();
         if latest.is_none_or(|latest| latest != epoch) {
             if self.epochs.iter().any(|known| known == epoch) {
-                let observer = (self.name.as_str(), self.client.as_str());
                 let expected = format!("no epoch that was replaced by {latest:?}");
                 let ledger = &mut field.ledger;
-                ledger.blame(Rule::Owners, observer, &expected, &message.to_string());
+                ledger.blame(
+                    Rule::Owners,
+                    &self.name,
+                    &self.client,
+                    &expected,
+                    &message.to_string(),
+                );
             }
             self.epochs.push(epoch.to_owned());
         }
@@ -194,7 +200,7 @@ impl Seat {
             field.counts.inputs_rejected += 1;
         }
         let ledger = &mut field.ledger;
-        ledger.rejected(&self.name, &self.client, (seq, code));
+        ledger.rejected(&self.name, &self.client, seq, code);
     }
 
     /// Handles the consequences of a valid message.
@@ -265,11 +271,11 @@ impl Seat {
         }
         // A room that the store has lost is created again by the next join.
         if field.ledger.rollbacks() == 0 {
-            let observer = (self.name.as_str(), self.client.as_str());
             let ledger = &mut field.ledger;
             ledger.blame(
                 Rule::Protocol,
-                observer,
+                &self.name,
+                &self.client,
                 "to stay in the room",
                 &message.to_string(),
             );
@@ -288,9 +294,14 @@ impl Seat {
             Some("finished" | "not_joined") if over => self.end(field),
             _ if self.on_fault(message, field) => {}
             _ => {
-                let observer = (self.name.as_str(), self.client.as_str());
                 let ledger = &mut field.ledger;
-                ledger.blame(Rule::Protocol, observer, "no error", &message.to_string());
+                ledger.blame(
+                    Rule::Protocol,
+                    &self.name,
+                    &self.client,
+                    "no error",
+                    &message.to_string(),
+                );
                 return Err(Unusable);
             }
         }
