@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::Subcommand;
-use grandstand_common::bus::{Bus, Role, authorization};
+use grandstand_common::bus::{Bus, BusRole, authorization};
 use grandstand_common::cluster::check_cluster_name;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_worker::repartition::{self, Done, Request};
@@ -94,7 +94,10 @@ fn print_users(users: &Users) -> Result<(), Failure> {
 }
 
 async fn repartition(args: &Repartition) -> Result<(), Failure> {
-    let bus = args.nats.inspect("repartition", Role::Repartition).await?;
+    let bus = args
+        .nats
+        .inspect("repartition", BusRole::Repartition)
+        .await?;
     let mut progress = Progress::new();
     let Some(partitions) = args.partitions else {
         return abort(&bus, &mut progress).await;

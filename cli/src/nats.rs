@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use grandstand_common::bus::{Bus, BusOptions, Role};
+use grandstand_common::bus::{Bus, BusOptions, BusRole};
 use grandstand_common::exit::Failure;
 use grandstand_common::process::config::{self, Sources};
 use grandstand_common::supervisor::Supervisor;
@@ -21,7 +21,7 @@ pub(crate) struct NatsArgs {
 
 impl NatsArgs {
     /// Connects to the cluster as `name`, without changing it.
-    pub(crate) async fn inspect(&self, name: &str, role: Role) -> Result<Bus, Failure> {
+    pub(crate) async fn inspect(&self, name: &str, role: BusRole) -> Result<Bus, Failure> {
         let sources = Sources::new(self.config.clone());
         let sources = sources.flag("--nats", "cluster.url", self.nats.as_ref());
         let config: WorkerConfig = config::load(&sources)?;

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use grandstand_common::bus::{Bus, BusOptions, Role};
+use grandstand_common::bus::{Bus, BusOptions, BusRole};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
 use grandstand_common::supervisor::text_of;
@@ -115,7 +115,7 @@ async fn drive(args: &Args, games: &Games) -> Result<Report, ReplayEnd> {
 
 async fn connect(args: &Args) -> Result<Bus, Failure> {
     match &args.data {
-        None => args.nats.inspect("replay", Role::Tool).await,
+        None => args.nats.inspect("replay", BusRole::Tool).await,
         Some(dir) => {
             let options = BusOptions {
                 accept_loss: args.accept_loss,

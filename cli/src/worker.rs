@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grandstand_common::bus::Role;
+use grandstand_common::bus::BusRole;
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::admin::{Admin, ApiAccess, Phase, Status};
 use grandstand_common::process::config::Sources;
@@ -78,7 +78,7 @@ async fn drive(
     let scope = supervisor.scope("worker");
     let name = &config.worker.name;
     let bus = tokio::select! {
-        bus = config.cluster.start(name, Role::Worker, &component, &scope) => bus,
+        bus = config.cluster.start(name, BusRole::Worker, &component, &scope) => bus,
         signal = api.ending_wanted(&mut frame.signals) => {
             tracing::info!(signal, "ending before the start is complete");
             supervisor.stand_down();

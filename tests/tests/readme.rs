@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use grandstand_harness::client::{Door, PATIENCE};
+use grandstand_harness::client::{ClientOptions, PATIENCE};
 use grandstand_harness::nats::TempDir;
 use grandstand_harness::ports::Port;
 use grandstand_harness::programs;
@@ -188,13 +188,13 @@ fn printed(line: &str) -> Value {
 
 /// Connects as soon as the server listens, and holds the printed conversation with it.
 async fn converse(checkout: &Checkout, running: &mut Running, query: &str) {
-    let door = Door {
+    let options = ClientOptions {
         query: query.to_owned(),
-        ..Door::new(checkout.address())
+        ..ClientOptions::new(checkout.address())
     };
     let deadline = Instant::now() + PATIENCE;
     let mut socket = loop {
-        match door.try_open().await {
+        match options.try_open().await {
             Ok(socket) => break socket,
             Err(error) => {
                 let ended = running.has_ended();

@@ -15,7 +15,7 @@ async fn processes_of_a_cluster_die_and_come_back() {
     let mut rig = Rig::three_workers().await;
     let bus = rig.bus().await.unwrap();
     let (name, room): (_, RoomId) = ("relay-1", "relay-1".parse().unwrap());
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join(name, json!({})).await;
     let first = rig.owner_of(&bus, &room).await.unwrap().unwrap();
 
@@ -49,7 +49,7 @@ async fn processes_of_a_cluster_die_and_come_back() {
         sleep(Duration::from_millis(10)).await;
     }
     rig.workers[second].restart().await;
-    let mut bob = Client::connect(rig.door(1, "bob")).await;
+    let mut bob = Client::connect(rig.client_options(1, "bob")).await;
     bob.join(name, json!({})).await;
     assert_eq!(bob.rooms[name].view["count"], 2);
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grandstand_common::bus::{Bus, Role};
+use grandstand_common::bus::{Bus, BusRole};
 use grandstand_common::exit::{self, Exit, ExitError as _, Failure};
 use grandstand_common::process::admin::{Admin, ApiAccess, Phase, Status};
 use grandstand_common::process::metrics::{Build, registry};
@@ -80,7 +80,7 @@ async fn drive(
         BusSource::Nats => {
             let cluster = &settings.edge.cluster;
             cluster
-                .start(&worker.name, Role::Worker, &worker_component, supervisor)
+                .start(&worker.name, BusRole::Worker, &worker_component, supervisor)
                 .await?
         }
     };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bus::error::BusError;
-use crate::bus::types::Role;
+use crate::bus::types::BusRole;
 use crate::exit::{Exit, ExitError};
 
 /// The reason why the bus cannot be opened. Each text is one line: what is wrong, where, and how to fix it.
@@ -130,7 +130,7 @@ pub enum ConnectError {
         /// The address, without its password.
         url: String,
         /// The role of the process, in the words of docs/operations.md.
-        role: Role,
+        role: BusRole,
         /// The missing permissions.
         what: String,
         /// The server's first words about them.

@@ -54,6 +54,6 @@ pub use self::second_connection::SecondConnection;
 pub use self::stats::BusStats;
 pub use self::subscription::Subscription;
 pub use self::types::{
-    Bucket, ConnectionState, KvEntry, LogEntry, LogState, Message, Read, Role,
+    Bucket, BusRole, ConnectionState, KvEntry, LogEntry, LogState, Message, Read,
     SecondConnectionState,
 };

@@ -8,7 +8,7 @@ use grandstand_types::layout::Layout;
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::nats_errors::NatsErrors;
-use crate::bus::types::{Bucket, Role};
+use crate::bus::types::{Bucket, BusRole};
 use crate::supervisor::Supervisor;
 
 /// The time that a receipt of an append or a put waits for its answer.
@@ -58,7 +58,7 @@ pub struct BusOptions {
     pub tls: TlsFiles,
     /// NATS only: the role of the process, which decides what it needs to be permitted and where it is answered; `None`
     /// for tests and benches, which may do everything.
-    pub role: Option<Role>,
+    pub role: Option<BusRole>,
     /// NATS only: whether the permissions of the role are tried when the connection is made.
     pub trial: bool,
     /// NATS only: the most time for setting streams up; `None` for 5 s, or 30 s in a cluster.
@@ -149,7 +149,7 @@ impl BusOptions {
 
     /// Whether the process creates what is missing in NATS. Edges may not, and wait for a worker.
     pub(crate) fn creates(&self) -> bool {
-        !matches!(self.role, Some(Role::Edge | Role::Tool))
+        !matches!(self.role, Some(BusRole::Edge | BusRole::Tool))
     }
 
     /// The layout of a cluster or folder that is created.

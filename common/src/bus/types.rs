@@ -18,7 +18,7 @@ pub struct Message {
 
 /// The role of a process on the bus, which decides the permissions that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum BusRole {
     /// An edge.
     Edge,
     /// A worker.
@@ -29,7 +29,7 @@ pub enum Role {
     Repartition,
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for BusRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Edge => "edge",

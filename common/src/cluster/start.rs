@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::settings::ClusterSettings;
-use crate::bus::{Bus, BusOptions, ConnectError, NatsErrors, Role, Servers};
+use crate::bus::{Bus, BusOptions, BusRole, ConnectError, NatsErrors, Servers};
 use crate::exit::{Exit, ExitError};
 use crate::process::admin::{Component, Phase};
 use crate::supervisor::Supervisor;
@@ -61,7 +61,7 @@ impl ClusterSettings {
     pub async fn start(
         &self,
         name: &str,
-        role: Role,
+        role: BusRole,
         component: &Component,
         supervisor: &Supervisor,
     ) -> Result<Bus, StartError> {
@@ -86,7 +86,7 @@ impl ClusterSettings {
     pub async fn connect(
         &self,
         name: &str,
-        role: Role,
+        role: BusRole,
         errors: &NatsErrors,
         supervisor: &Supervisor,
     ) -> Result<Bus, StartError> {

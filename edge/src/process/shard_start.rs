@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use grandstand_common::auth::Verifier;
-use grandstand_common::bus::{Bus, NatsErrors, Role};
+use grandstand_common::bus::{Bus, BusRole, NatsErrors};
 use grandstand_common::follow::Followed;
 use grandstand_common::id::EdgeId;
 use grandstand_common::log_clock::LogClock;
@@ -162,7 +162,7 @@ impl ShardParts {
                 let name = self.edge.as_str();
                 let cluster = &self.config.cluster;
                 let bus = cluster
-                    .connect(name, Role::Edge, &self.shared.errors, &self.supervisor)
+                    .connect(name, BusRole::Edge, &self.shared.errors, &self.supervisor)
                     .await?;
                 self.metrics.bus.add(&bus);
                 Ok(bus)

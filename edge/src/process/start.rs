@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use grandstand_common::bus::{Bus, Role};
+use grandstand_common::bus::{Bus, BusRole};
 use grandstand_common::follow::follow;
 use grandstand_common::id::{EdgeId, IdError};
 use grandstand_common::process::admin::{Component, Phase};
@@ -183,7 +183,7 @@ async fn connect(
             let name = &config.edge.name;
             let cluster = &config.cluster;
             Ok(cluster
-                .start(name, Role::Edge, component, supervisor)
+                .start(name, BusRole::Edge, component, supervisor)
                 .await?)
         }
         BusSource::Shared(bus) => Ok(bus.clone()),

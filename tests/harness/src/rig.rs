@@ -7,7 +7,7 @@ use grandstand_common::bus::{Bucket, Bus, BusOptions};
 use grandstand_common::id::{Partition, RoomId};
 use grandstand_common::record::Lease;
 
-use crate::client::Door;
+use crate::client::ClientOptions;
 use crate::error::RigError;
 use crate::nats::NatsServer;
 use crate::process::{PATIENCE, Process, Start};
@@ -181,8 +181,8 @@ impl Rig {
     }
 
     /// The connection options of a player with access to all rooms.
-    pub fn door(&self, edge: usize, player: &str) -> Door {
-        Door::new(self.address(edge)).token(&token(player, 24 * 3600, &everywhere()))
+    pub fn client_options(&self, edge: usize, player: &str) -> ClientOptions {
+        ClientOptions::new(self.address(edge)).token(&token(player, 24 * 3600, &everywhere()))
     }
 
     /// Connects to the bus.

@@ -7,7 +7,7 @@ use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
 
-use crate::client::{Client, Door};
+use crate::client::{Client, ClientOptions};
 use crate::nats::{NatsServer, TempDir};
 use crate::process::{Process, Start};
 
@@ -123,13 +123,13 @@ impl Site {
     }
 
     /// The connection options of a player with access to all rooms.
-    pub fn door(&self, edge: usize, player: &str) -> Door {
-        Door::new(self.address(edge)).token(&token(player, 3600, &everywhere()))
+    pub fn client_options(&self, edge: usize, player: &str) -> ClientOptions {
+        ClientOptions::new(self.address(edge)).token(&token(player, 3600, &everywhere()))
     }
 
     /// Connects a player with access to all rooms.
     pub async fn client(&self, edge: usize, player: &str) -> Client {
-        Client::connect(self.door(edge, player)).await
+        Client::connect(self.client_options(edge, player)).await
     }
 
     /// The process that owns the rooms.

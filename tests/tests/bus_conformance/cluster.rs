@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grandstand_common::bus::{Bucket, Bus, BusOptions, ConnectError, NatsErrors, Role, Storage};
+use grandstand_common::bus::{Bucket, Bus, BusOptions, BusRole, ConnectError, NatsErrors, Storage};
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::exit::ExitError as _;
 use grandstand_common::id::RoomId;
@@ -125,7 +125,7 @@ async fn inspecting_a_cluster_changes_nothing() {
     let bus = settings
         .connect(
             "first",
-            Role::Worker,
+            BusRole::Worker,
             &NatsErrors::default(),
             &Supervisor::default(),
         )

@@ -53,7 +53,7 @@ async fn ready(process: &Process, status: u16) -> String {
 async fn d27_a_bucket_that_refuses_writes_is_named_in_the_words_of_nats() {
     let rig = Rig::start(plan()).await.unwrap();
     let bus = rig.bus().await.unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     let worker = &rig.workers[0];
     for stream in 0..4 {
@@ -94,7 +94,7 @@ async fn d23_streams_that_are_deleted_while_everything_runs_are_created_again() 
     let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
         .await
         .unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     let mut count = 0;
     for stream in [
@@ -132,7 +132,7 @@ async fn d23_streams_that_are_deleted_while_everything_runs_are_created_again() 
     // The leases are there for an edge that starts now, and the layout is that of the cluster.
     let start = rig.plan().edge(&rig.nats.url(), "edge-9");
     rig.edges.push(Process::start(start, true).await);
-    let mut bob = Client::connect(rig.door(1, "bob")).await;
+    let mut bob = Client::connect(rig.client_options(1, "bob")).await;
     bob.join("relay-1", json!({})).await;
     bob.until("the room shows", |c| {
         c.rooms["relay-1"].view["count"] == count

@@ -35,13 +35,13 @@ async fn until_ready(process: &Process, ready: bool) {
 #[tokio::test]
 async fn games_continue_after_nats_stalls_for_ten_seconds() {
     let rig = Rig::start(plan(2, 2)).await.unwrap();
-    let mut flow = Flow::start(6, |edge, name| rig.door(edge, name)).await;
+    let mut flow = Flow::start(6, |edge, name| rig.client_options(edge, name)).await;
     flow.advance(20).await;
     rig.nats.pause();
     sleep(Duration::from_secs(10)).await;
     rig.nats.resume();
     flow.advance(20).await;
-    for client in flow.end(rig.door(0, "lily")).await {
+    for client in flow.end(rig.client_options(0, "lily")).await {
         assert!(
             client.has_notice("degraded"),
             "clients are notified of the outage"
@@ -59,9 +59,9 @@ async fn an_edge_is_cut_off_from_nats_and_heals() {
     let proxy = Proxy::start(rig.nats.address()).await;
     let start = rig.plan().edge(&proxy.url(), "edge-1");
     rig.edges.push(Process::start(start, true).await);
-    let mut flow = Flow::start(4, |edge, name| rig.door(edge, name)).await;
-    let mut sue = Client::connect(rig.door(1, "sue")).await;
-    let mut bob = Client::connect(rig.door(0, "bob")).await;
+    let mut flow = Flow::start(4, |edge, name| rig.client_options(edge, name)).await;
+    let mut sue = Client::connect(rig.client_options(1, "sue")).await;
+    let mut bob = Client::connect(rig.client_options(0, "bob")).await;
     flow.advance(20).await;
     let told = |client: &Client, code: &str| {
         let notices = client.log.iter();
@@ -88,7 +88,7 @@ async fn an_edge_is_cut_off_from_nats_and_heals() {
         .await;
         flow.advance(20).await;
     }
-    flow.end(rig.door(0, "lily")).await;
+    flow.end(rig.client_options(0, "lily")).await;
     // The other edge was not affected.
     bob.settle().await;
     assert_eq!(told(&bob, "degraded"), 0);
@@ -105,7 +105,7 @@ async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
     let watching = watch_checkpoints(&bus, STREAMS);
     let has = |some: bool| move |of: &dyn Fn(&str) -> usize| (of("worker-2") > 0) == some;
     owners::until(&bus, PARTITIONS, "the worker has its share", has(true)).await;
-    let mut flow = Flow::start(8, |edge, name| rig.door(edge, name)).await;
+    let mut flow = Flow::start(8, |edge, name| rig.client_options(edge, name)).await;
     flow.advance(20).await;
     for (round, swallow) in [false, true].into_iter().enumerate() {
         if swallow {
@@ -142,7 +142,7 @@ async fn a_worker_is_cut_off_from_nats_and_others_take_over() {
         .await;
         flow.advance(20).await;
     }
-    flow.end(rig.door(0, "lily")).await;
+    flow.end(rig.client_options(0, "lily")).await;
     for watching in watching {
         assert!(!watching.is_finished(), "a checkpoint's epoch decreased");
     }

@@ -78,9 +78,9 @@ impl Log {
 /// Starts a game of a worker in a room, and opens two different cards.
 async fn open_two_cards(rig: &Rig, room: &str) -> Client {
     let slow = json!({"params": {"hide_ms": HIDE_MS, "turn_ms": 600_000}});
-    let mut alice = Client::connect(rig.door(0, &format!("alice-{room}"))).await;
+    let mut alice = Client::connect(rig.client_options(0, &format!("alice-{room}"))).await;
     alice.join(room, slow).await;
-    let mut bob = Client::connect(rig.door(1, &format!("bob-{room}"))).await;
+    let mut bob = Client::connect(rig.client_options(1, &format!("bob-{room}"))).await;
     bob.join(room, json!({})).await;
     alice
         .until("the game starts", |c| {
@@ -231,7 +231,7 @@ async fn d24_an_edge_with_a_wrong_clock_tells_the_time_of_the_log() {
     let clock = WallClock::ahead(HOUR_S).unwrap();
     let start = clock.on(rig.plan().edge(&rig.nats.url(), "edge-0"));
     rig.edges.push(Process::start(start, true).await);
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.send(json!({"type": "ping", "id": 1})).await;
     let pong = alice.expect("pong", json!({"id": 1})).await;
     let time_ms = pong["time_ms"].as_u64().unwrap();

@@ -29,7 +29,7 @@ async fn players_of_a_dead_edge_are_lost_until_they_return_elsewhere() {
     };
     let mut rig = Rig::start(plan).await.unwrap();
     let rooms = ["relay-1", "relay-2", "relay-3", "relay-4"];
-    let mut bob = Client::connect(rig.door(0, "bob")).await;
+    let mut bob = Client::connect(rig.client_options(0, "bob")).await;
     for room in rooms {
         bob.join(room, json!({})).await;
     }
@@ -40,7 +40,7 @@ async fn players_of_a_dead_edge_are_lost_until_they_return_elsewhere() {
         let start = rig.plan().edge(&rig.nats.url(), &name);
         rig.edges.push(Process::start(start, true).await);
         let edge = rig.edges.len() - 1;
-        let mut alice = Client::connect(rig.door(edge, "alice")).await;
+        let mut alice = Client::connect(rig.client_options(edge, "alice")).await;
         for room in rooms {
             alice.join(room, json!({})).await;
             alice.input(room, json!(round)).await;
@@ -79,14 +79,14 @@ async fn the_newer_of_two_connections_wins_on_any_edge() {
         ..Plan::default()
     };
     let rig = Rig::start(plan).await.unwrap();
-    let mut first = Client::connect(rig.door(0, "alice")).await;
+    let mut first = Client::connect(rig.client_options(0, "alice")).await;
     for room in ["relay-1", "relay-2"] {
         first.join(room, json!({})).await;
         first.input(room, json!("a")).await;
     }
     first.until_answered("relay-1").await;
     first.until_answered("relay-2").await;
-    let mut second = Client::connect(rig.door(1, "alice")).await;
+    let mut second = Client::connect(rig.client_options(1, "alice")).await;
     second.join("relay-1", json!({})).await;
     let replaced = |room: &str| json!({"room": room, "code": "replaced"});
     first.expect("left", replaced("relay-1")).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,9 +31,12 @@ struct Playing {
 }
 
 impl Flow {
-    /// Starts clients in the rooms `relay-flow0` and so on. `door` returns the connection options of a named player at
+    /// Starts clients in the rooms `relay-flow0` and so on. `options` returns the connection options of a named player at
     /// an edge with this index.
-    pub(crate) async fn start(rooms: usize, door: impl Fn(usize, &str) -> Door) -> Self {
+    pub(crate) async fn start(
+        rooms: usize,
+        options: impl Fn(usize, &str) -> ClientOptions,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut flow = Self {
             rooms: Vec::new(),
@@ -41,9 +44,9 @@ impl Flow {
         };
         for index in 0..rooms {
             let name = format!("relay-flow{index}");
-            let mut player = Client::connect(door(index, "alice")).await;
+            let mut player = Client::connect(options(index, "alice")).await;
             player.join(&name, json!({})).await;
-            let mut watcher = Client::connect(door(index + 1, "sue")).await;
+            let mut watcher = Client::connect(options(index + 1, "sue")).await;
             watcher.join(&name, json!({"role": "spectator"})).await;
             let (ack, acked) = watch::channel(0);
             let (total, is_total) = watch::channel(None);
@@ -76,7 +79,7 @@ impl Flow {
 
     /// Stops the players and checks that every acked input shows once and in order, for spectators and for late
     /// clients. Returns players and spectators alternately.
-    pub(crate) async fn end(self, late: Door) -> Vec<Client> {
+    pub(crate) async fn end(self, late: ClientOptions) -> Vec<Client> {
         self.stop.send_replace(true);
         let mut late = Client::connect(late).await;
         let mut clients = Vec::new();

@@ -45,8 +45,8 @@ async fn d26_a_full_log_refuses_inputs_and_loses_nothing() {
     let rig = Rig::start(plan).await.unwrap();
     let bus = rig.bus().await.unwrap();
     let room = "relay-1";
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
-    let mut sue = Client::connect(rig.door(1, "sue")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
+    let mut sue = Client::connect(rig.client_options(1, "sue")).await;
     alice.join(room, json!({})).await;
     sue.join(room, json!({"role": "spectator"})).await;
     let text = "x".repeat(INPUT);
@@ -73,7 +73,7 @@ async fn d26_a_full_log_refuses_inputs_and_loses_nothing() {
     assert!(busy["retry_after_ms"].is_u64(), "{busy}");
     // The room is readable, also for a spectator who comes now, and after the time in which a worker without renewals
     // loses its leases.
-    let mut tim = Client::connect(rig.door(1, "tim")).await;
+    let mut tim = Client::connect(rig.client_options(1, "tim")).await;
     tim.join(room, json!({"role": "spectator"})).await;
     tim.until("the whole room shows", |c| {
         c.rooms[room].view["count"] == acked
@@ -87,7 +87,7 @@ async fn d26_a_full_log_refuses_inputs_and_loses_nothing() {
         let again = json!({"code": "busy", "seq": sent});
         alice.expect("error", again).await;
     }
-    let mut tom = Client::connect(rig.door(1, "tom")).await;
+    let mut tom = Client::connect(rig.client_options(1, "tom")).await;
     tom.join(room, json!({"role": "spectator"})).await;
     tom.until("the whole room shows", |c| {
         c.rooms[room].view["count"] == acked

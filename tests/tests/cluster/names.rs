@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, BusOptions};
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::nats::NatsServer;
 use grandstand_harness::process::{PATIENCE, Process, Start, get};
 use grandstand_harness::rig::Plan;
@@ -29,7 +29,7 @@ async fn cluster(nats: &NatsServer, name: &str) -> [Process; 2] {
 
 async fn join(edge: &Process, player: &str) -> Client {
     let token = token(player, 3600, &everywhere());
-    let mut client = Client::connect(Door::new(edge.address()).token(&token)).await;
+    let mut client = Client::connect(ClientOptions::new(edge.address()).token(&token)).await;
     client.join("relay-1", json!({})).await;
     client
 }
@@ -119,11 +119,11 @@ async fn dev_on_a_new_nats_creates_the_cluster_of_its_name() {
         .flag("--nats", nats.url())
         .env("GRANDSTAND_EDGE_CLUSTER_NAME", "mine");
     let dev = Process::start(dev, true).await;
-    let door = Door {
+    let options = ClientOptions {
         query: "user=alice".to_owned(),
-        ..Door::new(dev.address())
+        ..ClientOptions::new(dev.address())
     };
-    let mut client = Client::connect(door).await;
+    let mut client = Client::connect(options).await;
     client.join("relay-1", json!({})).await;
     client.input("relay-1", json!(1)).await;
     client.until_answered("relay-1").await;

@@ -126,12 +126,12 @@ async fn d27_the_shipped_permissions_suffice_and_each_one_is_named_if_it_is_miss
     nats.reload(&all).await;
     let worker = Process::start(start(&nats, "worker"), false).await;
     let edge = Process::start(start(&nats, "edge"), true).await;
-    let door = |player: &str| {
+    let options = |player: &str| {
         let token = token(player, 3600, &everywhere());
-        grandstand_harness::client::Door::new(edge.address()).token(&token)
+        grandstand_harness::client::ClientOptions::new(edge.address()).token(&token)
     };
-    let mut alice = Client::connect(door("alice")).await;
-    let mut sue = Client::connect(door("sue")).await;
+    let mut alice = Client::connect(options("alice")).await;
+    let mut sue = Client::connect(options("sue")).await;
     alice.join("relay-1", json!({})).await;
     sue.join("relay-1", json!({"role": "spectator"})).await;
     for n in 0..3 {
@@ -197,7 +197,7 @@ async fn ready(process: &Process, status: u16) -> String {
 #[tokio::test]
 async fn d27_a_permission_that_is_taken_away_is_said_until_it_is_back() {
     let rig = rig().await;
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     rig.nats
         .reload(&everybody("publish: { deny: \"in.>\" }"))
@@ -223,7 +223,7 @@ async fn d27_a_permission_that_is_taken_away_is_said_until_it_is_back() {
 #[tokio::test]
 async fn d27_a_subscription_that_nats_removed_is_made_again() {
     let rig = rig().await;
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     rig.nats
         .reload(&everybody("subscribe: { deny: \"edge.*\" }"))

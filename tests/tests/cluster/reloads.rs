@@ -6,7 +6,7 @@ use std::time::Duration;
 use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::nats::{NatsServer, TempDir};
 use grandstand_harness::process::{PATIENCE, Process, Start, get};
 use serde_json::json;
@@ -37,15 +37,15 @@ pub(crate) async fn reload(process: &Process, times: f64) {
     }
 }
 
-pub(crate) fn door(edge: &Process, secret: &str) -> Door {
+pub(crate) fn client_options(edge: &Process, secret: &str) -> ClientOptions {
     let claims = Claims::new("alice".parse().unwrap(), unix_ms() / 1000 + 3600);
     let claims = claims.allow("relay-*", Role::Player, None).unwrap();
     let token = Signer::hs256(secret.as_bytes()).unwrap().sign(&claims);
-    Door::new(edge.address()).token(&token)
+    ClientOptions::new(edge.address()).token(&token)
 }
 
-pub(crate) async fn plays(door: Door) {
-    let mut client = Client::connect(door).await;
+pub(crate) async fn plays(options: ClientOptions) {
+    let mut client = Client::connect(options).await;
     client.join(ROOM, json!({})).await;
     client.input(ROOM, json!(1)).await;
     client.until_answered(ROOM).await;
@@ -79,14 +79,14 @@ async fn an_edge_takes_on_what_can_change_while_it_runs() {
         .flag("--nats", nats.url())
         .flag("--config", file.display());
     let edge = Process::start(start, true).await;
-    plays(door(&edge, SECRETS[0])).await;
+    plays(client_options(&edge, SECRETS[0])).await;
 
     // A configuration that is wrong is refused as a whole.
     let wrong = "origins = [\"https://a.example\"]\n[limits]\nrooms = 0\n";
     write(&file, &edge_config(SECRETS[1], wrong));
     reload(&edge, 1.0).await;
     until_said(&edge, &["ERROR", "limits.rooms", "edge.toml:8"]).await;
-    plays(door(&edge, SECRETS[0])).await;
+    plays(client_options(&edge, SECRETS[0])).await;
 
     let right = "origins = [\"https://a.example\"]\nshards = 3\n[limits]\nrooms = 1\n[log]\nfilter = \"debug\"\n";
     write(&file, &edge_config(SECRETS[1], right));
@@ -96,15 +96,15 @@ async fn an_edge_takes_on_what_can_change_while_it_runs() {
     until_said(&edge, &["auth.secret"]).await;
     let log = edge.log_text();
     assert!(!SECRETS.iter().any(|secret| log.contains(secret)), "{log}");
-    let mut refused = Client::connect(door(&edge, SECRETS[0])).await;
+    let mut refused = Client::connect(client_options(&edge, SECRETS[0])).await;
     refused
         .expect("error", json!({"code": "unauthenticated"}))
         .await;
-    let mut foreign = door(&edge, SECRETS[1]);
+    let mut foreign = client_options(&edge, SECRETS[1]);
     foreign.origin = Some("https://b.example".to_owned());
     let mut foreign = Client::connect(foreign).await;
     foreign.expect("error", json!({"code": "forbidden"})).await;
-    let mut client = Client::connect(door(&edge, SECRETS[1])).await;
+    let mut client = Client::connect(client_options(&edge, SECRETS[1])).await;
     client.join(ROOM, json!({})).await;
     client.start_join("relay-2", json!({})).await;
     client.expect("error", json!({"room": "relay-2"})).await;
@@ -167,7 +167,7 @@ async fn an_edge_takes_on_a_key_set_sizes_of_messages_and_the_token_of_its_api()
     assert!(!log.contains("next start") && !log.contains(TOKEN), "{log}");
     let (status, _) = get(edge.admin(), "/v1/rooms").await.unwrap();
     assert_eq!(status, 401);
-    let mut client = Client::connect(door(&edge, SECRETS[0])).await;
+    let mut client = Client::connect(client_options(&edge, SECRETS[0])).await;
     let welcome = client.expect("welcome", json!({})).await;
     assert_eq!(welcome["limits"]["message_bytes"], 2048);
     client
@@ -190,5 +190,5 @@ async fn an_edge_takes_on_a_key_set_sizes_of_messages_and_the_token_of_its_api()
         sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(get(edge.admin(), "/v1/rooms").await.unwrap().0, 200);
-    plays(door(&edge, SECRETS[0])).await;
+    plays(client_options(&edge, SECRETS[0])).await;
 }

@@ -108,7 +108,7 @@ async fn d33_rooms_move_to_other_partitions_while_players_play() {
         .unwrap();
     let mut layout = bus.layout();
     assert_eq!(layout, Layout::new(16, 4));
-    let mut rest = Client::connect(rig.door(0, "rob")).await;
+    let mut rest = Client::connect(rig.client_options(0, "rob")).await;
     let at_rest: Vec<_> = (0..20).map(|i| format!("relay-rest{i}")).collect();
     for room in &at_rest {
         rest.join(room, json!({})).await;
@@ -118,7 +118,7 @@ async fn d33_rooms_move_to_other_partitions_while_players_play() {
     rest.drop_connection();
     let broken: RoomId = "relay-broken".parse().unwrap();
     quarantine(&bus, layout, &broken).await;
-    let mut flow = Flow::start(6, |index, player| rig.door(index % 2, player)).await;
+    let mut flow = Flow::start(6, |index, player| rig.client_options(index % 2, player)).await;
     flow.advance(20).await;
 
     // Killed as soon as it has begun, and continued.
@@ -164,7 +164,7 @@ async fn d33_rooms_move_to_other_partitions_while_players_play() {
     assert_eq!((now.next, now.previous), (None, None));
     streams_are_gone(&bus, layout).await;
 
-    flow.end(rig.door(1, "late")).await;
+    flow.end(rig.client_options(1, "late")).await;
     rest.reconnect(rig.address(1)).await;
     for room in &at_rest {
         let shown = |c: &Client| c.rooms[room].view["count"] == 1;
@@ -172,7 +172,7 @@ async fn d33_rooms_move_to_other_partitions_while_players_play() {
         rest.input(room, json!("more")).await;
         rest.until_answered(room).await;
     }
-    let mut sue = Client::connect(rig.door(0, "sue")).await;
+    let mut sue = Client::connect(rig.client_options(0, "sue")).await;
     sue.start_join("relay-broken", json!({})).await;
     let refused = json!({"room": "relay-broken", "code": "room_unavailable"});
     sue.expect("error", refused).await;
@@ -185,7 +185,7 @@ async fn d33_entries_that_no_snapshot_covers_are_copied_from_the_logs_of_dead_wo
     let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
         .await
         .unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     let rooms: Vec<_> = (0..10).map(|i| format!("relay-{i}")).collect();
     for room in &rooms {
         alice.join(room, json!({})).await;
@@ -234,7 +234,7 @@ async fn d33_the_former_streams_stay_until_the_copies_are_on_disk() {
     let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
         .await
         .unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     let former = bus.layout();
     let nats = rig.nats.url();
@@ -326,7 +326,7 @@ async fn d33_a_move_that_another_process_undoes_ends() {
     let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
         .await
         .unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     rig.workers[0].pause();
     let running = command(&rig, &["32"]);
@@ -349,7 +349,7 @@ async fn d33_a_backup_from_before_or_within_a_move_is_taken() {
     let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
         .await
         .unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     alice.input("relay-1", json!("kept")).await;
     alice.until_answered("relay-1").await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, BusOptions};
-use grandstand_harness::client::Door;
+use grandstand_harness::client::ClientOptions;
 use grandstand_harness::nats_cluster::NatsCluster;
 use grandstand_harness::process::Process;
 use grandstand_harness::rig::Plan;
@@ -66,11 +66,15 @@ async fn games_continue_when_nats_loses_its_leaders() {
         process.try_ready(PATIENCE).await.unwrap();
     }
     let watching = watch_checkpoints(&bus, STREAMS);
-    let doors: Vec<_> = edges.iter().map(Process::address).collect();
-    let door = |edge: usize, name: &str| {
-        Door::new(doors[edge % doors.len()]).token(&token(name, 3600, &everywhere()))
+    let addresses: Vec<_> = edges.iter().map(Process::address).collect();
+    let options = |edge: usize, name: &str| {
+        ClientOptions::new(addresses[edge % addresses.len()]).token(&token(
+            name,
+            3600,
+            &everywhere(),
+        ))
     };
-    let mut flow = Flow::start(4, door).await;
+    let mut flow = Flow::start(4, options).await;
     flow.advance(20).await;
     for worker in &workers {
         soon("a second observer (D17)", async || {
@@ -118,7 +122,7 @@ async fn games_continue_when_nats_loses_its_leaders() {
         killed.elapsed()
     );
     flow.advance(20).await;
-    flow.end(door(0, "lily")).await;
+    flow.end(options(0, "lily")).await;
     for process in workers[1..].iter_mut().chain(&mut edges) {
         assert!(process.status().is_none(), "no process ended");
     }

@@ -44,7 +44,7 @@ fn said(process: &Process, words: &str) -> usize {
 async fn d31_a_server_in_lame_duck_mode_is_said_once_and_counted() {
     let config = "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"20s\"\n";
     let mut rig = Rig::start(plan(config)).await.unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     rig.nats.lame_duck();
     let words = "a NATS server is about to end";
@@ -78,7 +78,7 @@ async fn d31_a_server_in_lame_duck_mode_is_said_once_and_counted() {
 #[tokio::test]
 async fn d31_a_limit_of_connections_is_said_once_and_makes_the_process_unready() {
     let rig = Rig::start(plan("max_connections: 100\n")).await.unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     // A worker has more than one connection, so that it must lack one.
     rig.nats.reload("max_connections: 1\n").await;

@@ -95,7 +95,7 @@ async fn d23_revocations_that_nats_has_lost_stay_in_force() {
     for edge in &rig.edges {
         until_keys(edge, &[&lost]).await;
     }
-    let mut mallory = Client::connect(rig.door(3, "lost")).await;
+    let mut mallory = Client::connect(rig.client_options(3, "lost")).await;
     mallory.expect("error", json!({"code": "revoked"})).await;
     assert_eq!(mallory.until_closed().await, 4003);
     // The first edge that sees it stores it again, so that others miss nothing.
@@ -112,7 +112,7 @@ async fn d24_edges_with_wrong_clocks_revoke_by_the_time_of_nats() {
         let clock = WallClock::ahead(ahead).unwrap();
         let start = clock.on(rig.plan().edge(&rig.nats.url(), "edge-1"));
         rig.edges.push(Process::start(start, true).await);
-        let mut mallory = Client::connect(rig.door(0, "mallory")).await;
+        let mut mallory = Client::connect(rig.client_options(0, "mallory")).await;
         let body = json!({"player": "mallory"}).to_string();
         let (status, revoked) = ask(&rig.edges[1], "POST", "/v1/revocations", &body).await;
         assert_eq!(status, 201, "{revoked}");

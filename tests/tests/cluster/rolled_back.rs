@@ -24,7 +24,7 @@ async fn d23_a_restored_backup_is_taken_and_lost_inputs_are_reported() {
     let mut rig = Rig::start(plan).await.unwrap();
     let mut clients = Vec::new();
     for (edge, name) in ["alice", "bob"].into_iter().enumerate() {
-        let mut client = Client::connect(rig.door(edge, name)).await;
+        let mut client = Client::connect(rig.client_options(edge, name)).await;
         for room in ROOMS.into_iter().chain([QUIET]) {
             client.join(room, json!({})).await;
             client.input(room, json!("kept")).await;
@@ -32,7 +32,7 @@ async fn d23_a_restored_backup_is_taken_and_lost_inputs_are_reported() {
         }
         clients.push(client);
     }
-    let mut viewer = Client::connect(rig.door(0, "viewer")).await;
+    let mut viewer = Client::connect(rig.client_options(0, "viewer")).await;
     viewer.join(ROOMS[0], json!({"role": "spectator"})).await;
     let backup = rig.nats.backup();
     for client in &mut clients {

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::reloads::{ROOM, SECRETS, door, edge_config, plays, reload, write};
+use crate::reloads::{ROOM, SECRETS, client_options, edge_config, plays, reload, write};
 
 /// A limit that no edge reaches, so that the memory of the process alone is measured.
 const PLENTY: f64 = 1e12;
@@ -77,7 +77,8 @@ async fn new_connections_are_shed_first_then_spectators_then_players() {
         file,
         reloads: 0.0,
     };
-    let connect = async |site: &Shedding| Client::connect(door(&site.edge, SECRETS[0])).await;
+    let connect =
+        async |site: &Shedding| Client::connect(client_options(&site.edge, SECRETS[0])).await;
     let mut player = connect(&site).await;
     player.join(ROOM, json!({})).await;
     let mut spectator = connect(&site).await;
@@ -88,7 +89,10 @@ async fn new_connections_are_shed_first_then_spectators_then_players() {
     let (status, text) = get(site.edge.admin(), "/ready").await.unwrap();
     assert_eq!(status, 503);
     assert!(text.contains("new connections are refused"), "{text}");
-    let refused = door(&site.edge, SECRETS[0]).try_open().await.unwrap_err();
+    let refused = client_options(&site.edge, SECRETS[0])
+        .try_open()
+        .await
+        .unwrap_err();
     let Error::Http(answer) = &refused else {
         panic!("{refused}");
     };
@@ -111,7 +115,7 @@ async fn new_connections_are_shed_first_then_spectators_then_players() {
     Shedding::configure(&site.file, PLENTY);
     site.reload().await;
     site.until_short(false).await;
-    plays(door(&site.edge, SECRETS[0])).await;
+    plays(client_options(&site.edge, SECRETS[0])).await;
     let refusals = r#"grandstand_edge_limited_total{limit="memory"}"#;
     assert!(site.edge.metric(refusals).await.unwrap() >= 1.0);
 }

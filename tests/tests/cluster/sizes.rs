@@ -24,7 +24,7 @@ async fn info(bus: &Bus, stream: u16) -> Value {
 async fn two_players(rig: &Rig) -> [Client; 2] {
     let mut both = Vec::new();
     for (player, room) in [("alice", "relay-1"), ("bob", "relay-2")] {
-        let mut client = Client::connect(rig.door(0, player)).await;
+        let mut client = Client::connect(rig.client_options(0, player)).await;
         client.join(room, json!({})).await;
         both.push(client);
     }
@@ -102,7 +102,7 @@ async fn d27_a_max_payload_that_becomes_smaller_is_followed() {
         bob.until_answered("relay-2").await;
     }
     assert_eq!(notices(&bob), told, "clients of other rooms are not told");
-    let carol = Client::connect(rig.door(0, "carol")).await;
+    let carol = Client::connect(rig.client_options(0, "carol")).await;
     let mut carol = carol;
     carol.join("relay-2", json!({"role": "spectator"})).await;
     assert_eq!(carol.log[0]["limits"]["message_bytes"], 30 * 1024);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use grandstand_harness::child::Child;
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::nats::{NatsServer, TempDir};
 use grandstand_harness::ports::Port;
 use grandstand_harness::process::{PATIENCE, Process, Start, get};
@@ -63,8 +63,8 @@ impl Upgradable {
         }
     }
 
-    fn door(&self, player: &str) -> Door {
-        Door::new(self.edge.address()).token(&token(player, 3600, &everywhere()))
+    fn client_options(&self, player: &str) -> ClientOptions {
+        ClientOptions::new(self.edge.address()).token(&token(player, 3600, &everywhere()))
     }
 
     /// Replaces the edge, and waits for the end of the earlier process.
@@ -82,7 +82,7 @@ impl Upgradable {
     /// The edge that runs goes on after a new process that ended.
     async fn keep(&mut self, old: Child) {
         drop(self.edge.put_back(old));
-        let mut client = Client::connect(self.door("kate")).await;
+        let mut client = Client::connect(self.client_options("kate")).await;
         client.join(ROOM, json!({})).await;
         client.input(ROOM, json!(0)).await;
         client.until_answered(ROOM).await;
@@ -91,9 +91,9 @@ impl Upgradable {
 }
 
 /// Connects over and over until `stop`. Each connection must be upgraded and welcomed.
-async fn visit(door: Door, stop: Arc<AtomicBool>, visits: Arc<AtomicU64>) {
+async fn visit(options: ClientOptions, stop: Arc<AtomicBool>, visits: Arc<AtomicU64>) {
     while !stop.load(Ordering::Relaxed) {
-        let mut socket = door
+        let mut socket = options
             .try_open()
             .await
             .expect("a connection is refused or reset");
@@ -104,9 +104,9 @@ async fn visit(door: Door, stop: Arc<AtomicBool>, visits: Arc<AtomicU64>) {
 }
 
 /// Plays until `stop`, and moves whenever the edge says so or closes. Returns the number of inputs.
-async fn play(door: Door, stop: Arc<AtomicBool>) -> u64 {
-    let address: SocketAddr = door.address;
-    let mut client = Client::connect(door).await;
+async fn play(options: ClientOptions, stop: Arc<AtomicBool>) -> u64 {
+    let address: SocketAddr = options.address;
+    let mut client = Client::connect(options).await;
     client.join(ROOM, json!({})).await;
     let mut sent = 0;
     loop {
@@ -131,10 +131,10 @@ async fn ten_upgrades_under_load_refuse_and_reset_no_connection() {
     let (stop, visits) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
     let mut visitors = JoinSet::new();
     for visitor in 0..VISITORS {
-        let door = site.door(&format!("v{visitor}"));
-        visitors.spawn(visit(door, Arc::clone(&stop), Arc::clone(&visits)));
+        let options = site.client_options(&format!("v{visitor}"));
+        visitors.spawn(visit(options, Arc::clone(&stop), Arc::clone(&visits)));
     }
-    let player = tokio::spawn(play(site.door("alice"), Arc::clone(&stop)));
+    let player = tokio::spawn(play(site.client_options("alice"), Arc::clone(&stop)));
     for round in 0..UPGRADES {
         let before = visits.load(Ordering::Relaxed);
         // As many shards as sockets, more, and fewer.
@@ -158,7 +158,7 @@ async fn ten_upgrades_under_load_refuse_and_reset_no_connection() {
         "{} connections, {sent} inputs",
         visits.load(Ordering::Relaxed)
     );
-    let mut bob = Client::connect(site.door("bob")).await;
+    let mut bob = Client::connect(site.client_options("bob")).await;
     bob.join(ROOM, json!({})).await;
     bob.until("all inputs show", |c| c.rooms[ROOM].view["count"] == sent)
         .await;
@@ -167,7 +167,7 @@ async fn ten_upgrades_under_load_refuse_and_reset_no_connection() {
 #[tokio::test]
 async fn the_new_process_answers_for_the_earlier_one_while_that_drains() {
     let mut site = Upgradable::draining(60_000).await;
-    let mut alice = Client::connect(site.door("alice")).await;
+    let mut alice = Client::connect(site.client_options("alice")).await;
     alice.join(ROOM, json!({})).await;
     let admin = site.edge.admin();
     let ask = async |path: &str| {
@@ -182,7 +182,7 @@ async fn the_new_process_answers_for_the_earlier_one_while_that_drains() {
     while ask("/v1/draining").await.1["draining"][0]["process"] != process {
         assert!(Instant::now() < deadline, "{}", site.edge.log_tail());
     }
-    let mut bob = Client::connect(site.door("bob")).await;
+    let mut bob = Client::connect(site.client_options("bob")).await;
     bob.join(ROOM, json!({})).await;
     let path = format!("/v1/draining/{process}/connections");
     let (status, of_old) = ask(&path).await;
@@ -303,8 +303,8 @@ async fn a_service_manager_hands_sockets_over() {
         .spawn()
         .unwrap();
     // Clients wait in the queue while the edge starts.
-    let door = Door::new(listen).token(&token("alice", 3600, &everywhere()));
-    let opened = tokio::time::timeout(PATIENCE, door.try_open()).await;
+    let options = ClientOptions::new(listen).token(&token("alice", 3600, &everywhere()));
+    let opened = tokio::time::timeout(PATIENCE, options.try_open()).await;
     let mut told = [0; 256];
     let notified = tokio::time::timeout(PATIENCE, manager.recv(&mut told)).await;
     let pid = edge.id();

@@ -20,7 +20,7 @@ async fn nats_is_wiped_and_rooms_begin_again() {
     let rooms = ["relay-1", "relay-2", "relay-3"];
     let mut clients = Vec::new();
     for (edge, name) in ["alice", "bob"].into_iter().enumerate() {
-        let mut client = Client::connect(rig.door(edge, name)).await;
+        let mut client = Client::connect(rig.client_options(edge, name)).await;
         for room in rooms {
             client.join(room, json!({})).await;
             client.input(room, json!("before")).await;
@@ -104,11 +104,11 @@ async fn d31_an_input_of_a_room_that_was_created_again_is_named_as_failed() {
         ..Plan::default()
     };
     let mut rig = Rig::start(plan).await.unwrap();
-    let mut alice = Client::connect(rig.door(0, "alice")).await;
+    let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join(ROOM, json!({})).await;
     alice.input(ROOM, json!("before")).await;
     alice.until_answered(ROOM).await;
-    let mut bob = Client::connect(rig.door(1, "bob")).await;
+    let mut bob = Client::connect(rig.client_options(1, "bob")).await;
     rig.nats.kill9();
     for client in [&mut alice, &mut bob] {
         client

@@ -26,10 +26,10 @@ async fn games_continue_while_workers_join_leave_and_die() {
     let mut rig = Rig::start(plan).await.unwrap();
     let bus = rig.bus().await.unwrap();
     let watching = watch_checkpoints(&bus, STREAMS);
-    let mut flow = Flow::start(12, |edge, name| rig.door(edge, name)).await;
+    let mut flow = Flow::start(12, |edge, name| rig.client_options(edge, name)).await;
     let mut players = Vec::new();
     for (edge, name) in ["alice", "bob"].into_iter().enumerate() {
-        let mut player = Client::connect(rig.door(edge, name)).await;
+        let mut player = Client::connect(rig.client_options(edge, name)).await;
         let slow = json!({"params": {"hide_ms": 1200}});
         player.join("memory-1", slow).await;
         players.push(tokio::spawn(play(player, name, "memory-1")));
@@ -115,7 +115,7 @@ async fn games_continue_while_workers_join_leave_and_die() {
     }
     assert_eq!(views[0], views[1]);
     assert_eq!(views[0]["phase"], "over");
-    flow.end(rig.door(0, "lily")).await;
+    flow.end(rig.client_options(0, "lily")).await;
     for watching in watching {
         assert!(!watching.is_finished(), "a checkpoint's epoch decreased");
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::process::{Process, Start};
 use grandstand_harness::site::{SECRET, Site, edge, everywhere, token};
 use serde_json::{Value, json};
@@ -97,8 +97,8 @@ fn named(player: &str, id: &str, issued_s: u64) -> String {
     Signer::hs256(SECRET.as_bytes()).unwrap().sign(&claims)
 }
 
-async fn refused(door: Door) {
-    let mut client = Client::connect(door).await;
+async fn refused(options: ClientOptions) {
+    let mut client = Client::connect(options).await;
     client.expect("error", json!({"code": "revoked"})).await;
     assert_eq!(client.until_closed().await, 4003);
 }
@@ -127,19 +127,20 @@ async fn revocations_end_connections_on_all_edges(mut site: Site) {
         })
         .await;
     for edge in 0..2 {
-        refused(site.door(edge, "mallory")).await;
+        refused(site.client_options(edge, "mallory")).await;
     }
 
     // By the id of a token: other tokens of the player stay.
     let now_s = unix_ms() / 1000;
-    let door = |site: &Site, id: &str| Door::new(site.address(1)).token(&named("bob", id, now_s));
-    let mut stolen = Client::connect(door(&site, "stolen")).await;
-    let mut kept = Client::connect(door(&site, "kept")).await;
+    let options =
+        |site: &Site, id: &str| ClientOptions::new(site.address(1)).token(&named("bob", id, now_s));
+    let mut stolen = Client::connect(options(&site, "stolen")).await;
+    let mut kept = Client::connect(options(&site, "kept")).await;
     stolen.join("relay-1", json!({})).await;
     kept.join("relay-3", json!({})).await;
     revoke(site.edges[0].admin(), json!({"token": "stolen"})).await;
     assert_eq!(stolen.until_closed().await, 4003);
-    refused(door(&site, "stolen")).await;
+    refused(options(&site, "stolen")).await;
     kept.send(json!({"type": "auth", "id": 1, "token": named("bob", "stolen", now_s)}))
         .await;
     kept.expect("error", json!({"id": 1, "code": "revoked"}))
@@ -149,7 +150,7 @@ async fn revocations_end_connections_on_all_edges(mut site: Site) {
     // An edge that restarts has them before it accepts clients.
     site.edges[1].kill9();
     site.edges[1].restart().await;
-    refused(site.door(1, "mallory")).await;
+    refused(site.client_options(1, "mallory")).await;
 
     // By room: its clients leave it, and nobody joins with an old token.
     let mut alice = site.client(1, "alice").await;
@@ -168,7 +169,7 @@ async fn revocations_end_connections_on_all_edges(mut site: Site) {
 
     // A token that is issued later is valid, and a revocation can be removed.
     let later = named("mallory", "new", unix_ms() / 1000 + 2);
-    let mut mallory = Client::connect(Door::new(site.address(0)).token(&later)).await;
+    let mut mallory = Client::connect(ClientOptions::new(site.address(0)).token(&later)).await;
     mallory.join("relay-1", json!({})).await;
     let admin = site.edges[0].admin();
     let (_, listed) = call(admin, "GET", "/v1/revocations", None).await;
@@ -337,8 +338,12 @@ async fn the_token_is_needed_and_drain_ends_the_edge() {
         .env("GRANDSTAND_EDGE_EDGE_DRAIN_WAIT_MS", 0);
     let mut edge = Process::start(start, true).await;
     let admin = edge.admin();
-    let door = Door::new(edge.address()).token(&token("alice", 3600, &[("relay-*", Role::Player)]));
-    let mut alice = Client::connect(door).await;
+    let options = ClientOptions::new(edge.address()).token(&token(
+        "alice",
+        3600,
+        &[("relay-*", Role::Player)],
+    ));
+    let mut alice = Client::connect(options).await;
     alice.join("relay-1", json!({})).await;
     for headers in [
         String::new(),

@@ -2,7 +2,7 @@
 
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::process::{Process, Start};
 use grandstand_harness::site::{SECRET, Site, token};
 use serde_json::json;
@@ -14,8 +14,8 @@ on! {
 
 const RELAY: [(&str, Role); 1] = [("relay-*", Role::Player)];
 
-async fn refused(door: Door, error: &str, code: u16) {
-    let mut client = Client::connect(door).await;
+async fn refused(options: ClientOptions, error: &str, code: u16) {
+    let mut client = Client::connect(options).await;
     let message = client.expect("error", json!({})).await;
     assert_eq!(message["code"], error, "{message}");
     assert_eq!(client.until_closed().await, code);
@@ -23,14 +23,14 @@ async fn refused(door: Door, error: &str, code: u16) {
 }
 
 async fn tokens_are_checked_and_renewed(site: Site) {
-    let door = || Door::new(site.address(0));
-    refused(door(), "unauthenticated", 4001).await;
-    refused(door().token("nonsense"), "unauthenticated", 4001).await;
+    let options = || ClientOptions::new(site.address(0));
+    refused(options(), "unauthenticated", 4001).await;
+    refused(options().token("nonsense"), "unauthenticated", 4001).await;
     let mut signed = token("alice", 3600, &RELAY);
     let last = signed.pop();
     signed.push(if last == Some('A') { 'Q' } else { 'A' });
-    refused(door().token(&signed), "unauthenticated", 4001).await;
-    let mut query = door();
+    refused(options().token(&signed), "unauthenticated", 4001).await;
+    let mut query = options();
     query.query = format!("token={signed}");
     refused(query.clone(), "unauthenticated", 4001).await;
 
@@ -61,7 +61,7 @@ async fn tokens_are_checked_and_renewed(site: Site) {
     alice.until_answered("relay-1").await;
 
     // A token that is not renewed expires, and its connection is closed.
-    let mut carol = Client::connect(door().token(&token("carol", 2, &RELAY))).await;
+    let mut carol = Client::connect(options().token(&token("carol", 2, &RELAY))).await;
     carol.join("relay-1", json!({})).await;
     assert_eq!(carol.until_closed().await, 4001);
 
@@ -73,9 +73,9 @@ async fn tokens_are_checked_and_renewed(site: Site) {
 }
 
 async fn names_are_believed_only_in_dev(site: Site) {
-    let mut door = Door::new(site.address(0));
-    door.query = "user=alice".to_owned();
-    refused(door, "unauthenticated", 4001).await;
+    let mut options = ClientOptions::new(site.address(0));
+    options.query = "user=alice".to_owned();
+    refused(options, "unauthenticated", 4001).await;
 }
 
 #[tokio::test]
@@ -85,21 +85,21 @@ async fn pages_of_other_origins_are_refused() {
         "https://PLAY.example:443/,https://*.play.example",
     );
     let dev = Process::start(start, true).await;
-    let door = |origin: Option<&str>| {
-        let mut door = Door::new(dev.address());
-        door.query = "user=alice".to_owned();
-        door.origin = origin.map(str::to_owned);
-        door
+    let options = |origin: Option<&str>| {
+        let mut options = ClientOptions::new(dev.address());
+        options.query = "user=alice".to_owned();
+        options.origin = origin.map(str::to_owned);
+        options
     };
     for origin in ["https://evil.example", "https://evilplay.example", "null"] {
-        refused(door(Some(origin)), "forbidden", 4003).await;
+        refused(options(Some(origin)), "forbidden", 4003).await;
     }
     for origin in [
         None,
         Some("https://play.example"),
         Some("https://a.play.example"),
     ] {
-        let mut client = Client::connect(door(origin)).await;
+        let mut client = Client::connect(options(origin)).await;
         client.join("relay-1", json!({})).await;
     }
 }
@@ -112,9 +112,10 @@ async fn spectators_need_no_token_if_the_configuration_says_so() {
         .env("GRANDSTAND_EDGE_AUTH_ANONYMOUS_SPECTATORS", "true");
     let dev = Process::start(start, true).await;
     let mut alice =
-        Client::connect(Door::new(dev.address()).token(&token("alice", 3600, &RELAY))).await;
+        Client::connect(ClientOptions::new(dev.address()).token(&token("alice", 3600, &RELAY)))
+            .await;
     alice.join("relay-1", json!({})).await;
-    let mut client = Client::connect(Door::new(dev.address())).await;
+    let mut client = Client::connect(ClientOptions::new(dev.address())).await;
     client.join("relay-1", json!({})).await;
     let joined = json!({"room": "relay-1", "role": "spectator"});
     client.expect("joined", joined).await;

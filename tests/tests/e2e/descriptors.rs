@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::process::{Process, Start};
 use grandstand_harness::site::{SECRET, everywhere, token};
 use tokio::net::TcpStream;
@@ -51,6 +51,6 @@ async fn d28_health_answers_when_descriptors_are_out() {
     drop((clients, idle));
 
     let token = token("alice", 60, &everywhere());
-    let mut alice = Client::connect(Door::new(process.address()).token(&token)).await;
+    let mut alice = Client::connect(ClientOptions::new(process.address()).token(&token)).await;
     alice.settle().await;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::hostile::{self, Attack, End, Running, Stage};
 use grandstand_harness::process::{Process, Start};
 use grandstand_harness::site::{SECRET, everywhere, token};
@@ -59,8 +59,8 @@ fn has_got_it(running: &Running) -> bool {
 /// Plays one game to its end.
 async fn game(dev: &Process, room: &str) {
     let client = async |player: &str| {
-        let door = Door::new(dev.address()).token(&token(player, 3600, &everywhere()));
-        let mut client = Client::connect(door).await;
+        let options = ClientOptions::new(dev.address()).token(&token(player, 3600, &everywhere()));
+        let mut client = Client::connect(options).await;
         client.join(room, json!({"params": {"hide_ms": 50}})).await;
         client
     };

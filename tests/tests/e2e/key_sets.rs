@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use grandstand_common::clock::unix_ms;
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::nats::TempDir;
 use grandstand_harness::process::{Process, Start};
 use grandstand_harness::site::{Site, edge};
@@ -121,7 +121,7 @@ fn token(kid: &str) -> String {
 
 /// The first message to a client with a token whose key has this name.
 async fn first(edge: &Process, kid: &str) -> String {
-    let mut client = Client::connect(Door::new(edge.address()).token(&token(kid))).await;
+    let mut client = Client::connect(ClientOptions::new(edge.address()).token(&token(kid))).await;
     client
         .until("an answer", |client| !client.log.is_empty())
         .await;
@@ -162,7 +162,7 @@ async fn the_keys_of_an_issuer_rotate_and_stay_while_it_is_away() {
     edge.try_ready(std::time::Duration::from_secs(30))
         .await
         .unwrap();
-    let mut alice = Client::connect(Door::new(edge.address()).token(&token("old"))).await;
+    let mut alice = Client::connect(ClientOptions::new(edge.address()).token(&token("old"))).await;
     alice.join("relay-1", json!({})).await;
 
     issuer.serve(&["old", "new"]);
@@ -199,11 +199,11 @@ async fn secrets_are_exchanged_while_both_are_valid() {
     let key = EncodingKey::from_secret(next.as_bytes());
     let new = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
     for token in [&old, &new] {
-        let mut client = Client::connect(Door::new(edge.address()).token(token)).await;
+        let mut client = Client::connect(ClientOptions::new(edge.address()).token(token)).await;
         client.expect("welcome", json!({})).await;
     }
     // The other edges still have the old secret alone.
-    let mut client = Client::connect(Door::new(site.address(0)).token(&new)).await;
+    let mut client = Client::connect(ClientOptions::new(site.address(0)).token(&new)).await;
     client
         .expect("error", json!({"code": "unauthenticated"}))
         .await;

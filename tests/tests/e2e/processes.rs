@@ -166,7 +166,7 @@ async fn d30_a_damaged_folder_ends_dev_and_replay_with_65() {
 
 #[tokio::test]
 async fn tokens_made_on_the_command_line_are_good() {
-    use grandstand_harness::client::{Client, Door};
+    use grandstand_harness::client::{Client, ClientOptions};
     let site = Site::embedded().await;
     let made = Start::grandstand("token")
         .flag("--secret", SECRET)
@@ -175,6 +175,6 @@ async fn tokens_made_on_the_command_line_are_good() {
     let made = made.output().await;
     assert_eq!(made.code, Some(0), "{}", made.text);
     let token = made.text.trim();
-    let mut client = Client::connect(Door::new(site.address(0)).token(token)).await;
+    let mut client = Client::connect(ClientOptions::new(site.address(0)).token(token)).await;
     client.join("relay-1", serde_json::json!({})).await;
 }

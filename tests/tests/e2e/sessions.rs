@@ -153,8 +153,8 @@ async fn many_rooms_share_a_connection(site: Site) {
 
 async fn encodings_meet_in_a_room(site: Site) {
     let mut alice = site.client(0, "alice").await;
-    let mut bob = Client::connect(site.door(1, "bob").proto()).await;
-    let mut sue = Client::connect(site.door(0, "sue").proto()).await;
+    let mut bob = Client::connect(site.client_options(1, "bob").proto()).await;
+    let mut sue = Client::connect(site.client_options(0, "sue").proto()).await;
     alice.join(ROOM, json!({})).await;
     bob.join(ROOM, json!({})).await;
     sue.join(ROOM, json!({"role": "spectator"})).await;
@@ -229,8 +229,8 @@ async fn forbidden_joins_are_refused(site: Site) {
         .await;
 
     let rooms = [("chess-*", Role::Player), ("relay-7", Role::Spectator)];
-    let door = grandstand_harness::client::Door::new(site.address(1));
-    let mut dave = Client::connect(door.token(&token("dave", 3600, &rooms))).await;
+    let options = grandstand_harness::client::ClientOptions::new(site.address(1));
+    let mut dave = Client::connect(options.token(&token("dave", 3600, &rooms))).await;
     dave.start_join("chess-1", json!({"id": 3})).await;
     dave.expect("error", json!({"code": "no_such_game", "id": 3}))
         .await;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use grandstand_common::id::RoomId;
-use grandstand_harness::client::{Client, Door};
+use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::nats::NatsServer;
 use grandstand_harness::process::{PATIENCE, Process, Start};
 use grandstand_harness::site::{SECRET, Site, edge};
@@ -228,7 +228,7 @@ async fn faults_need_their_variable() {
     let url = "/fault/panic/edge-0/batches";
     let answer = grandstand_harness::process::get(process.admin(), url).await;
     assert_eq!(answer.unwrap().0, 503);
-    let mut client = Client::connect(Door::new(process.address()).token(
+    let mut client = Client::connect(ClientOptions::new(process.address()).token(
         &grandstand_harness::site::token("alice", 60, &grandstand_harness::site::everywhere()),
     ))
     .await;

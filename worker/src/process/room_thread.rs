@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grandstand_common::bus::{Bus, Role};
+use grandstand_common::bus::{Bus, BusRole};
 use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
 use tokio::task::LocalSet;
@@ -103,7 +103,7 @@ async fn connect(start: &RoomStart) -> Bus {
     loop {
         let name = start.sender.as_str();
         match cluster
-            .connect(name, Role::Worker, &errors, supervisor)
+            .connect(name, BusRole::Worker, &errors, supervisor)
             .await
         {
             Ok(bus) => return bus.with_layout(start.bus.layout()),

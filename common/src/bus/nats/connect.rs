@@ -23,7 +23,7 @@ use crate::bus::nats::servers::Servers;
 use crate::bus::nats::{cluster_record, dial, needed, permissions};
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::BusOptions;
-use crate::bus::types::Role;
+use crate::bus::types::BusRole;
 use crate::exit::{Exit, ExitError as _};
 use crate::log_clock::LogClock;
 
@@ -55,7 +55,7 @@ pub(super) async fn connect(
     let names = Names::new(options);
     let inbox = format!("{}.{}.", names.inbox(), dial::random_id());
     let errors = options.errors.of_connection();
-    let needs_buckets = options.role != Some(Role::Edge);
+    let needs_buckets = options.role != Some(BusRole::Edge);
     let replies = Replies::new(inbox, needs_buckets.then(|| errors.clone()));
     let replies = Arc::new(replies);
     let wake = Arc::new(Notify::new());

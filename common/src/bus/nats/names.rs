@@ -9,14 +9,14 @@ use async_nats::header::{self, HeaderMap};
 use grandstand_types::layout::Layout;
 
 use crate::bus::options::{self, BusOptions};
-use crate::bus::types::{Bucket, Role};
+use crate::bus::types::{Bucket, BusRole};
 
 /// The names of one cluster.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     /// Empty, or the name of the cluster.
     cluster: Arc<str>,
-    role: Option<Role>,
+    role: Option<BusRole>,
 }
 
 impl Names {
@@ -45,7 +45,7 @@ impl Names {
     }
 
     /// The subjects of answers to processes of a role, without what tells the connections apart.
-    pub(super) fn inbox_of(&self, role: Role) -> String {
+    pub(super) fn inbox_of(&self, role: BusRole) -> String {
         let cluster = match self.cluster.is_empty() {
             true => String::new(),
             false => format!(".{}", self.cluster),
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    fn names(cluster: &str, role: Option<Role>) -> Names {
+    fn names(cluster: &str, role: Option<BusRole>) -> Names {
         Names::new(&BusOptions {
             cluster: cluster.to_owned(),
             role,
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_name_of_a_cluster_is_a_part_of_every_name() {
-        let names = names("eu-1", Some(Role::Edge));
+        let names = names("eu-1", Some(BusRole::Edge));
         assert_eq!(names.subject("in.7.a".to_owned()), "eu-1.in.7.a");
         assert_eq!(names.plain("eu-1.in.7.a".to_owned()), "in.7.a");
         assert_eq!(names.log(3), "eu-1_IN_3");

@@ -3,8 +3,8 @@
 use grandstand_types::layout::Layout;
 
 use crate::bus::nats::names::{BucketName, Names};
-use crate::bus::nats::trial::{TRIAL, Trial, Verb};
-use crate::bus::types::{Bucket, Role};
+use crate::bus::nats::trial::{Direction, TRIAL, Trial};
+use crate::bus::types::{Bucket, BusRole};
 use crate::subject::pattern;
 
 /// A permission that a role needs.
@@ -18,8 +18,8 @@ pub(super) struct Need {
 }
 
 impl Need {
-    pub(super) fn verb(&self) -> Verb {
-        self.trial.verb
+    pub(super) fn direction(&self) -> Direction {
+        self.trial.direction
     }
 
     pub(super) fn permission(&self) -> &str {
@@ -28,23 +28,24 @@ impl Need {
 }
 
 /// The trials of the permissions that are the same in every layout of the cluster.
-pub(super) fn in_general(names: &Names, role: Role) -> Vec<Trial> {
+pub(super) fn in_general(names: &Names, role: BusRole) -> Vec<Trial> {
     tried(general(names, role))
 }
 
 /// The trials of the permissions for the partitions and streams of a layout.
-pub(super) fn in_layout(names: &Names, role: Role, layout: &Layout) -> Vec<Trial> {
+pub(super) fn in_layout(names: &Names, role: BusRole, layout: &Layout) -> Vec<Trial> {
     tried(of_layout(names, role, layout))
 }
 
 /// All permissions of a role, each once.
-pub(super) fn all(names: &Names, role: Role) -> Vec<Need> {
+pub(super) fn all(names: &Names, role: BusRole) -> Vec<Need> {
     let mut all = general(names, role);
     all.extend(of_layout(names, role, &Layout::new(1, 1)));
     let mut each = Vec::<Need>::new();
     for need in all {
-        let same =
-            |other: &Need| other.verb() == need.verb() && other.permission() == need.permission();
+        let same = |other: &Need| {
+            other.direction() == need.direction() && other.permission() == need.permission()
+        };
         if !each.iter().any(same) {
             each.push(need);
         }
@@ -57,15 +58,15 @@ fn tried(needs: Vec<Need>) -> Vec<Trial> {
     tried.map(|need| need.trial).collect()
 }
 
-fn general(names: &Names, role: Role) -> Vec<Need> {
+fn general(names: &Names, role: BusRole) -> Vec<Need> {
     let mut needs = Needs::new(names);
     needs.inbox(role);
     needs.stream("INFO", "checks of streams and buckets");
     let leases = needs.bucket(Bucket::Leases);
     let record = names.record();
     match role {
-        Role::Edge => {
-            needs.answers(Role::Worker, "answers to probes of workers");
+        BusRole::Edge => {
+            needs.answers(BusRole::Worker, "answers to probes of workers");
             needs.publish(pattern::LIVE, "live messages, to the owner of a room");
             needs.publish(pattern::CTL, "what clients watch, to the owner of a room");
             needs.publish(pattern::WORKER_ALIVE, "probes of workers");
@@ -77,8 +78,8 @@ fn general(names: &Names, role: Role) -> Vec<Need> {
             needs.read_one(&record, "the record of the cluster");
             needs.revoke();
         }
-        Role::Worker => {
-            needs.answers(Role::Edge, "answers to edges");
+        BusRole::Worker => {
+            needs.answers(BusRole::Edge, "answers to edges");
             needs.publish(pattern::EDGE, "batches for edges");
             needs.publish(pattern::HOT, "batches for hot rooms");
             needs.publish(pattern::PROCESS_ALIVE, "probes of edges");
@@ -95,36 +96,36 @@ fn general(names: &Names, role: Role) -> Vec<Need> {
             needs.get(&record);
             needs.write_records();
         }
-        Role::Repartition => {
+        BusRole::Repartition => {
             needs.stream("CREATE", "the streams of the next layout");
             needs.stream("UPDATE", "the limit of the next log");
             needs.stream("DELETE", "the streams of the former layout");
             needs.get(&record);
             needs.write_records();
         }
-        Role::Tool => needs.get(&record),
+        BusRole::Tool => needs.get(&record),
     }
     needs.all
 }
 
-fn of_layout(names: &Names, role: Role, layout: &Layout) -> Vec<Need> {
+fn of_layout(names: &Names, role: BusRole, layout: &Layout) -> Vec<Need> {
     let mut needs = Needs::new(names);
     let entries = match role {
-        Role::Tool => None,
-        Role::Edge => Some("inputs, joins and leaves: the log"),
-        Role::Worker => Some("timers, and players of dead edges"),
-        Role::Repartition => Some("entries that no snapshot covers"),
+        BusRole::Tool => None,
+        BusRole::Edge => Some("inputs, joins and leaves: the log"),
+        BusRole::Worker => Some("timers, and players of dead edges"),
+        BusRole::Repartition => Some("entries that no snapshot covers"),
     };
     for (partition, why) in layout.all_partitions().flat_map(|p| Some(p).zip(entries)) {
         let subject = names.subject(format!("in.{partition}.{TRIAL}"));
         needs.add(
-            Verb::Publish,
+            Direction::Publish,
             names.subject(pattern::LOG.to_owned()),
             subject,
             why,
         );
     }
-    if role == Role::Edge {
+    if role == BusRole::Edge {
         return needs.all;
     }
     for stream in layout.all_streams() {
@@ -135,7 +136,7 @@ fn of_layout(names: &Names, role: Role, layout: &Layout) -> Vec<Need> {
     for bucket in buckets {
         needs.read(&names.bucket(layout, bucket).stream());
     }
-    if role != Role::Tool {
+    if role != BusRole::Tool {
         for partition in layout.all_partitions() {
             let bucket = names.bucket(layout, Bucket::Rooms(partition));
             needs.write(&bucket, &format!("{partition}.{TRIAL}"));
@@ -160,10 +161,16 @@ impl<'a> Needs<'a> {
         }
     }
 
-    fn add(&mut self, verb: Verb, permission: String, subject: String, why: &'static str) {
+    fn add(
+        &mut self,
+        direction: Direction,
+        permission: String,
+        subject: String,
+        why: &'static str,
+    ) {
         self.all.push(Need {
             trial: Trial {
-                verb,
+                direction,
                 permission,
                 subject,
             },
@@ -177,55 +184,55 @@ impl<'a> Needs<'a> {
     }
 
     fn publish(&mut self, pattern: &str, why: &'static str) {
-        self.message(Verb::Publish, pattern, why);
+        self.message(Direction::Publish, pattern, why);
     }
 
     fn subscribe(&mut self, pattern: &str, why: &'static str) {
-        self.message(Verb::Subscribe, pattern, why);
+        self.message(Direction::Subscribe, pattern, why);
     }
 
-    fn message(&mut self, verb: Verb, pattern: &str, why: &'static str) {
+    fn message(&mut self, direction: Direction, pattern: &str, why: &'static str) {
         let permission = self.names.subject(pattern.to_owned());
         let subject = permission.replace('*', TRIAL);
-        self.add(verb, permission, subject, why);
+        self.add(direction, permission, subject, why);
     }
 
     /// The answers to this process.
-    fn inbox(&mut self, role: Role) {
+    fn inbox(&mut self, role: BusRole) {
         let inbox = self.names.inbox_of(role);
         let subject = format!("{inbox}.{TRIAL}.*");
         let why = "answers, and what is read of streams and buckets";
-        self.add(Verb::Subscribe, format!("{inbox}.>"), subject, why);
+        self.add(Direction::Subscribe, format!("{inbox}.>"), subject, why);
         // A message to itself that comes back shows that NATS has all earlier ones.
         let why = match role {
-            Role::Worker => "round trips, and answers to other workers",
+            BusRole::Worker => "round trips, and answers to other workers",
             _ => "round trips",
         };
         self.answers(role, why);
     }
 
     /// Answers to processes of a role.
-    fn answers(&mut self, to: Role, why: &'static str) {
+    fn answers(&mut self, to: BusRole, why: &'static str) {
         let inbox = self.names.inbox_of(to);
         let subject = format!("{inbox}.{TRIAL}.{TRIAL}");
-        self.add(Verb::Publish, format!("{inbox}.>"), subject, why);
+        self.add(Direction::Publish, format!("{inbox}.>"), subject, why);
     }
 
     /// Requests of an API: those that are permitted, and the one that is tried.
     fn request(&mut self, api: &str, permitted: &str, tried: &str, why: &'static str) {
         let permission = format!("{api}.{permitted}");
         let subject = format!("{api}.{tried}");
-        self.add(Verb::Publish, permission, subject, why);
+        self.add(Direction::Publish, permission, subject, why);
     }
 
     /// Requests about streams.
-    fn stream(&mut self, verb: &str, why: &'static str) {
-        self.request(&format!("$JS.API.STREAM.{verb}"), "*", TRIAL, why);
+    fn stream(&mut self, operation: &str, why: &'static str) {
+        self.request(&format!("$JS.API.STREAM.{operation}"), "*", TRIAL, why);
     }
 
     /// Requests about streams that are made only if one is missing.
-    fn create(&mut self, verb: &str, why: &'static str) {
-        self.stream(verb, why);
+    fn create(&mut self, operation: &str, why: &'static str) {
+        self.stream(operation, why);
         if let Some(last) = self.all.last_mut() {
             last.is_tried = false;
         }
@@ -256,7 +263,7 @@ impl<'a> Needs<'a> {
         self.read_one(&bucket, "the revocations");
         let (permission, subject) = (bucket.subject(">"), bucket.subject(TRIAL));
         let why = "revocations, by the admin API";
-        self.add(Verb::Publish, permission, subject, why);
+        self.add(Direction::Publish, permission, subject, why);
     }
 
     /// Consumers of a stream: their creation, their end, and their flow control.
@@ -272,7 +279,7 @@ impl<'a> Needs<'a> {
     fn write(&mut self, bucket: &BucketName, key: &str) {
         let (permission, subject) = ("$KV.>".to_owned(), bucket.subject(key));
         let why = "snapshots, checkpoints, leases, records";
-        self.add(Verb::Publish, permission, subject, why);
+        self.add(Direction::Publish, permission, subject, why);
     }
 
     /// Writes of the records of the cluster and its workers.
@@ -296,10 +303,10 @@ mod tests {
     use crate::bus::options::BusOptions;
     use crate::subject;
 
-    fn permits(role: Role, verb: Verb, subject: &str) -> bool {
+    fn permits(role: BusRole, direction: Direction, subject: &str) -> bool {
         let names = Names::new(&BusOptions::default());
         let all = all(&names, role);
-        let mut of = all.iter().filter(|need| need.verb() == verb);
+        let mut of = all.iter().filter(|need| need.direction() == direction);
         of.any(|need| subject::matches(need.permission(), subject))
     }
 
@@ -308,47 +315,64 @@ mod tests {
         let room: RoomId = "memory-42".parse().unwrap();
         let p = Partition(7);
         for (subject, from, to) in [
-            (subject::live(p), Role::Edge, Role::Worker),
-            (subject::ctl(p), Role::Edge, Role::Worker),
+            (subject::live(p), BusRole::Edge, BusRole::Worker),
+            (subject::ctl(p), BusRole::Edge, BusRole::Worker),
             (
                 subject::edge(&"e-1".parse().unwrap()),
-                Role::Worker,
-                Role::Edge,
+                BusRole::Worker,
+                BusRole::Edge,
             ),
-            (subject::hot(&room), Role::Worker, Role::Edge),
+            (subject::hot(&room), BusRole::Worker, BusRole::Edge),
             (
                 subject::process_alive(&"e-1".parse().unwrap()),
-                Role::Worker,
-                Role::Edge,
+                BusRole::Worker,
+                BusRole::Edge,
             ),
             (
                 subject::worker_alive(&"w-1".parse().unwrap()),
-                Role::Worker,
-                Role::Worker,
+                BusRole::Worker,
+                BusRole::Worker,
             ),
             (
                 subject::worker_link(&"w-1".parse().unwrap()),
-                Role::Edge,
-                Role::Worker,
+                BusRole::Edge,
+                BusRole::Worker,
             ),
         ] {
-            assert!(permits(from, Verb::Publish, &subject), "{from}: {subject}");
-            assert!(permits(to, Verb::Subscribe, &subject), "{to}: {subject}");
-            assert!(!permits(Role::Tool, Verb::Publish, &subject), "{subject}");
+            assert!(
+                permits(from, Direction::Publish, &subject),
+                "{from}: {subject}"
+            );
+            assert!(
+                permits(to, Direction::Subscribe, &subject),
+                "{to}: {subject}"
+            );
+            assert!(
+                !permits(BusRole::Tool, Direction::Publish, &subject),
+                "{subject}"
+            );
         }
-        assert!(permits(Role::Edge, Verb::Publish, &subject::log(p, &room)));
         assert!(permits(
-            Role::Worker,
-            Verb::Publish,
+            BusRole::Edge,
+            Direction::Publish,
             &subject::log(p, &room)
         ));
-        assert!(!permits(Role::Tool, Verb::Publish, &subject::log(p, &room)));
+        assert!(permits(
+            BusRole::Worker,
+            Direction::Publish,
+            &subject::log(p, &room)
+        ));
+        assert!(!permits(
+            BusRole::Tool,
+            Direction::Publish,
+            &subject::log(p, &room)
+        ));
     }
 
     #[test]
     fn an_edge_neither_reads_nor_writes_rooms() {
         let revocation = "$KV.revocations.player.x";
-        assert!(permits(Role::Edge, Verb::Publish, revocation));
+        assert!(permits(BusRole::Edge, Direction::Publish, revocation));
         for subject in [
             "$KV.rooms_0.7.memory-42",
             "$KV.leases.7",
@@ -364,7 +388,10 @@ mod tests {
             "edge.other",
             "hot.memory-42",
         ] {
-            assert!(!permits(Role::Edge, Verb::Publish, subject), "{subject}");
+            assert!(
+                !permits(BusRole::Edge, Direction::Publish, subject),
+                "{subject}"
+            );
         }
         for subject in [
             "_INBOX.worker.x.1",
@@ -373,7 +400,10 @@ mod tests {
             "ctl.7",
             ">",
         ] {
-            assert!(!permits(Role::Edge, Verb::Subscribe, subject), "{subject}");
+            assert!(
+                !permits(BusRole::Edge, Direction::Subscribe, subject),
+                "{subject}"
+            );
         }
     }
 }

@@ -19,11 +19,11 @@ use crate::bus::connect_error::ConnectError;
 use crate::bus::error::BusError;
 use crate::bus::nats::names::Names;
 use crate::bus::nats::servers::Servers;
-use crate::bus::nats::trial::{TRIAL, Trial, Verb};
+use crate::bus::nats::trial::{Direction, TRIAL, Trial};
 use crate::bus::nats::{connection, dial};
 use crate::bus::nats_error::NatsError;
 use crate::bus::options::BusOptions;
-use crate::bus::types::Role;
+use crate::bus::types::BusRole;
 
 /// The most time for all that NATS has to say.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ const AT_ONCE: usize = 64;
 pub(super) async fn check(
     servers: &Servers,
     options: &BusOptions,
-    needed: impl FnOnce(Role) -> Vec<Trial>,
+    needed: impl FnOnce(BusRole) -> Vec<Trial>,
 ) -> Result<(), ConnectError> {
     let Some(role) = options.role.filter(|_| options.trial) else {
         return Ok(());
@@ -48,8 +48,8 @@ pub(super) async fn check(
     let Some(words) = first.map(|error| error.words.clone()) else {
         return Ok(());
     };
-    let list = |verb| {
-        let of = trials.iter().filter(|trial| trial.verb == verb);
+    let list = |direction| {
+        let of = trials.iter().filter(|trial| trial.direction == direction);
         let denied = of.filter(|trial| errors.iter().any(|error| trial.is_about(error)));
         let mut permissions: Vec<_> = denied.map(|trial| trial.permission.as_str()).collect();
         permissions.sort_unstable();
@@ -57,11 +57,13 @@ pub(super) async fn check(
         permissions.join(", ")
     };
     let what = [
-        ("publish on ", list(Verb::Publish)),
-        ("subscribe to ", list(Verb::Subscribe)),
+        ("publish on ", list(Direction::Publish)),
+        ("subscribe to ", list(Direction::Subscribe)),
     ];
     let what = what.into_iter().filter(|(_, list)| !list.is_empty());
-    let what: Vec<_> = what.map(|(verb, list)| format!("{verb}{list}")).collect();
+    let what: Vec<_> = what
+        .map(|(direction, list)| format!("{direction}{list}"))
+        .collect();
     Err(ConnectError::Denied {
         url: servers.to_string(),
         role,
@@ -156,11 +158,14 @@ impl TrialConnection {
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Expected-Stream", TRIAL);
         let mut subscribers = Vec::new();
-        for Trial { verb, subject, .. } in trials {
+        for Trial {
+            direction, subject, ..
+        } in trials
+        {
             let subject = subject.clone();
-            match verb {
-                Verb::Subscribe => subscribers.push(self.subscribe(subject).await?),
-                Verb::Publish => {
+            match direction {
+                Direction::Subscribe => subscribers.push(self.subscribe(subject).await?),
+                Direction::Publish => {
                     let headers = headers.clone();
                     let client = &self.client;
                     let sent = client.publish_with_headers(subject, headers, Bytes::new());

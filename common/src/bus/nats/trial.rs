@@ -6,9 +6,9 @@ use crate::subject;
 /// The token of a trial's subjects. No id contains it, so nobody listens there.
 pub(super) const TRIAL: &str = "=trial";
 
-/// A direction.
+/// The direction of messages for a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum Direction {
     Publish,
     Subscribe,
 }
@@ -16,7 +16,7 @@ pub(super) enum Verb {
 /// A permission, as an operator writes it, and a subject to try it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trial {
-    pub(super) verb: Verb,
+    pub(super) direction: Direction,
     pub(super) permission: String,
     pub(super) subject: String,
 }
@@ -25,21 +25,21 @@ impl Trial {
     /// The trial of a permission that was denied.
     pub(super) fn again(error: &NatsError) -> Option<Self> {
         let subject = error.subject.clone()?;
-        let verb = match error.kind {
-            NatsErrorKind::SubscribeDenied => Verb::Subscribe,
-            _ => Verb::Publish,
+        let direction = match error.kind {
+            NatsErrorKind::SubscribeDenied => Direction::Subscribe,
+            _ => Direction::Publish,
         };
         Some(Self {
-            verb,
+            direction,
             permission: subject::family(&subject),
             subject,
         })
     }
 
     pub(super) fn is_about(&self, error: &NatsError) -> bool {
-        let kind = match self.verb {
-            Verb::Publish => NatsErrorKind::PublishDenied,
-            Verb::Subscribe => NatsErrorKind::SubscribeDenied,
+        let kind = match self.direction {
+            Direction::Publish => NatsErrorKind::PublishDenied,
+            Direction::Subscribe => NatsErrorKind::SubscribeDenied,
         };
         error.kind == kind && error.subject.as_ref() == Some(&self.subject)
     }

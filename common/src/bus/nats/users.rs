@@ -4,19 +4,19 @@ use std::fmt::Write as _;
 
 use crate::bus::nats::names::Names;
 use crate::bus::nats::needed::{self, Need};
-use crate::bus::nats::trial::Verb;
+use crate::bus::nats::trial::Direction;
 use crate::bus::options::BusOptions;
-use crate::bus::types::Role;
+use crate::bus::types::BusRole;
 
 /// The column of the comments.
 const COLUMN: usize = 58;
 
 /// The roles, and the programs that have them.
-const ROLES: [(Role, &str); 4] = [
-    (Role::Edge, "grandstand edge"),
-    (Role::Worker, "grandstand worker"),
-    (Role::Tool, "grandstand replay, which only reads"),
-    (Role::Repartition, "grandstand cluster repartition"),
+const ROLES: [(BusRole, &str); 4] = [
+    (BusRole::Edge, "grandstand edge"),
+    (BusRole::Worker, "grandstand worker"),
+    (BusRole::Tool, "grandstand replay, which only reads"),
+    (BusRole::Repartition, "grandstand cluster repartition"),
 ];
 
 /// The block `authorization` for a cluster of this name, with one user for each role. Passwords are variables of the
@@ -29,21 +29,25 @@ pub fn authorization(cluster: &str) -> String {
     let mut text = "authorization {\n  users: [\n".to_owned();
     for (role, program) in ROLES {
         let needs = needed::all(&names, role);
-        let of = |verb| needs.iter().filter(move |need: &&Need| need.verb() == verb);
+        let of = |direction| {
+            needs
+                .iter()
+                .filter(move |need: &&Need| need.direction() == direction)
+        };
         let password = format!("$GRANDSTAND_{}_PASSWORD", role.to_string().to_uppercase());
         let _ = writeln!(text, "    {{\n      # {program}");
         let _ = writeln!(text, "      user: {role}, password: {password}");
         text.push_str("      permissions: {\n");
-        list(&mut text, "publish", of(Verb::Publish));
-        list(&mut text, "subscribe", of(Verb::Subscribe));
+        list(&mut text, "publish", of(Direction::Publish));
+        list(&mut text, "subscribe", of(Direction::Subscribe));
         text.push_str("      }\n    }\n");
     }
     text.push_str("  ]\n}\n");
     text
 }
 
-fn list<'a>(text: &mut String, verb: &str, needs: impl Iterator<Item = &'a Need>) {
-    let _ = writeln!(text, "        {verb}: [");
+fn list<'a>(text: &mut String, direction: &str, needs: impl Iterator<Item = &'a Need>) {
+    let _ = writeln!(text, "        {direction}: [");
     for need in needs {
         let line = format!("          \"{}\"", need.permission());
         let _ = writeln!(text, "{line:COLUMN$} # {}", need.why);

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::Door;
+use crate::client::ClientOptions;
 use crate::site::{everywhere, token};
 
 /// The messages that are written before others have their turn.
@@ -27,9 +27,9 @@ pub(super) async fn flood(address: SocketAddr, time: Duration, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let end = Instant::now() + time;
     let reads = rng.random_bool(0.5);
-    let door = Door::new(address).token(&token("flood", 3_600, &everywhere()));
+    let options = ClientOptions::new(address).token(&token("flood", 3_600, &everywhere()));
     while Instant::now() < end {
-        let opened = timeout(BURST_TIMEOUT, door.try_open()).await;
+        let opened = timeout(BURST_TIMEOUT, options.try_open()).await;
         let Ok(Ok(mut socket)) = opened else {
             sleep(BURST_TIMEOUT / 10).await;
             continue;

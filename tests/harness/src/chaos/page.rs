@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::field::Shared;
 use super::seat::Seat;
 use super::violation::Rule;
-use crate::client::{Door, proto};
+use crate::client::{ClientOptions, proto};
 use crate::site::{everywhere, token};
 
 /// Interval at which players decide whether to send an input.
@@ -54,7 +54,7 @@ pub(super) struct Page {
     plan: Plan,
     field: Shared,
     seats: Vec<Seat>,
-    door: Door,
+    options: ClientOptions,
     rng: ChaCha8Rng,
     /// A random name of this page, and the number of its connections.
     client: String,
@@ -84,12 +84,12 @@ impl Page {
         };
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
         let first = plan.edges.first().copied();
-        let mut door = Door::new(first.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()));
-        door.token = Some(token(&plan.client, TOKEN_LIFETIME_S, &everywhere()));
-        door.encoding = plan.encoding;
+        let mut options = ClientOptions::new(first.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()));
+        options.token = Some(token(&plan.client, TOKEN_LIFETIME_S, &everywhere()));
+        options.encoding = plan.encoding;
         Self {
             seats,
-            door,
+            options,
             client: format!("{:016x}", rng.random::<u64>()),
             attempt: 0,
             heard: Instant::now(),
@@ -152,9 +152,9 @@ impl Page {
     /// Tries each edge once, another edge first if the last connection was lost.
     async fn connect(&mut self) -> Option<Box<Socket>> {
         for _ in 0..self.plan.edges.len() {
-            self.door.address = *self.plan.edges.first()?;
+            self.options.address = *self.plan.edges.first()?;
             self.plan.edges.rotate_left(1);
-            if let Ok(Ok(socket)) = timeout(CONNECT_TIMEOUT, self.door.try_open()).await {
+            if let Ok(Ok(socket)) = timeout(CONNECT_TIMEOUT, self.options.try_open()).await {
                 return Some(Box::new(socket));
             }
             self.check_patience();

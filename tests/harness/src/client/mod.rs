@@ -27,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Options of a connection.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub struct ClientOptions {
     /// The edge's address.
     pub address: SocketAddr,
     /// The query string without `?`, for example `user=alice`.
@@ -40,7 +40,7 @@ pub struct Door {
     pub encoding: Encoding,
 }
 
-impl Door {
+impl ClientOptions {
     /// Options without credentials.
     pub fn new(address: SocketAddr) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Door {
 /// A client. Its knowledge of rooms survives a reconnect.
 #[derive(Debug)]
 pub struct Client {
-    door: Door,
+    options: ClientOptions,
     socket: Option<WebSocketStream<TcpStream>>,
     /// The random name of the page and its number of connections.
     page: (String, u32),
@@ -117,10 +117,10 @@ impl Client {
     ///
     /// # Panics
     /// If the edge refuses the WebSocket.
-    pub async fn connect(door: Door) -> Self {
-        let socket = door.open().await;
+    pub async fn connect(options: ClientOptions) -> Self {
+        let socket = options.open().await;
         Self {
-            door,
+            options,
             socket: Some(socket),
             page: (format!("{:016x}", rand::random::<u64>()), 0),
             rooms: BTreeMap::new(),
@@ -137,8 +137,8 @@ impl Client {
 
     /// Connects to `address` and joins all its rooms again, each with the version that it has seen.
     pub async fn reconnect(&mut self, address: SocketAddr) {
-        self.door.address = address;
-        self.socket = Some(self.door.open().await);
+        self.options.address = address;
+        self.socket = Some(self.options.open().await);
         self.page.1 += 1;
         (self.log, self.expected, self.closed) = (Vec::new(), 0, None);
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
@@ -149,7 +149,7 @@ impl Client {
 
     /// Reconnects to the same edge as before.
     pub async fn reconnect_here(&mut self) {
-        self.reconnect(self.door.address).await;
+        self.reconnect(self.options.address).await;
     }
 
     /// Sends a message as it is, with `data` or `data_b64` as the encoding requires. An answer that is
@@ -160,7 +160,7 @@ impl Client {
     }
 
     async fn transmit(&mut self, message: Value) {
-        let frame = match self.door.encoding {
+        let frame = match self.options.encoding {
             Encoding::Json => Message::text(message.to_string()),
             Encoding::Proto => Message::binary(proto::encode(&message)),
         };
@@ -263,7 +263,7 @@ impl Client {
                     return Some(None);
                 }
             };
-            let message = match (message, self.door.encoding) {
+            let message = match (message, self.options.encoding) {
                 (Message::Text(text), Encoding::Json) => {
                     serde_json::from_str(&text).expect("a text frame is JSON")
                 }
