@@ -68,7 +68,8 @@ async fn drive(
     let api = WorkerApi::new(frame.log.clone(), settings.questions.clone());
     let access = ApiAccess::new(Arc::clone(&api), &config.worker.admin_token);
     let _admin = Admin::start(
-        ("worker.admin", admin),
+        "worker.admin",
+        admin,
         status.clone(),
         registry,
         Some(access.clone()),

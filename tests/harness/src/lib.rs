@@ -14,6 +14,7 @@ pub mod child;
 
 pub mod nats;
 
+pub mod admin;
 pub mod process;
 
 pub mod nats_cluster;

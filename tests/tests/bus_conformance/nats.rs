@@ -49,7 +49,8 @@ async fn d31_slow_consumers_are_in_the_metrics() {
     });
     metrics.register(&mut registry);
     let admin = Admin::start(
-        ("edge.admin", ([127, 0, 0, 1], 0).into()),
+        "edge.admin",
+        ([127, 0, 0, 1], 0).into(),
         Status::new(),
         registry,
         None,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, BusOptions};
 use grandstand_common::record::ClusterRecord;
+use grandstand_harness::admin::until_ready_is;
 use grandstand_harness::client::Client;
-use grandstand_harness::process::{PATIENCE, Process, get};
+use grandstand_harness::process::{PATIENCE, Process};
 use grandstand_harness::rig::{Plan, Rig};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -36,18 +37,6 @@ async fn limit(bus: &Bus, stream: &str, bytes: i64) {
     assert_eq!(answer["error"], Value::Null, "{answer}");
 }
 
-/// Waits until `/ready` of a process has this status, and returns its text.
-async fn ready(process: &Process, status: u16) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match get(process.admin(), "/ready").await {
-            Some((found, text)) if found == status => return text,
-            found => assert!(Instant::now() < deadline, "{status}: {found:?}"),
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// Rooms go on in memory and in the log while their bucket stores nothing, and the worker says why it does not.
 #[tokio::test]
 async fn d27_a_bucket_that_refuses_writes_is_named_in_the_words_of_nats() {
@@ -61,7 +50,7 @@ async fn d27_a_bucket_that_refuses_writes_is_named_in_the_words_of_nats() {
     }
     alice.input("relay-1", json!("one")).await;
     alice.until_answered("relay-1").await;
-    let text = ready(worker, 503).await;
+    let text = until_ready_is(worker, 503).await;
     assert!(text.contains("KV_rooms_"), "{text}");
     assert!(text.contains("maximum bytes exceeded"), "{text}");
     let said = worker.log_text();
@@ -70,24 +59,24 @@ async fn d27_a_bucket_that_refuses_writes_is_named_in_the_words_of_nats() {
     for stream in 0..4 {
         limit(&bus, &format!("KV_rooms_{stream}"), -1).await;
     }
-    ready(worker, 200).await;
+    until_ready_is(worker, 200).await;
     alice.input("relay-1", json!("two")).await;
     alice.until_answered("relay-1").await;
     assert_eq!(alice.rooms["relay-1"].view["count"], 2);
     assert_eq!(alice.closed, None);
     // Without its record the worker cannot act.
     limit(&bus, "KV_workers", 1).await;
-    let text = ready(worker, 503).await;
+    let text = until_ready_is(worker, 503).await;
     assert!(text.contains("KV_workers: maximum bytes"), "{text}");
     limit(&bus, "KV_workers", -1).await;
-    ready(worker, 200).await;
+    until_ready_is(worker, 200).await;
     alice.input("relay-1", json!("three")).await;
     alice.until_answered("relay-1").await;
     assert_eq!(alice.rooms["relay-1"].view["count"], 3);
 }
 
-/// Deletes one stream after the other, while a player plays and others come back to rooms at rest. Acked inputs are lost only
-/// with the log, and only from rooms that are in no bucket.
+/// Deletes one stream after the other, while a player plays and others come back to rooms at rest. Acked inputs are
+/// lost only with the log, and only from rooms that are in no bucket.
 #[tokio::test]
 async fn d23_streams_that_are_deleted_while_everything_runs_are_created_again() {
     let rig = &mut Rig::start(plan()).await.unwrap();
@@ -125,7 +114,7 @@ async fn d23_streams_that_are_deleted_while_everything_runs_are_created_again() 
         alice.input("relay-1", json!(stream)).await;
         alice.until_answered("relay-1").await;
         count += 1;
-        ready(&rig.workers[0], 200).await;
+        until_ready_is(&rig.workers[0], 200).await;
         assert_eq!(alice.rooms["relay-1"].view["count"], count, "{stream}");
         assert_eq!(alice.rooms["relay-1"].rolled_back, None, "{stream}");
     }

@@ -1,14 +1,13 @@
 //! Users of NATS with as few permissions as possible (D27).
 
-use std::time::Duration;
-
+use grandstand_harness::admin::until_ready_is;
 use grandstand_harness::client::Client;
 use grandstand_harness::nats::NatsServer;
-use grandstand_harness::process::{Output, PATIENCE, Process, Start, get};
+use grandstand_harness::process::{Output, PATIENCE, Process, Start};
 use grandstand_harness::rig::{Plan, Rig};
 use grandstand_harness::site::{everywhere, token};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 const NATS_CONF: &str = include_str!("../../../config/nats.conf");
 
@@ -113,9 +112,10 @@ async fn d27_the_shipped_permissions_suffice_and_each_one_is_named_if_it_is_miss
         let Output { code, text } = refused(&nats, user).await;
         assert_eq!(code, Some(78), "{user} {verb} {subject}: {text}");
         // The right to create streams is needed by use, and named as NATS does.
-        let says = match creates(subject) && *user != "repartition" {
-            true => "Permissions Violation for Publish to \"$JS.API.STREAM".to_owned(),
-            false => format!("{verb} {subject}"),
+        let says = if creates(subject) && *user != "repartition" {
+            "Permissions Violation for Publish to \"$JS.API.STREAM".to_owned()
+        } else {
+            format!("{verb} {subject}")
         };
         let last = text.lines().last().unwrap_or_default();
         assert!(last.contains(&says), "{user} {verb} {subject}: {text}");
@@ -182,18 +182,6 @@ async fn rig() -> Rig {
     Rig::start(plan).await.unwrap()
 }
 
-/// Waits until `/ready` of a process has this status, and returns its text.
-async fn ready(process: &Process, status: u16) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match get(process.admin(), "/ready").await {
-            Some((found, text)) if found == status => return text,
-            found => assert!(Instant::now() < deadline, "{status}: {found:?}"),
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
 #[tokio::test]
 async fn d27_a_permission_that_is_taken_away_is_said_until_it_is_back() {
     let rig = rig().await;
@@ -204,14 +192,14 @@ async fn d27_a_permission_that_is_taken_away_is_said_until_it_is_back() {
         .await;
     alice.input("relay-1", json!("one")).await;
     let edge = &rig.edges[0];
-    let text = ready(edge, 503).await;
+    let text = until_ready_is(edge, 503).await;
     let words = "Permissions Violation for Publish to \"in.";
     assert!(text.contains(words), "{text}");
     let counted = edge.metric("grandstand_edge_bus_errors_total").await;
     assert!(counted >= Some(1.0), "{counted:?}");
     assert_eq!(edge.metric("grandstand_edge_bus_refused").await, Some(1.0));
     rig.nats.reload(&everybody("publish: \">\"")).await;
-    ready(edge, 200).await;
+    until_ready_is(edge, 200).await;
     alice.until_answered("relay-1").await;
     alice.input("relay-1", json!("two")).await;
     alice.until_answered("relay-1").await;
@@ -228,10 +216,10 @@ async fn d27_a_subscription_that_nats_removed_is_made_again() {
     rig.nats
         .reload(&everybody("subscribe: { deny: \"edge.*\" }"))
         .await;
-    let text = ready(&rig.edges[0], 503).await;
+    let text = until_ready_is(&rig.edges[0], 503).await;
     assert!(text.contains("subscribe to edge.*"), "{text}");
     rig.nats.reload(&everybody("publish: \">\"")).await;
-    ready(&rig.edges[0], 200).await;
+    until_ready_is(&rig.edges[0], 200).await;
     alice.input("relay-1", json!("one")).await;
     alice.until_answered("relay-1").await;
     assert_eq!(alice.rooms["relay-1"].view["count"], 1);

@@ -34,9 +34,10 @@ fn plan(workers: usize, edges: usize, partitions: u16) -> Plan {
 fn command(rig: &Rig, arguments: &[&str]) -> Start {
     let start = Start::grandstand("cluster").arg("repartition");
     let start = start.flag("--nats", rig.nats.url());
-    let start = match arguments.contains(&"--abort") {
-        true => start,
-        false => start.flag("--keep-s", 0),
+    let start = if arguments.contains(&"--abort") {
+        start
+    } else {
+        start.flag("--keep-s", 0)
     };
     arguments.iter().fold(start, |start, arg| start.arg(arg))
 }
@@ -58,6 +59,23 @@ async fn until(bus: &Bus, what: &str, holds: impl Fn(&ClusterRecord) -> bool) {
         assert!(Instant::now() < deadline, "{what}: {:?}", record(bus).await);
         sleep(LOOK).await;
     }
+}
+
+/// Waits until the rooms are in this many partitions.
+async fn until_moved(bus: &Bus, partitions: u16) {
+    until(bus, "the rooms are moved", |record| {
+        record.layout.partitions == partitions
+    })
+    .await;
+}
+
+/// Starts a cluster, and connects to its bus without changing anything.
+async fn start(plan: Plan) -> (Rig, Bus) {
+    let rig = Rig::start(plan).await.unwrap();
+    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
+        .await
+        .unwrap();
+    (rig, bus)
 }
 
 /// The command as a process that the test may kill.
@@ -102,10 +120,7 @@ async fn streams_are_gone(bus: &Bus, layout: Layout) {
 /// The command is killed, run again, undone and continued, while players play at two edges.
 #[tokio::test]
 async fn d33_rooms_move_to_other_partitions_while_players_play() {
-    let rig = Rig::start(plan(2, 2, 16)).await.unwrap();
-    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
-        .await
-        .unwrap();
+    let (rig, bus) = start(plan(2, 2, 16)).await;
     let mut layout = bus.layout();
     assert_eq!(layout, Layout::new(16, 4));
     let mut rest = Client::connect(rig.client_options(0, "rob")).await;
@@ -181,10 +196,7 @@ async fn d33_rooms_move_to_other_partitions_while_players_play() {
 /// Nobody has released the partitions, so that the log has entries that no snapshot covers.
 #[tokio::test]
 async fn d33_entries_that_no_snapshot_covers_are_copied_from_the_logs_of_dead_workers() {
-    let mut rig = Rig::start(plan(1, 1, 8)).await.unwrap();
-    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
-        .await
-        .unwrap();
+    let (mut rig, bus) = start(plan(1, 1, 8)).await;
     let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     let rooms: Vec<_> = (0..10).map(|i| format!("relay-{i}")).collect();
     for room in &rooms {
@@ -201,10 +213,7 @@ async fn d33_entries_that_no_snapshot_covers_are_copied_from_the_logs_of_dead_wo
         alice.input(room, json!(5)).await;
     }
     let child = spawn(&rig, &["32"]);
-    until(&bus, "the rooms are moved", |record| {
-        record.layout.partitions == 32
-    })
-    .await;
+    until_moved(&bus, 32).await;
     let start = rig.plan().worker(&rig.nats.url(), "worker-9");
     rig.workers.push(Process::start(start, false).await);
     until(&bus, "the former streams are deleted", |record| {
@@ -230,10 +239,7 @@ async fn d33_entries_that_no_snapshot_covers_are_copied_from_the_logs_of_dead_wo
 /// The move itself may be a moment old when the power fails, and NATS writes to its disks once in a while only.
 #[tokio::test]
 async fn d33_the_former_streams_stay_until_the_copies_are_on_disk() {
-    let rig = Rig::start(plan(1, 1, 8)).await.unwrap();
-    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
-        .await
-        .unwrap();
+    let (rig, bus) = start(plan(1, 1, 8)).await;
     let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     let former = bus.layout();
@@ -243,10 +249,7 @@ async fn d33_the_former_streams_stay_until_the_copies_are_on_disk() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    until(&bus, "the rooms are moved", |record| {
-        record.layout.partitions == 32
-    })
-    .await;
+    until_moved(&bus, 32).await;
     alice.input("relay-1", json!(1)).await;
     alice.until_answered("relay-1").await;
     sleep(Duration::from_secs(2)).await;
@@ -290,10 +293,7 @@ async fn d33_entries_at_which_loops_got_stuck_are_carried_along() {
     let put = bus.put_if(Bucket::Leases, &key, lease.to_string().into(), 0);
     put.await.unwrap();
     let child = spawn(&rig, &["32"]);
-    until(&bus, "the rooms are moved", |record| {
-        record.layout.partitions == 32
-    })
-    .await;
+    until_moved(&bus, 32).await;
     kill(child);
     let moved = bus.layout().successor(32, 4);
     let now = moved.partition_of(&room);
@@ -322,10 +322,7 @@ async fn d33_entries_at_which_loops_got_stuck_are_carried_along() {
 /// nothing.
 #[tokio::test]
 async fn d33_a_move_that_another_process_undoes_ends() {
-    let rig = Rig::start(plan(1, 1, 8)).await.unwrap();
-    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
-        .await
-        .unwrap();
+    let (rig, bus) = start(plan(1, 1, 8)).await;
     let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     rig.workers[0].pause();
@@ -345,10 +342,7 @@ async fn d33_a_move_that_another_process_undoes_ends() {
 /// NATS comes back with a backup from before a move, and then with one from its midst, while everything runs.
 #[tokio::test]
 async fn d33_a_backup_from_before_or_within_a_move_is_taken() {
-    let mut rig = Rig::start(plan(1, 1, 8)).await.unwrap();
-    let bus = Bus::inspect_nats(&rig.nats.url(), &BusOptions::default())
-        .await
-        .unwrap();
+    let (mut rig, bus) = start(plan(1, 1, 8)).await;
     let mut alice = Client::connect(rig.client_options(0, "alice")).await;
     alice.join("relay-1", json!({})).await;
     alice.input("relay-1", json!("kept")).await;

@@ -1,44 +1,23 @@
 //! Revocations, when NATS has lost them and when the clock of an edge is wrong.
 
+use grandstand_harness::admin::ask;
 use grandstand_harness::client::Client;
 use grandstand_harness::process::{PATIENCE, Process};
 use grandstand_harness::rig::{Plan, Rig};
 use grandstand_harness::wall_clock::WallClock;
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-/// Sends a request to the admin API of an edge. Returns the status and the body.
-async fn ask(edge: &Process, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let admin = edge.admin();
-    let kind = match body {
-        "" => "",
-        _ => "content-type: application/json\r\n",
-    };
-    let text = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n{kind}content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(admin).await.unwrap();
-    stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or_default())
-}
-
 async fn revoke(edge: &Process, player: &str) -> String {
-    let body = json!({"player": player, "for_s": 3_600}).to_string();
-    let (status, revoked) = ask(edge, "POST", "/v1/revocations", &body).await;
+    let body = json!({"player": player, "for_s": 3_600});
+    let (status, revoked) = ask(edge.admin(), "POST /v1/revocations", "", Some(body)).await;
     assert_eq!(status, 201, "{revoked}");
     revoked["key"].as_str().unwrap().to_owned()
 }
 
 /// The keys of the revocations that an edge has.
 async fn keys(edge: &Process) -> Vec<String> {
-    let (_, listed) = ask(edge, "GET", "/v1/revocations", "").await;
+    let (_, listed) = ask(edge.admin(), "GET /v1/revocations", "", None).await;
     let listed = listed["revocations"].as_array().unwrap().iter();
     listed
         .map(|found| found["key"].as_str().unwrap().to_owned())
@@ -73,7 +52,9 @@ async fn d23_revocations_that_nats_has_lost_stay_in_force() {
     let removed = revoke(&rig.edges[0], "removed").await;
     until_keys(&rig.edges[1], &[&removed]).await;
     let path = format!("/v1/revocations/{removed}");
-    assert_eq!(ask(&rig.edges[0], "DELETE", &path, "").await.0, 204);
+    let request = format!("DELETE {path}");
+    let (status, _) = ask(rig.edges[0].admin(), &request, "", None).await;
+    assert_eq!(status, 204);
     let backup = rig.nats.backup();
     let lost = revoke(&rig.edges[0], "lost").await;
     for edge in &rig.edges {
@@ -113,8 +94,9 @@ async fn d24_edges_with_wrong_clocks_revoke_by_the_time_of_nats() {
         let start = clock.on(rig.plan().edge(&rig.nats.url(), "edge-1"));
         rig.edges.push(Process::start(start, true).await);
         let mut mallory = Client::connect(rig.client_options(0, "mallory")).await;
-        let body = json!({"player": "mallory"}).to_string();
-        let (status, revoked) = ask(&rig.edges[1], "POST", "/v1/revocations", &body).await;
+        let admin = rig.edges[1].admin();
+        let body = json!({"player": "mallory"});
+        let (status, revoked) = ask(admin, "POST /v1/revocations", "", Some(body)).await;
         assert_eq!(status, 201, "{revoked}");
         let at_ms = revoked["at_ms"].as_u64().unwrap();
         let now_ms = grandstand_common::clock::unix_ms();

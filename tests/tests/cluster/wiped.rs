@@ -92,8 +92,8 @@ async fn nats_is_wiped_and_rooms_begin_again() {
     }
 }
 
-/// A player's input waits at its edge while NATS is away and loses its data. Another player has created the room again before
-/// that edge returns: the input is named as failed, and the player joins the new room.
+/// A player's input waits at its edge while NATS is away and loses its data. Another player has created the room again
+/// before that edge returns: the input is named as failed, and the player joins the new room.
 #[tokio::test]
 async fn d31_an_input_of_a_room_that_was_created_again_is_named_as_failed() {
     const ROOM: &str = "relay-1";

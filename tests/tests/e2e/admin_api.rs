@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
+use grandstand_harness::admin::ask;
 use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::process::{Process, Start};
 use grandstand_harness::site::{SECRET, Site, edge, everywhere, token};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 pub(crate) const ADMIN_TOKEN: &str = "a token of the admin API, 32 bytes";
 
@@ -19,34 +18,6 @@ const DESCRIPTION: &str = include_str!("../../../docs/admin.openapi.json");
 on! {
     on_nats: revocations_end_connections_on_all_edges, operators_see_and_change_an_edge;
     embedded: operators_see_and_change_an_edge, revocations_last;
-}
-
-/// Sends a request with these header lines. Returns status and body.
-pub(crate) async fn ask(
-    admin: SocketAddr,
-    request: &str,
-    headers: &str,
-    body: Option<Value>,
-) -> (u16, Value) {
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let kind = if body.is_empty() {
-        ""
-    } else {
-        "content-type: application/json\r\n"
-    };
-    let text = format!(
-        "{request} HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\ncontent-length: {}\r\n{kind}{headers}\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(admin).await.unwrap();
-    stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let json = serde_json::from_str(body).unwrap_or(Value::Null);
-    assert!(body.is_empty() || json != Value::Null, "{request}: {body}");
-    (status, json)
 }
 
 /// Sends a request that the description of edges must allow to be answered so.

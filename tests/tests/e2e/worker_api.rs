@@ -1,10 +1,11 @@
 //! The admin API of a real worker: its rooms, the filter of its log, its drain, and its token.
 
+use grandstand_harness::admin::ask;
 use grandstand_harness::process::{Process, Start};
 use grandstand_harness::site::Site;
 use serde_json::{Value, json};
 
-use crate::admin_api::{ADMIN_TOKEN, ask, call_described};
+use crate::admin_api::{ADMIN_TOKEN, call_described};
 
 const DESCRIPTION: &str = include_str!("../../../docs/worker.openapi.json");
 

@@ -2,7 +2,7 @@
 //! D14).
 
 use grandstand_common::bus::Bucket;
-use grandstand_common::id::RoomId;
+use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::subject;
 
 use super::faults;
@@ -130,11 +130,11 @@ pub(super) fn on_read_back(
     id: &RoomId,
     outcome: Outcome,
 ) -> TenureState {
+    if let Some(later) = later_owner(state, &outcome) {
+        return TenureState::Lost(later);
+    }
     let read = match outcome {
         Outcome::Value(entry) => {
-            if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
-                return TenureState::Lost(later);
-            }
             let revision = entry.as_ref().map_or(0, |entry| entry.revision);
             // A get is never older than what was acked. A delete marker may have expired.
             if entry.is_some() && revision < state.rooms.revision(id) {
@@ -148,6 +148,14 @@ pub(super) fn on_read_back(
     state.coverage.on_read_back(id, read, cx.now.at);
     continue_writing(state, cx, id);
     TenureState::Held
+}
+
+/// The epoch of the later owner that wrote the value that was read, if one did.
+fn later_owner(state: &PartitionState, outcome: &Outcome) -> Option<Epoch> {
+    match outcome {
+        Outcome::Value(entry) => state.tenure.superseded_by(entry.as_ref()),
+        _ => None,
+    }
 }
 
 /// Deletes the keys of rooms whose deletion lies before the checkpoint.
@@ -216,13 +224,11 @@ pub(super) fn on_record_read_back(
     id: &RoomId,
     outcome: Outcome,
 ) -> TenureState {
+    if let Some(later) = later_owner(state, &outcome) {
+        return TenureState::Lost(later);
+    }
     let read = match outcome {
-        Outcome::Value(entry) => {
-            if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
-                return TenureState::Lost(later);
-            }
-            Some(entry)
-        }
+        Outcome::Value(entry) => Some(entry),
         _ => None,
     };
     state

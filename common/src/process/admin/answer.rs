@@ -52,6 +52,15 @@ impl ApiAnswer {
         }
     }
 
+    /// An answer whose body is this JSON text.
+    pub fn text(json: &'static str) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body: Bytes::from_static(json.as_bytes()),
+            allow: None,
+        }
+    }
+
     /// An answer without a body (204).
     pub fn empty() -> Self {
         Self {

@@ -32,6 +32,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// The answer to a request, which may have to wait for other threads.
+pub type Answering = Pin<Box<dyn Future<Output = Result<ApiAnswer, ApiAnswer>> + Send>>;
+
 /// The part of the admin API that a kind of process implements.
 pub trait Api: Send + Sync + 'static {
     /// The earlier processes that still drain; `None` if a process of this kind has none.
@@ -39,11 +42,8 @@ pub trait Api: Send + Sync + 'static {
         None
     }
 
-    /// Answers a request. It may wait for other threads, but not block this one.
-    fn answer(
-        self: Arc<Self>,
-        request: ApiRequest,
-    ) -> Pin<Box<dyn Future<Output = ApiAnswer> + Send>>;
+    /// Answers a request. It may wait for other threads, but not block this one. The error is an answer, too.
+    fn answer(self: Arc<Self>, request: ApiRequest) -> Answering;
 }
 
 /// The API of a process, and who may use it.
@@ -64,7 +64,7 @@ impl std::fmt::Debug for ApiAccess {
 }
 
 impl ApiAccess {
-    /// Lets operators with this token use the API. Without a token (an empty one) everybody on this machine may.
+    /// Access for operators with this token. With an empty token, all processes on this machine have access.
     pub fn new(api: Arc<impl Api>, token: &str) -> Self {
         let access = Self {
             api,
@@ -106,7 +106,7 @@ impl ApiAccess {
         }
     }
 
-    /// Answers a request for the API. One that the next process of an upgrade passes on `is_checked` already.
+    /// Answers a request for the API. A request that the next process of an upgrade passes on `is_checked` already.
     pub(super) async fn answer<B>(
         &self,
         request: Request<B>,
@@ -115,13 +115,17 @@ impl ApiAccess {
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
     {
-        let checked = match is_checked {
-            true => Ok(()),
-            false => self.check(request.headers()),
+        let checked = if is_checked {
+            Ok(())
+        } else {
+            self.check(request.headers())
         };
         let refused = match checked {
             Ok(()) => match read(request).await {
-                Ok(request) => return respond(Arc::clone(&self.api).answer(request).await),
+                Ok(request) => {
+                    let answer = Arc::clone(&self.api).answer(request).await;
+                    return respond(answer.unwrap_or_else(|problem| problem));
+                }
                 Err(refused) => refused,
             },
             Err(refused) => refused,
@@ -135,19 +139,20 @@ impl ApiAccess {
         response
     }
 
-    /// Lets in those who know the token. Without one, pages in a browser on this machine must be kept out.
+    /// Checks the token of a request. Without a configured token, refuses web pages in a browser on this machine.
     fn check(&self, headers: &HeaderMap) -> Result<(), ApiAnswer> {
         let token = self.token.lock().clone();
         if let Some(token) = token {
             let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
             let given = given.and_then(bearer).unwrap_or_default();
-            return match bool::from(given.ct_eq(token.as_bytes())) {
-                true => Ok(()),
-                false => Err(ApiAnswer::problem(
+            return if bool::from(given.ct_eq(token.as_bytes())) {
+                Ok(())
+            } else {
+                Err(ApiAnswer::problem(
                     StatusCode::UNAUTHORIZED,
                     "unauthorized",
                     "the token is missing or wrong; send `Authorization: Bearer TOKEN` with the configured admin token",
-                )),
+                ))
             };
         }
         let fetch = HeaderName::from_static("sec-fetch-site");

@@ -52,12 +52,13 @@ pub fn check_description<O: Copy>(
             described += 1;
         }
     }
-    match described == routes.len() {
-        true => Ok(()),
-        false => Err(format!(
+    if described == routes.len() {
+        Ok(())
+    } else {
+        Err(format!(
             "{described} of {} paths are described",
             routes.len()
-        )),
+        ))
     }
 }
 

@@ -1,5 +1,6 @@
-//! The admin port: health, readiness and metrics over HTTP, and an API of the process. It has its own thread, so that it answers however busy the
-//! shards are, and its own reserve of descriptors, so that it answers when clients have taken all others.
+//! The admin port: health, readiness and metrics over HTTP, and an API of the process. It has its own thread, so that
+//! it answers however busy the shards are, and its own reserve of descriptors, so that it answers when clients have
+//! taken all others.
 //!
 //! | path | answer |
 //! | --- | --- |
@@ -24,6 +25,8 @@ mod predecessors;
 mod api;
 
 mod answer;
+
+mod ask;
 
 mod routes;
 
@@ -63,7 +66,8 @@ use pages::{Pages, answer};
 use reserve::Reserve;
 
 pub use answer::{ApiAnswer, ApiRequest};
-pub use api::{Api, ApiAccess, MIN_TOKEN_BYTES};
+pub use api::{Answering, Api, ApiAccess, MIN_TOKEN_BYTES};
+pub use ask::ask;
 pub use body::read_body;
 pub use description::check_description;
 pub use hyper::{Method, StatusCode};
@@ -106,7 +110,8 @@ impl Admin {
     /// # Errors
     /// If the address cannot be listened on.
     pub fn start(
-        (key, address): (&'static str, SocketAddr),
+        key: &'static str,
+        address: SocketAddr,
         status: Status,
         registry: Registry,
         api: Option<ApiAccess>,
@@ -281,7 +286,7 @@ fn ticks() -> Interval {
 }
 
 /// Serves a connection. With `reserve` it is one that uses a descriptor of the reserve, which it gives back after one
-/// answer. One that is hurried gets one answer as well.
+/// answer. A hurried connection also gets only one answer.
 async fn serve_connection(
     stream: TcpStream,
     pages: Arc<Pages>,
@@ -292,9 +297,10 @@ async fn serve_connection(
     let service = service_fn(|request: Request<Incoming>| {
         Box::pin(async { Ok::<_, Infallible>(answer(request, &pages, false).await) })
     });
-    let timeout = match is_hurried {
-        false => HEAD_TIMEOUT,
-        true => SHORT_HEAD_TIMEOUT,
+    let timeout = if is_hurried {
+        SHORT_HEAD_TIMEOUT
+    } else {
+        HEAD_TIMEOUT
     };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

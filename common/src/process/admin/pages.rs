@@ -27,7 +27,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// The paths that need no token, because probes and Prometheus have none.
 const OPEN: [&str; 4] = ["/health", "/startup", "/ready", "/metrics"];
 
-/// Answers a request. One of the next process of an upgrade `is_checked` already.
+/// Answers a request. A request that the next process of an upgrade passes on `is_checked` already.
 pub(super) async fn answer(
     request: Request<Incoming>,
     pages: &Pages,
@@ -71,9 +71,12 @@ fn answer_probe<B>(
         response.headers_mut().insert(ALLOW, allowed);
         return response;
     }
-    let ok_if = |ok| match ok {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
+    let ok_if = |ok| {
+        if ok {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     };
     let Pages {
         status, registry, ..
@@ -93,9 +96,10 @@ fn answer_probe<B>(
         "/ready" => respond(ok_if(status.is_ready()), TEXT, status.to_string()),
         "/metrics" => {
             let own = metrics::render(registry);
-            let text = match others.is_empty() {
-                true => own,
-                false => exposition::join(&own, others),
+            let text = if others.is_empty() {
+                own
+            } else {
+                exposition::join(&own, others)
             };
             respond(StatusCode::OK, OPEN_METRICS, text)
         }

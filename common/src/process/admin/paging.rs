@@ -47,8 +47,8 @@ impl Paging {
         Ok(paging)
     }
 
-    /// The numbers of the place at which the page begins, which the `next` of the page before has with dots between them; all
-    /// 0 for the first page.
+    /// The numbers of the place at which the page begins, which the `next` of the page before has with dots between
+    /// them; all 0 for the first page.
     ///
     /// # Errors
     /// If `after` is nothing of the kind.

@@ -47,7 +47,7 @@ pub struct ListedPredecessor {
 }
 
 impl Predecessors {
-    /// Adds a process that answers over `stream` until it ends. One that does not, because it is of an older version, ends
+    /// Adds a process that answers over `stream` until it ends. An older version that does not answer ends
     /// the stream.
     ///
     /// # Errors

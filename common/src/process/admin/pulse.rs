@@ -2,7 +2,7 @@
 //!
 //! The admin thread asks each loop a question every [`ASK_EVERY`]. The loop answers it in its own turn, so that a loop that
 //! hangs is seen even though its thread lives. Silence is counted in questions, not in time: a process that was stopped
-//! and goes on has missed none.
+//! and continues has missed none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,7 +1,8 @@
 //! Descriptors kept in reserve, so that the admin port accepts connections when the process is out of descriptors.
 //!
-//! To accept a connection, a reserved descriptor is closed, and the connection takes its place. When the connection ends, a copy of the listener
-//! replaces its socket in one step, because a client would take a descriptor that is free for a moment.
+//! To accept a connection, a reserved descriptor is closed, and the connection takes its place. When the connection
+//! ends, a copy of the listener replaces its socket in one step, because a client would take a descriptor that is free
+//! for a moment.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -5,8 +5,8 @@ use percent_encoding::percent_decode_str;
 
 use super::answer::ApiAnswer;
 
-/// A path with a method, and the operation that they name. A last segment in braces is a parameter; two of them are one, which
-/// may have slashes.
+/// A path with a method, and the operation that they name. A last segment in braces is a parameter; two of them are
+/// one, which may have slashes.
 #[derive(Debug)]
 pub struct Route<O: 'static> {
     /// The method.
@@ -87,7 +87,8 @@ fn is_rest(route: &str) -> bool {
     route.matches('{').count() > 1
 }
 
-/// The parameter of `path` if it fits the route; empty if the route has none. One with slashes stays percent-encoded.
+/// The parameter of `path` if it fits the route; empty if the route has none. A parameter with slashes stays
+/// percent-encoded.
 fn parameter(route: &str, path: &str) -> Option<String> {
     let Some((prefix, _)) = route.split_once('{') else {
         return (route == path).then(String::new);

@@ -20,7 +20,7 @@ pub enum Phase {
     Starting(Cow<'static, str>),
     /// The component does its work.
     Ready,
-    /// The component runs, but accepts no more at the moment; the text says why.
+    /// The component runs, but accepts nothing at the moment; the text says why.
     Unready(Cow<'static, str>),
     /// The component accepts nothing new and ends.
     Draining,

@@ -14,7 +14,8 @@ fn start(status: &Status) -> (Admin, Counter) {
     registry.register("things", "Things", counter.clone());
     let any = ([127, 0, 0, 1], 0).into();
     let admin = Admin::start(
-        ("admin.listen", any),
+        "admin.listen",
+        any,
         status.clone(),
         registry,
         None,
@@ -122,7 +123,8 @@ fn a_port_in_use_is_reported_with_its_address_and_key() {
     let address = first.address();
     let registry = Registry::default();
     let error = Admin::start(
-        ("admin.listen", address),
+        "admin.listen",
+        address,
         Status::new(),
         registry,
         None,
@@ -142,7 +144,8 @@ fn the_port_is_free_again_once_it_is_dropped() {
     drop(first);
     let registry = Registry::default();
     let again = Admin::start(
-        ("admin.listen", address),
+        "admin.listen",
+        address,
         Status::new(),
         registry,
         None,

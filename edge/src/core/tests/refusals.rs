@@ -20,6 +20,18 @@ fn send_inputs(bench: &mut Bench, conn: ConnKey, seqs: impl IntoIterator<Item = 
     }
 }
 
+/// A player whose input 1 did not fit into the log.
+fn player_of_a_full_log() -> (Bench, ConnKey, u64) {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    send_inputs(&mut bench, conn, [1]);
+    let sent = tags(&mut bench);
+    bench
+        .core
+        .handle_appended(sent[0], Err(AppendFailure::Full), bench.now);
+    (bench, conn, session)
+}
+
 #[test]
 fn d27_an_input_too_big_for_the_log_is_refused_in_its_place() {
     let mut bench = Bench::new();
@@ -70,13 +82,7 @@ fn d27_a_join_too_big_for_the_log_is_refused() {
 
 #[test]
 fn d26_a_full_log_refuses_inputs_as_busy_until_an_entry_is_stored() {
-    let mut bench = Bench::new();
-    let (conn, session) = bench.player(1, "alice");
-    send_inputs(&mut bench, conn, [1]);
-    let sent = tags(&mut bench);
-    bench
-        .core
-        .handle_appended(sent[0], Err(AppendFailure::Full), bench.now);
+    let (mut bench, conn, session) = player_of_a_full_log();
     bench.take_messages(conn);
     send_inputs(&mut bench, conn, [2, 3]);
     let said = bench.take_messages(conn);
@@ -107,13 +113,7 @@ fn d26_a_full_log_refuses_inputs_as_busy_until_an_entry_is_stored() {
 /// An input that was under way when an earlier one was refused.
 #[test]
 fn d31_inputs_behind_a_refused_one_are_busy_as_well() {
-    let mut bench = Bench::new();
-    let (conn, session) = bench.player(1, "alice");
-    send_inputs(&mut bench, conn, [1]);
-    let sent = tags(&mut bench);
-    bench
-        .core
-        .handle_appended(sent[0], Err(AppendFailure::Full), bench.now);
+    let (mut bench, conn, session) = player_of_a_full_log();
     send_inputs(&mut bench, conn, [2]);
     bench.advance(100);
     let again = tags(&mut bench);

@@ -11,14 +11,11 @@ mod revoke;
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use grandstand_common::process::admin::{
-    Api, ApiAnswer, ApiRequest, Found, ListedPredecessor, Operations, Paging, Predecessors,
-    StatusCode, find,
+    Answering, Api, ApiAnswer, ApiRequest, Found, ListedPredecessor, Operations, Paging,
+    Predecessors, StatusCode, find,
 };
 use grandstand_common::process::shutdown::Signals;
 use grandstand_common::process::telemetry::Log;
@@ -100,11 +97,7 @@ impl EdgeApi {
             parameter,
         } = find(&ROUTES, &request.method, &request.path)?;
         if operation == Operation::Describe {
-            return Ok(ApiAnswer {
-                status: StatusCode::OK,
-                body: Bytes::from_static(DESCRIPTION.as_bytes()),
-                allow: None,
-            });
+            return Ok(ApiAnswer::text(DESCRIPTION));
         }
         if operation == Operation::AskDraining {
             let ApiRequest {
@@ -153,13 +146,7 @@ impl Api for EdgeApi {
         Some(&self.predecessors)
     }
 
-    fn answer(
-        self: Arc<Self>,
-        request: ApiRequest,
-    ) -> Pin<Box<dyn Future<Output = ApiAnswer> + Send>> {
-        Box::pin(async move {
-            let answer = self.respond(request).await;
-            answer.unwrap_or_else(|problem| problem)
-        })
+    fn answer(self: Arc<Self>, request: ApiRequest) -> Answering {
+        Box::pin(async move { self.respond(request).await })
     }
 }

@@ -1,17 +1,14 @@
 //! Asks the shards of an edge.
 
-use std::time::Duration;
-
 use grandstand_common::id::RoomId;
-use grandstand_common::process::admin::ApiAnswer;
-use hyper::StatusCode;
+use grandstand_common::process::admin::{ApiAnswer, ask};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::{ListedRoom, Part};
 use crate::shard::questions::{Asked, Question};
 
-/// The most time for an answer of a shard.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The problem with a shard that does not answer.
+const SILENT: &str = "a shard does not answer; /health says whether its loop turns";
 
 /// The queue of questions to a shard.
 pub(crate) type Asker = mpsc::Sender<Question>;
@@ -49,7 +46,7 @@ impl Shards {
             if asked.limit == 0 {
                 return Ok((items, Some(Place { shard, slot })));
             }
-            let (more, next) = ask(asker, |reply| question(asked, reply)).await?;
+            let (more, next) = ask(asker, |reply| question(asked, reply), SILENT).await?;
             items.extend(more);
             if let Some(slot) = next {
                 return Ok((items, Some(Place { shard, slot })));
@@ -63,25 +60,9 @@ impl Shards {
     pub(super) async fn room(&self, id: &RoomId) -> Result<Vec<ListedRoom>, ApiAnswer> {
         let mut found = Vec::new();
         for asker in &self.0 {
-            let room = ask(asker, |reply| Question::Room(id.clone(), reply)).await?;
+            let room = ask(asker, |reply| Question::Room(id.clone(), reply), SILENT).await?;
             found.extend(room);
         }
         Ok(found)
     }
-}
-
-async fn ask<T>(
-    asker: &Asker,
-    question: impl FnOnce(oneshot::Sender<T>) -> Question,
-) -> Result<T, ApiAnswer> {
-    let (reply, answer) = oneshot::channel();
-    let asking = async {
-        asker.send(question(reply)).await.ok()?;
-        answer.await.ok()
-    };
-    let answered = tokio::time::timeout(PATIENCE, asking).await;
-    answered.ok().flatten().ok_or_else(|| {
-        let text = "a shard does not answer; /health says whether its loop turns";
-        ApiAnswer::problem(StatusCode::SERVICE_UNAVAILABLE, "no_answer", text)
-    })
 }

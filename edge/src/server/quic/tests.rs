@@ -13,12 +13,11 @@ use super::*;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
 use crate::server::connections::Connections;
-use crate::server::context::ServerOptions;
 use crate::server::handler::CloseReason;
 use crate::server::handshakes::HandshakeLimits;
 use crate::server::testing::{Setup, Told};
 use crate::websocket::frame::{MessageKind, Opcode, put_frame};
-use rig::{closed, with};
+use rig::{closed, with, with_handshakes};
 
 fn frame(payload: &[u8]) -> bytes::Bytes {
     let mut frame = Vec::new();
@@ -180,7 +179,8 @@ fn a_silent_client_stays_because_it_acknowledges_pings() {
     with(setup, async |quic| {
         let mut peer = quic.open().await;
         let conn = opened(&quic).await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        let pings = || peer.connection.stats().frame_rx.ping;
+        quic.rig.until(|| (pings() >= 5).then_some(())).await;
         peer.send(0x81, b"here").await;
         hears(&quic, conn, b"here").await;
     });
@@ -200,17 +200,10 @@ fn other_first_messages_and_protocols_are_refused() {
 
 #[test]
 fn a_client_that_says_nothing_is_closed_at_the_deadline() {
-    let options = ServerOptions {
-        handshakes: HandshakeLimits {
-            timeout: Duration::from_millis(300),
-            ..HandshakeLimits::default()
-        },
-        ..ServerOptions::default()
-    };
-    let setup = Setup {
-        options,
-        ..Setup::default()
-    };
+    let setup = with_handshakes(HandshakeLimits {
+        timeout: Duration::from_millis(300),
+        ..HandshakeLimits::default()
+    });
     with(setup, async |quic| {
         let connection = quic.connect(NATIVE).await.unwrap();
         let end = closed(&connection).await;

@@ -7,13 +7,10 @@ mod rooms;
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use grandstand_common::process::admin::{
-    Api, ApiAnswer, ApiRequest, Found, Operations, Paging, StatusCode, find,
+    Answering, Api, ApiAnswer, ApiRequest, Found, Operations, Paging, find,
 };
 use grandstand_common::process::shutdown::Signals;
 use grandstand_common::process::telemetry::Log;
@@ -52,11 +49,7 @@ impl WorkerApi {
         } = find(&ROUTES, &request.method, &request.path)?;
         let paging = Paging::parse(operation.is_paged(), &request.query)?;
         match operation {
-            Operation::Describe => Ok(ApiAnswer {
-                status: StatusCode::OK,
-                body: Bytes::from_static(DESCRIPTION.as_bytes()),
-                allow: None,
-            }),
+            Operation::Describe => Ok(ApiAnswer::text(DESCRIPTION)),
             Operation::ListRooms => rooms::list(&self.questions, &paging).await,
             Operation::ShowRoom => rooms::show(&self.questions, &parameter).await,
             Operation::ShowLog => Ok(self.operations.show_log()),
@@ -67,13 +60,7 @@ impl WorkerApi {
 }
 
 impl Api for WorkerApi {
-    fn answer(
-        self: Arc<Self>,
-        request: ApiRequest,
-    ) -> Pin<Box<dyn Future<Output = ApiAnswer> + Send>> {
-        Box::pin(async move {
-            let answer = self.respond(request).await;
-            answer.unwrap_or_else(|problem| problem)
-        })
+    fn answer(self: Arc<Self>, request: ApiRequest) -> Answering {
+        Box::pin(async move { self.respond(request).await })
     }
 }

@@ -1,18 +1,15 @@
 //! The rooms of a worker, in pages.
 
-use std::time::Duration;
-
 use grandstand_common::id::{Partition, RoomId};
-use grandstand_common::process::admin::{ApiAnswer, Paging, StatusCode};
+use grandstand_common::process::admin::{ApiAnswer, Paging, StatusCode, ask};
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use crate::engine::RoomPlace;
 use crate::partition::ListedRoom;
-use crate::process::questions::{Asker, Question, Questions};
+use crate::process::questions::{Question, Questions};
 
-/// The most time for an answer of a loop.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The problem with a room loop that does not answer.
+const SILENT: &str = "a room loop does not answer; /health says whether it turns";
 
 /// The most questions for one page, so that a page of a worker with few rooms and many slots does not take long.
 const QUESTIONS_PER_PAGE: usize = 64;
@@ -34,12 +31,13 @@ pub(super) async fn list(questions: &Questions, paging: &Paging) -> Result<ApiAn
     let mut rooms = Vec::new();
     let mut asked = 0;
     for (index, asker) in questions.from(number as u64) {
-        let mut place = match index == number as u64 {
-            true => Some(first),
-            false => Some(RoomPlace {
+        let mut place = if index == number as u64 {
+            Some(first)
+        } else {
+            Some(RoomPlace {
                 partition: Partition(0),
                 slot: 0,
-            }),
+            })
         };
         while let Some(from) = place {
             if rooms.len() >= paging.limit || asked >= QUESTIONS_PER_PAGE {
@@ -49,7 +47,7 @@ pub(super) async fn list(questions: &Questions, paging: &Paging) -> Result<ApiAn
             asked += 1;
             let left = paging.limit - rooms.len();
             let question = |reply| Question::Rooms(from, left, reply);
-            let (more, next) = ask(&asker, question).await?;
+            let (more, next) = ask(&asker, question, SILENT).await?;
             rooms.extend(more);
             place = next;
         }
@@ -64,7 +62,7 @@ pub(super) async fn show(questions: &Questions, id: &str) -> Result<ApiAnswer, A
         ApiAnswer::problem(StatusCode::BAD_REQUEST, "bad_room", &text)
     })?;
     for (_, asker) in questions.from(0) {
-        let room = ask(&asker, |reply| Question::Room(id.clone(), reply)).await?;
+        let room = ask(&asker, |reply| Question::Room(id.clone(), reply), SILENT).await?;
         if let Some(room) = room {
             return Ok(ApiAnswer::json(StatusCode::OK, &room));
         }
@@ -75,20 +73,4 @@ pub(super) async fn show(questions: &Questions, id: &str) -> Result<ApiAnswer, A
         "no_such_room",
         text,
     ))
-}
-
-async fn ask<T>(
-    asker: &Asker,
-    question: impl FnOnce(oneshot::Sender<T>) -> Question,
-) -> Result<T, ApiAnswer> {
-    let (reply, answer) = oneshot::channel();
-    let asking = async {
-        asker.send(question(reply)).await.ok()?;
-        answer.await.ok()
-    };
-    let answered = tokio::time::timeout(PATIENCE, asking).await;
-    answered.ok().flatten().ok_or_else(|| {
-        let text = "a room loop does not answer; /health says whether it turns";
-        ApiAnswer::problem(StatusCode::SERVICE_UNAVAILABLE, "no_answer", text)
-    })
 }

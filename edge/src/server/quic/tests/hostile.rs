@@ -6,8 +6,7 @@ use std::time::Duration;
 use grandstand_common::error::ErrorKind;
 
 use super::opened;
-use super::rig::{self, OPTIONS, with, with_options};
-use crate::server::context::ServerOptions;
+use super::rig::{self, OPTIONS, with, with_handshakes, with_options};
 use crate::server::handler::CloseReason;
 use crate::server::handshakes::HandshakeLimits;
 use crate::server::quic::{NATIVE, QuicOptions};
@@ -15,18 +14,11 @@ use crate::server::testing::{Setup, Told};
 
 #[test]
 fn under_load_clients_must_prove_their_address() {
-    let options = ServerOptions {
-        // The loop that accepts connections over TCP holds one of them.
-        handshakes: HandshakeLimits {
-            concurrent: 8,
-            ..HandshakeLimits::default()
-        },
-        ..ServerOptions::default()
-    };
-    let setup = Setup {
-        options,
-        ..Setup::default()
-    };
+    // The loop that accepts connections over TCP holds one of them.
+    let setup = with_handshakes(HandshakeLimits {
+        concurrent: 8,
+        ..HandshakeLimits::default()
+    });
     with(setup, async |quic| {
         // Connected, without a first message: a handshake in progress.
         let waiting = quic.connect(NATIVE).await.unwrap();
@@ -42,17 +34,22 @@ fn under_load_clients_must_prove_their_address() {
 
 #[test]
 fn an_unproven_address_gets_at_most_three_times_what_it_sent() {
-    with(Setup::default(), async |quic| {
+    // Long enough for the edge to repeat its first flight, which it does after a second.
+    let setup = with_handshakes(HandshakeLimits {
+        timeout: Duration::from_secs(2),
+        ..HandshakeLimits::default()
+    });
+    with(setup, async |quic| {
         // A client whose address is someone else's: the answers to its first packet go where nobody reads them.
         let (client, capture) = first_packet(&quic).await;
         let victim = UdpSocket::bind("127.0.0.1:0").unwrap();
         victim.set_nonblocking(true).unwrap();
         victim.send_to(&capture, quic.addr).unwrap();
-        let (mut received, mut buffer) = (0, [0; 2048]);
-        let accepted = &quic.rig.server.context().metrics.accepted;
-        quic.rig.until(|| (accepted.get() == 1).then_some(())).await;
-        // The edge sends its first flight again and again.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        let metrics = &quic.rig.server.context().metrics.quic;
+        let is_given_up = || (metrics.handshakes("late") == 1).then_some(());
+        quic.rig.until(is_given_up).await;
+        let mut received = 0;
+        let mut buffer = [0; 2048];
         while let Ok((count, _)) = victim.recv_from(&mut buffer) {
             received += count;
         }

@@ -17,6 +17,7 @@ use crate::server::Server;
 use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
+use crate::server::handshakes::HandshakeLimits;
 use crate::server::metrics::ServerMetrics;
 use crate::server::quic::{
     Handover, NATIVE, Outlet, QuicListener, QuicOptions, Status, UdpOptions, UdpPort,
@@ -96,6 +97,17 @@ pub(super) fn echo(supervisor: &Supervisor) -> Server {
     let server = Server::new(options, conns, metrics, routes, edge);
     server.start(supervisor, Rc::default());
     server
+}
+
+/// The setup of a server with these limits of handshakes.
+pub(super) fn with_handshakes(handshakes: HandshakeLimits) -> Setup {
+    Setup {
+        options: ServerOptions {
+            handshakes,
+            ..ServerOptions::default()
+        },
+        ..Setup::default()
+    }
 }
 
 /// Runs a test on a shard that serves QUIC.
