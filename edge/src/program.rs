@@ -219,27 +219,13 @@ async fn start(config: &EdgeConfig, process: ProcessParts<'_>) -> Result<Running
             (answer()?, edge)
         }
     };
-    tracing::info!(address = %edge.address(), "clients may connect");
-    if let Some(address) = edge.tls_address() {
-        tracing::info!(%address, "clients may connect with TLS");
-    }
-    if let Some(address) = edge.quic_address() {
-        tracing::info!(%address, "clients may connect with QUIC");
-        #[cfg(feature = "quic")]
-        warn_of_small_buffers(config.quic.buffer_bytes as usize);
-    }
-    advise(config);
+    announce(config, &edge);
     sockets.close_rest();
     let mut offer = config.upgrade.path().map(Offer::new).transpose()?;
     match (takeover, &mut offer) {
         (None, Some(offer)) => offer.publish()?,
         (Some(takeover), Some(offer)) => {
-            if let Some(Earlier { process, stream }) = takeover.complete().await {
-                let predecessors = api.earlier();
-                if let Err(error) = predecessors.add(process, stream, supervisor).await {
-                    tracing::warn!(process, %error, "the earlier process does not answer: its metrics are missing");
-                }
-            }
+            complete(takeover, api, supervisor).await;
             if let Err(error) = offer.publish() {
                 tracing::error!(%error, "the next process cannot take over from this one");
             }
@@ -259,6 +245,30 @@ async fn start(config: &EdgeConfig, process: ProcessParts<'_>) -> Result<Running
         offer,
         sockets,
     })
+}
+
+/// Logs where clients may connect, and which settings of the kernel hold them back.
+fn announce(config: &EdgeConfig, edge: &Edge) {
+    tracing::info!(address = %edge.address(), "clients may connect");
+    if let Some(address) = edge.tls_address() {
+        tracing::info!(%address, "clients may connect with TLS");
+    }
+    if let Some(address) = edge.quic_address() {
+        tracing::info!(%address, "clients may connect with QUIC");
+        #[cfg(feature = "quic")]
+        warn_of_small_buffers(config.quic.buffer_bytes as usize);
+    }
+    advise(config);
+}
+
+/// Tells the earlier process to end, and keeps the way to it while it drains.
+async fn complete(takeover: Takeover, api: &EdgeApi, supervisor: &Supervisor) {
+    let Some(Earlier { process, stream }) = takeover.complete().await else {
+        return;
+    };
+    if let Err(error) = api.earlier().add(process, stream, supervisor).await {
+        tracing::warn!(process, %error, "the earlier process does not answer: its metrics are missing");
+    }
 }
 
 /// The sockets that come from the process that runs, or else from the service manager.

@@ -82,7 +82,6 @@ pub async fn run(
     common: &RunOptions,
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
-    let cores = Cores::apart();
     let files = grandstand_common::process::sys::raise_open_files();
     let edges = match options.edges {
         0 => edges(options.connections, files),
@@ -90,92 +89,25 @@ pub async fn run(
     };
     let mut report = Report::new("idle");
     look_ahead(options, &mut report, progress);
-    progress.phase(format!("starting {edges} edges"));
-    let tls = options.tls.then(TlsPort::take).transpose()?;
-    let wanted = Wanted {
-        workers: 1,
-        edges: edges as usize,
-        cores,
-    };
-    let variables: Vec<_> = tls.iter().flat_map(TlsPort::variables).collect();
-    let servers = Servers::start_with(wanted, &variables).await?;
-    let over = |job| over(tls.as_ref(), job);
-    let role = match options.doing {
-        Activity::Nothing => LoadRole::Idle,
-        Activity::Watching => LoadRole::Spectator,
-    };
-    // The first connections create buffers and caches that stay; they must not count for a connection.
-    progress.phase("warming up");
-    let target = servers.address();
-    let warm = Job {
-        source: 250,
-        first_player: 20_000_000,
-        ..over(job(target, LoadRole::Idle, 64 * edges.min(16), cores))
-    };
-    let warm = Load::connect_all(&warm, progress).await?;
-    // Spectators of a room that does not exist would wait for it.
-    let host = match options.doing {
-        Activity::Nothing => None,
-        Activity::Watching => {
-            let host = over(publisher(target, cores, 128));
-            Some(Load::connect_all(&host, progress).await?)
-        }
-    };
+    let stage = Stage::start(options, edges, progress).await?;
+    let first = stage.connect_first(edges, progress).await?;
     settle(1.0).await;
 
     progress.phase("connecting");
-    let before = Used::now(&servers)?;
-    let mut load = Load::start(&Job {
-        at_once: options.at_once,
-        ..over(job(target, role, options.connections, cores))
-    })
-    .await?;
-    let reached = load.ramp(|live| {
-        let left = Kernel::now().map_or(0, |kernel| kernel.available) >> 20;
-        let done = f64::from(live) / f64::from(options.connections);
-        let now = format!(
-            "{live} of {} connected, {left} MiB available",
-            options.connections
-        );
-        progress.step(done, &now);
-        if !all_run(&servers) {
-            return Some("an edge has ended".to_owned());
-        }
-        (left < options.keep_free_mib).then(|| format!("only {left} MiB of memory are available"))
-    });
-    let reached = reached.await?;
-    if !all_run(&servers) {
-        return Err(BenchError::Ended {
-            server: format!("an edge (of {} connections in total)", reached.live),
-        });
-    }
-    if reached.live == 0 {
-        return Err(BenchError::NotConnected {
-            live: 0,
-            wanted: options.connections,
-            seconds: reached.seconds as u64,
-            error: reached.stopped.or(reached.tally.error),
-        });
-    }
+    let servers = &stage.servers;
+    let before = Used::now(servers)?;
+    let (load, reached) = stage.connect(progress).await?;
     let connected = servers.usage()?;
 
     progress.phase("idle");
     settle(2.0).await;
-    let after = Used::now(&servers)?;
+    let after = Used::now(servers)?;
     settle(common.seconds).await;
     let rest = servers.usage()?;
-    drop((warm, host));
+    drop(first);
     let generators = load.usage()?.memory;
 
-    let settings = &mut report.settings;
-    settings.put("connections", options.connections);
-    settings.put("edges", edges);
-    settings.put("generators", load.pids().len());
-    settings.put("doing", format!("{:?}", options.doing).to_lowercase());
-    settings.put("at_once", options.at_once);
-    if options.tls {
-        settings.put("tls", true);
-    }
+    put_settings(&mut report, options, edges, load.pids().len());
     let cpu_s = (connected.edges - before.servers.edges).cpu_s;
     put_connecting(&mut report, &reached, cpu_s);
     put_memory(&mut report, reached.live, &before, &after);
@@ -188,6 +120,122 @@ pub async fn run(
         chart: chart(&report, reached.live),
         report,
     })
+}
+
+/// The servers and the clients' way to them.
+struct Stage<'a> {
+    options: &'a Options,
+    cores: Cores,
+    servers: Servers,
+    /// The edges' port for clients with TLS, if they use it.
+    tls: Option<TlsPort>,
+}
+
+impl<'a> Stage<'a> {
+    async fn start(
+        options: &'a Options,
+        edges: u32,
+        progress: &mut Progress,
+    ) -> Result<Self, BenchError> {
+        progress.phase(format!("starting {edges} edges"));
+        let cores = Cores::apart();
+        let tls = options.tls.then(TlsPort::take).transpose()?;
+        let wanted = Wanted {
+            workers: 1,
+            edges: edges as usize,
+            cores,
+        };
+        let variables: Vec<_> = tls.iter().flat_map(TlsPort::variables).collect();
+        Ok(Self {
+            options,
+            cores,
+            servers: Servers::start_with(wanted, &variables).await?,
+            tls,
+        })
+    }
+
+    /// Connects clients that create buffers and caches that stay, which must not count for a connection, and the player
+    /// of the room that is watched. They stay until the result is dropped.
+    async fn connect_first(
+        &self,
+        edges: u32,
+        progress: &mut Progress,
+    ) -> Result<Vec<Load>, BenchError> {
+        progress.phase("warming up");
+        let target = self.servers.address();
+        let warm = Job {
+            source: 250,
+            first_player: 20_000_000,
+            ..self.over(job(target, LoadRole::Idle, 64 * edges.min(16), self.cores))
+        };
+        let mut first = vec![Load::connect_all(&warm, progress).await?];
+        // Spectators of a room that does not exist would wait for it.
+        if self.options.doing == Activity::Watching {
+            let host = self.over(publisher(target, self.cores, 128));
+            first.push(Load::connect_all(&host, progress).await?);
+        }
+        Ok(first)
+    }
+
+    /// Connects as many clients as the machine allows.
+    async fn connect(&self, progress: &mut Progress) -> Result<(Load, RampOutcome), BenchError> {
+        let options = self.options;
+        let role = match options.doing {
+            Activity::Nothing => LoadRole::Idle,
+            Activity::Watching => LoadRole::Spectator,
+        };
+        let target = self.servers.address();
+        let mut load = Load::start(&Job {
+            at_once: options.at_once,
+            ..self.over(job(target, role, options.connections, self.cores))
+        })
+        .await?;
+        let ramp = load.ramp(|live| {
+            let left = Kernel::now().map_or(0, |kernel| kernel.available) >> 20;
+            let done = f64::from(live) / f64::from(options.connections);
+            let now = format!(
+                "{live} of {} connected, {left} MiB available",
+                options.connections
+            );
+            progress.step(done, &now);
+            if !all_run(&self.servers) {
+                return Some("an edge has ended".to_owned());
+            }
+            (left < options.keep_free_mib)
+                .then(|| format!("only {left} MiB of memory are available"))
+        });
+        let reached = ramp.await?;
+        if !all_run(&self.servers) {
+            return Err(BenchError::Ended {
+                server: format!("an edge (of {} connections in total)", reached.live),
+            });
+        }
+        if reached.live == 0 {
+            return Err(BenchError::NotConnected {
+                live: 0,
+                wanted: options.connections,
+                seconds: reached.seconds as u64,
+                error: reached.stopped.or(reached.tally.error),
+            });
+        }
+        Ok((load, reached))
+    }
+
+    fn over(&self, job: Job) -> Job {
+        over(self.tls.as_ref(), job)
+    }
+}
+
+fn put_settings(report: &mut Report, options: &Options, edges: u32, generators: usize) {
+    let settings = &mut report.settings;
+    settings.put("connections", options.connections);
+    settings.put("edges", edges);
+    settings.put("generators", generators);
+    settings.put("doing", format!("{:?}", options.doing).to_lowercase());
+    settings.put("at_once", options.at_once);
+    if options.tls {
+        settings.put("tls", true);
+    }
 }
 
 fn all_run(servers: &Servers) -> bool {

@@ -122,21 +122,7 @@ async fn run_once(
     progress: &mut Progress,
 ) -> Result<Outcome, BenchError> {
     let mut stage = Stage::start(variant, options.size, progress).await?;
-    let share = |percent: u32| options.spectators * percent / 100;
-    let stuck = share(options.stuck_percent);
-    let slow = share(options.slow_percent);
-    let part = |number: u32, connections: u32, receive_buffer: u32| Job {
-        first_player: number * 1_000_000,
-        receive_buffer,
-        ..stage.spectators(connections.max(1))
-    };
-    let reading = options.spectators.saturating_sub(stuck + slow);
-    let mut readers = Load::start(&part(1, reading, 0)).await?;
-    let mut stuck = Load::start(&part(2, stuck, RECEIVE_BUFFER)).await?;
-    let mut slow = Load::start(&part(3, slow, RECEIVE_BUFFER)).await?;
-    for load in [&mut readers, &mut stuck, &mut slow] {
-        load.wait_connected(progress).await?;
-    }
+    let mut crowd = Crowd::connect(&stage, options, progress).await?;
     let Stage {
         player, servers, ..
     } = &mut stage;
@@ -144,49 +130,26 @@ async fn run_once(
     warm_up(common).await;
 
     progress.phase("all spectators read");
-    let mut loads = [&mut readers, player];
+    let mut loads = [&mut crowd.readers, &mut *player];
     let before = measure(servers, &mut loads, common, progress).await?;
-    let [readers, player] = loads;
     let memory_before = servers.usage()?.edges.memory;
     let kernel_before = kernel()?;
     progress.phase("half do not read");
-    stuck.tell(Command::Read(Reading::Nothing)).await?;
-    // A message of 128 bytes takes about 235 bytes on the wire.
-    let tenth = options.rate * f64::from(options.size + 107) / 10.0;
-    slow.tell(Command::Read(Reading::Slowly(tenth as u32)))
-        .await?;
-    for load in [&mut stuck, &mut slow] {
-        // The first snapshots are not caused by slow reading.
-        load.collect().await?;
-    }
-    let mut during = measure(
-        servers,
-        &mut [&mut *readers, &mut *player],
-        common,
-        progress,
-    )
-    .await?;
+    crowd.read_slowly(options).await?;
+    let mut loads = [&mut crowd.readers, &mut *player];
+    let mut during = measure(servers, &mut loads, common, progress).await?;
     let kernel_during = kernel()?;
     player.tell(Command::Silence).await?;
 
     progress.phase("all read again, until current");
     settle(1.0).await;
-    let rest = readers.collect().await?;
-    let newest = rest.newest;
+    let rest = crowd.readers.collect().await?;
     // Messages that were in flight at the end count, too.
     during.tallies[0].add_later(&rest);
-    for load in [&mut stuck, &mut slow] {
-        load.tell(Command::Read(Reading::All)).await?;
-    }
-    let start = Instant::now();
-    let mut late = Tally::default();
-    for load in [&mut stuck, &mut slow] {
-        late.add(&until_current(load, newest, start).await?);
-    }
-    let current_s = start.elapsed().as_secs_f64();
+    let (late, current_s) = crowd.read_again(rest.newest).await?;
 
     let phases = Phases {
-        reading,
+        reading: crowd.reading,
         before,
         during,
         late,
@@ -200,6 +163,72 @@ async fn run_once(
         chart: chart(&report, options, &phases.before, &phases.during),
         report,
     })
+}
+
+/// The spectators: those that always read, those that stop, and those that become slow.
+struct Crowd {
+    /// The number of readers.
+    reading: u32,
+    readers: Load,
+    stuck: Load,
+    slow: Load,
+}
+
+impl Crowd {
+    async fn connect(
+        stage: &Stage,
+        options: &Options,
+        progress: &mut Progress,
+    ) -> Result<Self, BenchError> {
+        let share = |percent: u32| options.spectators * percent / 100;
+        let stuck = share(options.stuck_percent);
+        let slow = share(options.slow_percent);
+        let reading = options.spectators.saturating_sub(stuck + slow);
+        let part = |number: u32, connections: u32, receive_buffer: u32| Job {
+            first_player: number * 1_000_000,
+            receive_buffer,
+            ..stage.spectators(connections.max(1))
+        };
+        let mut crowd = Self {
+            reading,
+            readers: Load::start(&part(1, reading, 0)).await?,
+            stuck: Load::start(&part(2, stuck, RECEIVE_BUFFER)).await?,
+            slow: Load::start(&part(3, slow, RECEIVE_BUFFER)).await?,
+        };
+        for load in [&mut crowd.readers, &mut crowd.stuck, &mut crowd.slow] {
+            load.wait_connected(progress).await?;
+        }
+        Ok(crowd)
+    }
+
+    /// Makes the others stop or read slowly.
+    async fn read_slowly(&mut self, options: &Options) -> Result<(), BenchError> {
+        self.stuck.tell(Command::Read(Reading::Nothing)).await?;
+        // A message of 128 bytes takes about 235 bytes on the wire.
+        let tenth = options.rate * f64::from(options.size + 107) / 10.0;
+        self.slow
+            .tell(Command::Read(Reading::Slowly(tenth as u32)))
+            .await?;
+        for load in [&mut self.stuck, &mut self.slow] {
+            // The first snapshots are not caused by slow reading.
+            load.collect().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the others read again, and waits until they have version `newest`. Returns what they received meanwhile,
+    /// and the seconds that it took.
+    async fn read_again(&mut self, newest: u64) -> Result<(Tally, f64), BenchError> {
+        for load in [&mut self.stuck, &mut self.slow] {
+            load.tell(Command::Read(Reading::All)).await?;
+        }
+        let start = Instant::now();
+        let mut late = Tally::default();
+        for load in [&mut self.stuck, &mut self.slow] {
+            late.add(&until_current(load, newest, start).await?);
+        }
+        Ok((late, start.elapsed().as_secs_f64()))
+    }
 }
 
 /// Waits until all clients of a load have the newest version. Returns what they received meanwhile.

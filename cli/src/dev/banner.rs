@@ -67,9 +67,10 @@ impl fmt::Display for Banner {
             }
         }
         if let Some(game) = self.typed() {
-            let so = match has_page {
-                true => "\nOr type",
-                false => "Grandstand is up. Type",
+            let so = if has_page {
+                "\nOr type"
+            } else {
+                "Grandstand is up. Type"
             };
             writeln!(
                 f,

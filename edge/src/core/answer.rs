@@ -62,9 +62,10 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         }
         return effects.act(conn, ClientAction::Answer(Box::new(answer)));
     }
-    let frames = match is_ahead {
-        true => None,
-        false => missed.or_else(|| lane_state.catch_up(id, format, encoder)),
+    let frames = if is_ahead {
+        None
+    } else {
+        missed.or_else(|| lane_state.catch_up(id, format, encoder))
     };
     if is_ahead && !answer.joined.is_empty() {
         effects.tell_owner(at.room, OwnerNote::Resync);
@@ -85,7 +86,7 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
             }
         }
         // Those that wait are older: the answer has the latest of them.
-        lane_state.clients_mut().take_private(conn);
+        lane_state.clients_mut().private_mut().take(conn);
         sessions.answer(membership.session, &mut answer.private, encoding, id);
         if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);

@@ -226,7 +226,7 @@ impl Clients {
         }
     }
 
-    /// Charges a client's player for a join. One without a player has its own limit of messages only.
+    /// Charges a client's player for a join. A client without a player has only its own limit of messages.
     ///
     /// # Errors
     /// If the player joins too fast.
@@ -258,7 +258,8 @@ impl Clients {
         }
     }
 
-    /// Notes that a client may be in no room from now on. Returns when to look at it, unless that is set or there is no limit.
+    /// Notes that a client may be in no room from now on. Returns when to look at it, unless that is set or there is no
+    /// limit.
     pub(crate) fn begin_roomless(&mut self, conn: ConnKey, now: Instant) -> Option<Instant> {
         let coarse = self.coarse(now);
         let most = self.config.no_room;

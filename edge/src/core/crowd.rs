@@ -83,8 +83,8 @@ pub(super) fn end_lane(hub: &mut Hub, effects: &mut Effects, at: LaneKey, code: 
     linger::begin(hub, effects, at.room, now);
 }
 
-/// Tells up to `budget` clients of a lane that it has ended, and answers those that wait for its first snapshot. Returns how
-/// many of `budget` are left.
+/// Tells up to `budget` clients of a lane that it has ended, and answers those that wait for its first snapshot.
+/// Returns how many of `budget` are left.
 pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, budget: usize) -> usize {
     let mut left = budget;
     while left > 0

@@ -34,9 +34,10 @@ pub(super) fn flush(
     if effects.has_actions() {
         act(hub, effects, transport);
     }
-    let notices = match hub.announcements.is_active() {
-        true => budget.div_ceil(NOTICES),
-        false => 0,
+    let notices = if hub.announcements.is_active() {
+        budget.div_ceil(NOTICES)
+    } else {
+        0
     };
     let mut left = budget.saturating_sub(notices).max(1);
     for lane in LaneId::ALL {
@@ -220,7 +221,7 @@ fn flush_lane(
     }
     if let Some(room) = hub.rooms.get_mut(at.room) {
         let clients = room.lane_mut(at.lane).clients_mut();
-        let has_frames = !clean || clients.has_private();
+        let has_frames = !clean || !clients.private().is_empty();
         clients.set_queued(has_frames);
         if has_frames {
             effects.mark_dirty(at);
@@ -241,7 +242,7 @@ fn flush_private(
     let mut left = budget;
     while left > 0
         && let Some(room) = hub.rooms.get_mut(at.room)
-        && let Some((conn, frames)) = room.lane_mut(at.lane).clients_mut().pop_private()
+        && let Some((conn, frames)) = room.lane_mut(at.lane).clients_mut().private_mut().pop()
     {
         let slot = hub
             .clients

@@ -18,8 +18,8 @@ const NOTIFY_AFTER: Duration = Duration::from_secs(1);
 /// because of one message (D27) is there again at once.
 const RECONNECT_WITHIN: Duration = Duration::from_millis(250);
 
-/// The time after its last failed append at which a partition is forgotten, because no session appends to it any more. Longer
-/// than a chain's longest backoff and an append's timeout together.
+/// The time after its last failed append at which a partition is forgotten, because no session appends to it any more.
+/// Longer than a chain's longest backoff and an append's timeout together.
 const FORGET_AFTER: Duration = Duration::from_secs(12);
 
 /// The failed appends of a partition since the last stored one.

@@ -67,9 +67,10 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
         membership.request = Some(request);
         let at = membership.at();
         let answered = membership.answered;
-        match answered {
-            true => answer::send(hub, effects, to.conn, at),
-            false => unanswered::arm(hub, effects, to.conn, at.room, now),
+        if answered {
+            answer::send(hub, effects, to.conn, at)
+        } else {
+            unanswered::arm(hub, effects, to.conn, at.room, now)
         }
         return;
     }

@@ -1,4 +1,4 @@
-//! Leaving rooms: by a `leave`, by the loss of the connection, or because the token grants the room no more.
+//! Leaving rooms: by a `leave`, by the loss of the connection, or because the token no longer grants the room.
 
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Role, ServerMessage};
@@ -168,9 +168,9 @@ pub(super) fn leave_lane(
     else {
         return;
     };
-    if let Some(frames) = clients.take_private(conn) {
+    if let Some(frames) = clients.private_mut().take(conn) {
         // They belong to messages that the client has sent, so they precede `left`.
-        effects.act(conn, ClientAction::Data(frames));
+        effects.act(conn, ClientAction::Data(frames.into()));
     }
     for (moved, slot) in clients.leave(conn, membership.slot) {
         if let Some(membership) = hub.clients.membership_mut(moved, key) {

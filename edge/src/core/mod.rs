@@ -262,8 +262,8 @@ impl Core {
         self.tell_owners(now);
     }
 
-    /// Ends what clients have by revoked tokens. Looks at `limit` slots from `slot` on, and returns the next one; call it again
-    /// until `None`, and let other tasks run before.
+    /// Ends what clients have by revoked tokens. Looks at `limit` slots from `slot` on, and returns the next one; call
+    /// it again until `None`, and let other tasks run before.
     pub fn handle_revocations(
         &mut self,
         slot: usize,
@@ -284,7 +284,8 @@ impl Core {
         self.handle_releases(now, transport);
     }
 
-    /// Sends the members of up to 16 delayed lanes what is due. Call it again while [`next_release`](Self::next_release) has passed.
+    /// Sends the members of up to 16 delayed lanes what is due. Call it again while
+    /// [`next_release`](Self::next_release) has passed.
     pub fn handle_releases(&mut self, now: Now, transport: &mut impl Transport) {
         delivery::release_due(&mut self.state.hub, &mut self.effects, TIMERS, now);
         self.finish(now, transport);
@@ -340,7 +341,7 @@ impl Core {
         flush::act(&mut self.state.hub, &mut self.effects, transport);
     }
 
-    /// Replaces the limits. Clients over a lower one keep what they have; those who connect are told the new ones.
+    /// Replaces the limits. Clients above a lower limit keep what they have; clients that connect are told the new limits.
     pub fn set_limits(&mut self, limits: CoreLimits) {
         self.state.set_limits(limits);
     }

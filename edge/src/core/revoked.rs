@@ -10,8 +10,8 @@ use super::state::Hub;
 use super::{crowd, leave};
 use crate::conn::key::ConnKey;
 
-/// Looks at up to `limit` slots of clients from `slot` on. Closes clients whose tokens are revoked, and takes clients out of
-/// rooms for which their tokens are. Returns the next slot; `None` if there are no further ones.
+/// Looks at up to `limit` slots of clients from `slot` on. Closes clients whose tokens are revoked, and takes clients
+/// out of rooms for which their tokens are. Returns the next slot; `None` if there are no further ones.
 pub(super) fn end(
     hub: &mut Hub,
     effects: &mut Effects,

@@ -1,4 +1,4 @@
-//! Closes clients that are in no room for too long. Those that answer pings would stay forever.
+//! Closes clients that are in no room for too long. Clients that answer pings would stay forever.
 
 use std::time::{Duration, Instant};
 

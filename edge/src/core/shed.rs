@@ -15,7 +15,8 @@ const PART: usize = 50;
 /// The least clients that are closed in one call, if there are as many.
 const MIN: usize = 16;
 
-/// The wait after which closed clients may come again, milliseconds; up to twice as long, so that they do not come together.
+/// The wait after which closed clients may come again, milliseconds; up to twice as long, so that they do not come
+/// together.
 const RETRY_MS: u64 = 5_000;
 
 /// Closes one in fifty clients, those first that are no players; players only if `with_players`.

@@ -53,42 +53,32 @@ pub(super) async fn run(
         cores,
     };
     let mut servers = Servers::start_with(wanted, &variant.edge).await?;
-    let of = |role, connections| Job {
-        dialect: variant.dialect,
-        ..job(servers.address(), role, connections, cores)
-    };
-    let pinger = Job {
-        first_player: 20_000_000,
-        priority: Priority::First,
-        ..of(LoadRole::Idle, 1)
-    };
-    let crowd = Job {
-        priority: Priority::Last,
-        waits: true,
-        ..of(LoadRole::Spectator, options.spectators)
-    };
     let player = Job {
         dialect: variant.dialect,
         idle_ms: IDLE_MS,
         ..publisher(servers.address(), cores, 128)
     };
     let all = u64::from(options.spectators);
-    let mut pinger = Load::connect_all(&pinger, progress).await?;
-    pinger.tell(Command::Rate(options.pings)).await?;
-    settle(0.5).await;
-    pinger.tell(Command::Window(now_ns(), u64::MAX)).await?;
+    let pinger = connect_pinger(options, variant, &servers, cores, progress).await?;
     progress.phase("joining a room that does not exist");
+    let crowd = Job {
+        dialect: variant.dialect,
+        priority: Priority::Last,
+        waits: true,
+        ..job(
+            servers.address(),
+            LoadRole::Spectator,
+            options.spectators,
+            cores,
+        )
+    };
     let mut clients = Clients {
         crowd: Load::start(&crowd).await?,
         pinger,
         seen: Tally::default(),
     };
-    let mut phases = Vec::new();
-    phases.push(
-        clients
-            .until("join", |_| true, |seen| seen.joined >= all)
-            .await?,
-    );
+    let joined = |seen: &Tally| seen.joined >= all;
+    let mut phases = vec![clients.until("join", |_| true, joined).await?];
 
     progress.phase("waiting for the room");
     clients.begin().await?;
@@ -98,15 +88,12 @@ pub(super) async fn run(
     progress.phase("the room is created");
     clients.begin().await?;
     let mut player = Load::connect_all(&player, progress).await?;
-    phases.push(
-        clients
-            .until(
-                "create",
-                |seen| seen.snapshots > 0,
-                |seen| seen.snapshots >= all,
-            )
-            .await?,
+    let created = clients.until(
+        "create",
+        |seen| seen.snapshots > 0,
+        |seen| seen.snapshots >= all,
     );
+    phases.push(created.await?);
 
     progress.phase("the room runs");
     player.tell(Command::Rate(options.rate)).await?;
@@ -121,33 +108,35 @@ pub(super) async fn run(
     settle(HEARTBEAT_S).await;
     phases.push(clients.end("heartbeat").await?);
     clients.begin().await?;
-    phases.push(
-        clients
-            .until("end", |seen| seen.left > 0, |seen| seen.left >= all)
-            .await?,
-    );
+    let ended = clients.until("end", |seen| seen.left > 0, |seen| seen.left >= all);
+    phases.push(ended.await?);
 
     progress.phase("the bus fails");
-    clients.begin().await?;
-    servers.rig.nats.kill9();
-    phases.push(
-        clients
-            .until(
-                "degrade",
-                |seen| seen.degraded > 0,
-                |seen| seen.degraded >= all,
-            )
-            .await?,
-    );
-    clients.begin().await?;
-    let pinned = servers.pinned()?;
-    servers.rig.nats.relaunch()?;
-    drop(pinned);
-    servers.rig.nats.try_ready(PATIENCE).await?;
-    warm_up(common).await;
-    phases.push(clients.end("recover").await?);
+    phases.push(clients.lose_bus(&mut servers, all).await?);
+    phases.push(clients.recover_bus(&mut servers, common).await?);
     clients.put(report);
     Ok(phases)
+}
+
+/// Connects the client whose pings are measured.
+async fn connect_pinger(
+    options: &Options,
+    variant: &Variant,
+    servers: &Servers,
+    cores: Cores,
+    progress: &mut Progress,
+) -> Result<Load, BenchError> {
+    let pinger = Job {
+        dialect: variant.dialect,
+        first_player: 20_000_000,
+        priority: Priority::First,
+        ..job(servers.address(), LoadRole::Idle, 1, cores)
+    };
+    let mut pinger = Load::connect_all(&pinger, progress).await?;
+    pinger.tell(Command::Rate(options.pings)).await?;
+    settle(0.5).await;
+    pinger.tell(Command::Window(now_ns(), u64::MAX)).await?;
+    Ok(pinger)
 }
 
 impl Clients {
@@ -159,7 +148,35 @@ impl Clients {
         self.pinger.tell(Command::Window(now_ns(), u64::MAX)).await
     }
 
-    /// Ends a phase when the crowd has seen enough. The phase begins once `has_begun` holds; the pings just before count too.
+    /// Kills NATS, and waits until all clients are told.
+    async fn lose_bus(&mut self, servers: &mut Servers, all: u64) -> Result<Phase, BenchError> {
+        self.begin().await?;
+        servers.rig.nats.kill9();
+        let told = self.until(
+            "degrade",
+            |seen| seen.degraded > 0,
+            |seen| seen.degraded >= all,
+        );
+        told.await
+    }
+
+    /// Starts NATS again.
+    async fn recover_bus(
+        &mut self,
+        servers: &mut Servers,
+        common: &RunOptions,
+    ) -> Result<Phase, BenchError> {
+        self.begin().await?;
+        let pinned = servers.pinned()?;
+        servers.rig.nats.relaunch()?;
+        drop(pinned);
+        servers.rig.nats.try_ready(PATIENCE).await?;
+        warm_up(common).await;
+        self.end("recover").await
+    }
+
+    /// Ends a phase when the crowd has seen enough. The phase begins once `has_begun` holds; the pings just before
+    /// count too.
     async fn until(
         &mut self,
         name: &'static str,

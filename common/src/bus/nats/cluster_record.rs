@@ -93,12 +93,13 @@ async fn settle(connection: &Connection, options: &BusOptions) -> Result<Layout,
 
 /// Checks that this program and the cluster speak the same protocol.
 fn check_protocol(record: &ClusterRecord) -> Result<(), ConnectError> {
-    match record.bus_protocol == BUS_PROTOCOL {
-        true => Ok(()),
-        false => Err(ConnectError::OtherProtocol {
+    if record.bus_protocol == BUS_PROTOCOL {
+        Ok(())
+    } else {
+        Err(ConnectError::OtherProtocol {
             own: BUS_PROTOCOL,
             theirs: record.bus_protocol,
-        }),
+        })
     }
 }
 

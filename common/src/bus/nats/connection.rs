@@ -24,8 +24,8 @@ use crate::log_clock::LogClock;
 /// The time that the server has to answer requests that change something.
 pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time that JetStream has to answer other requests. In a cluster nobody answers for a stream without a leader, so it is
-/// better to repeat a request soon.
+/// The time that JetStream has to answer other requests. In a cluster no server answers for a stream without a leader,
+/// so it is better to repeat a request soon.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time that a request waits for a permission that NATS has denied. The process tries the permission about as often.

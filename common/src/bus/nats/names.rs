@@ -27,11 +27,12 @@ impl Names {
         }
     }
 
-    /// A subject of the bus as NATS knows it. Those of NATS itself, such as `_INBOX` and `$JS`, have no prefix.
+    /// A subject of the bus as NATS knows it. NATS' own subjects, such as `_INBOX` and `$JS`, have no prefix.
     pub(super) fn subject(&self, subject: String) -> String {
-        match self.cluster.is_empty() || subject.starts_with(['_', '$']) {
-            true => subject,
-            false => format!("{}.{subject}", self.cluster),
+        if self.cluster.is_empty() || subject.starts_with(['_', '$']) {
+            subject
+        } else {
+            format!("{}.{subject}", self.cluster)
         }
     }
 
@@ -46,9 +47,10 @@ impl Names {
 
     /// The subjects of answers to processes of a role, without what tells the connections apart.
     pub(super) fn inbox_of(&self, role: BusRole) -> String {
-        let cluster = match self.cluster.is_empty() {
-            true => String::new(),
-            false => format!(".{}", self.cluster),
+        let cluster = if self.cluster.is_empty() {
+            String::new()
+        } else {
+            format!(".{}", self.cluster)
         };
         format!("_INBOX{cluster}.{role}")
     }
@@ -75,9 +77,10 @@ impl Names {
     }
 
     fn prefixed(&self, name: String) -> String {
-        match self.cluster.is_empty() {
-            true => name,
-            false => format!("{}_{name}", self.cluster),
+        if self.cluster.is_empty() {
+            name
+        } else {
+            format!("{}_{name}", self.cluster)
         }
     }
 }

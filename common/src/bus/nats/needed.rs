@@ -11,7 +11,7 @@ use crate::subject::pattern;
 #[derive(Debug, Clone)]
 pub(super) struct Need {
     trial: Trial,
-    /// Whether it is tried at the start. One that is needed only to create the cluster is not.
+    /// Whether it is tried at the start. A permission that is needed only to create the cluster is not.
     is_tried: bool,
     /// The purpose of the permission.
     pub(super) why: &'static str,
@@ -267,10 +267,10 @@ impl<'a> Needs<'a> {
     }
 
     /// Consumers of a stream: their creation, their end, and their flow control.
-    fn consume(&mut self, stream: &str, of: [&str; 3], why: &'static str) {
+    fn consume(&mut self, stream: &str, permissions: [&str; 3], why: &'static str) {
         let consumer = format!("{stream}.{TRIAL}");
         let one_more = format!("{consumer}.{TRIAL}");
-        let [create, delete, control] = of;
+        let [create, delete, control] = permissions;
         self.request("$JS.API.CONSUMER.CREATE", create, &one_more, why);
         self.request("$JS.API.CONSUMER.DELETE", delete, &consumer, why);
         self.request("$JS.FC", control, &one_more, why);
@@ -296,114 +296,4 @@ impl<'a> Needs<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use grandstand_types::id::{Partition, RoomId};
-
-    use super::*;
-    use crate::bus::options::BusOptions;
-    use crate::subject;
-
-    fn permits(role: BusRole, direction: Direction, subject: &str) -> bool {
-        let names = Names::new(&BusOptions::default());
-        let all = all(&names, role);
-        let mut of = all.iter().filter(|need| need.direction() == direction);
-        of.any(|need| subject::matches(need.permission(), subject))
-    }
-
-    #[test]
-    fn every_subject_has_a_role_that_sends_and_one_that_receives() {
-        let room: RoomId = "memory-42".parse().unwrap();
-        let p = Partition(7);
-        for (subject, from, to) in [
-            (subject::live(p), BusRole::Edge, BusRole::Worker),
-            (subject::ctl(p), BusRole::Edge, BusRole::Worker),
-            (
-                subject::edge(&"e-1".parse().unwrap()),
-                BusRole::Worker,
-                BusRole::Edge,
-            ),
-            (subject::hot(&room), BusRole::Worker, BusRole::Edge),
-            (
-                subject::process_alive(&"e-1".parse().unwrap()),
-                BusRole::Worker,
-                BusRole::Edge,
-            ),
-            (
-                subject::worker_alive(&"w-1".parse().unwrap()),
-                BusRole::Worker,
-                BusRole::Worker,
-            ),
-            (
-                subject::worker_link(&"w-1".parse().unwrap()),
-                BusRole::Edge,
-                BusRole::Worker,
-            ),
-        ] {
-            assert!(
-                permits(from, Direction::Publish, &subject),
-                "{from}: {subject}"
-            );
-            assert!(
-                permits(to, Direction::Subscribe, &subject),
-                "{to}: {subject}"
-            );
-            assert!(
-                !permits(BusRole::Tool, Direction::Publish, &subject),
-                "{subject}"
-            );
-        }
-        assert!(permits(
-            BusRole::Edge,
-            Direction::Publish,
-            &subject::log(p, &room)
-        ));
-        assert!(permits(
-            BusRole::Worker,
-            Direction::Publish,
-            &subject::log(p, &room)
-        ));
-        assert!(!permits(
-            BusRole::Tool,
-            Direction::Publish,
-            &subject::log(p, &room)
-        ));
-    }
-
-    #[test]
-    fn an_edge_neither_reads_nor_writes_rooms() {
-        let revocation = "$KV.revocations.player.x";
-        assert!(permits(BusRole::Edge, Direction::Publish, revocation));
-        for subject in [
-            "$KV.rooms_0.7.memory-42",
-            "$KV.leases.7",
-            "$KV.cluster.settings",
-            "$JS.API.STREAM.MSG.GET.KV_rooms_0",
-            "$JS.API.STREAM.MSG.GET.IN_0",
-            "$JS.API.CONSUMER.CREATE.KV_rooms_0.x.y",
-            "$JS.API.CONSUMER.CREATE.IN_0.x.in.7.*",
-            "$JS.API.DIRECT.GET.KV_rooms_0",
-            "$JS.API.STREAM.UPDATE.IN_0",
-            "$JS.API.STREAM.DELETE.IN_0",
-            "$JS.API.STREAM.PURGE.IN_0",
-            "edge.other",
-            "hot.memory-42",
-        ] {
-            assert!(
-                !permits(BusRole::Edge, Direction::Publish, subject),
-                "{subject}"
-            );
-        }
-        for subject in [
-            "_INBOX.worker.x.1",
-            "in.7.memory-42",
-            "live.7",
-            "ctl.7",
-            ">",
-        ] {
-            assert!(
-                !permits(BusRole::Edge, Direction::Subscribe, subject),
-                "{subject}"
-            );
-        }
-    }
-}
+mod tests;

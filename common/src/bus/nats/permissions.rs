@@ -49,8 +49,8 @@ pub(super) async fn check(
         return Ok(());
     };
     let list = |direction| {
-        let of = trials.iter().filter(|trial| trial.direction == direction);
-        let denied = of.filter(|trial| errors.iter().any(|error| trial.is_about(error)));
+        let tried = trials.iter().filter(|trial| trial.direction == direction);
+        let denied = tried.filter(|trial| errors.iter().any(|error| trial.is_about(error)));
         let mut permissions: Vec<_> = denied.map(|trial| trial.permission.as_str()).collect();
         permissions.sort_unstable();
         permissions.dedup();
@@ -205,7 +205,7 @@ impl TrialConnection {
                 }
             }
         };
-        // Without an answer, what NATS denies is known all the same: it says so at once.
+        // Without an answer, a denial is still noticed, because NATS reports it at once.
         timeout(WITHIN, answered).await.ok();
         Ok(())
     }

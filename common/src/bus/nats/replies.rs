@@ -149,7 +149,7 @@ impl Replies {
         self.was_set_up.load(Ordering::Relaxed)
     }
 
-    /// Notes that a stream or bucket is missing, or that nobody answers for it.
+    /// Notes that a stream or bucket is missing, or that no server answers for it.
     pub(super) fn on_missing(&self) {
         self.is_missing.store(true, Ordering::Relaxed);
     }

@@ -39,7 +39,7 @@ impl fmt::Debug for UrlLogin {
 }
 
 impl Servers {
-    /// Parses addresses separated by commas. One login may be given, with any of them; it is for all.
+    /// Parses addresses separated by commas. A login may be given with any one of them; it is used for all.
     ///
     /// # Errors
     /// If an address is invalid, or says something that NATS or this program has no use for.
@@ -158,9 +158,10 @@ impl fmt::Display for Servers {
         for (i, server) in self.addresses.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             let host = server.host();
-            let (open, close) = match host.contains(':') {
-                true => ("[", "]"),
-                false => ("", ""),
+            let (open, close) = if host.contains(':') {
+                ("[", "]")
+            } else {
+                ("", "")
             };
             write!(
                 f,

@@ -76,19 +76,7 @@ fn check_settings(wanted: &Config, found: &Config, is_log: bool) -> Result<(), C
             edit("--replicas", wanted.num_replicas.to_string())
         ),
         "discard policy" discard edit("--discard", "new".to_owned()),
-        "max_age" max_age match is_log {
-            true => {
-                let change = edit("--max-age", format!("{}s", wanted.max_age.as_secs()));
-                match found.max_age.as_secs() {
-                    age if LOG_MAX_AGE_S.contains(&age) => {
-                        format!("set cluster.log_max_age_s to {age}, or {change}")
-                    }
-                    // `cluster.log_max_age_s` refuses it.
-                    _ => change,
-                }
-            }
-            false => edit("--max-age", "0".to_owned()),
-        },
+        "max_age" max_age max_age_fix(wanted, found, is_log),
         "history (max_msgs_per_subject)" max_messages_per_subject
             edit("--max-msgs-per-subject", wanted.max_messages_per_subject.to_string()),
         "max_msgs" max_messages edit("--max-msgs", "-1".to_owned()),
@@ -102,6 +90,23 @@ fn check_settings(wanted: &Config, found: &Config, is_log: bool) -> Result<(), C
         same! { "allow_msg_ttl" allow_message_ttl ttl }
     }
     Ok(())
+}
+
+/// The ways to make `max_age` as it is wanted, or to want it as it is.
+fn max_age_fix(wanted: &Config, found: &Config, is_log: bool) -> String {
+    let name = &wanted.name;
+    if !is_log {
+        return edit_command(name, "--max-age", "0");
+    }
+    let seconds = format!("{}s", wanted.max_age.as_secs());
+    let change = edit_command(name, "--max-age", &seconds);
+    let age = found.max_age.as_secs();
+    // `cluster.log_max_age_s` refuses other ages.
+    if LOG_MAX_AGE_S.contains(&age) {
+        format!("set cluster.log_max_age_s to {age}, or {change}")
+    } else {
+        change
+    }
 }
 
 /// The command that changes a setting of a stream.

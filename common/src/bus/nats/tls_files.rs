@@ -41,7 +41,7 @@ pub fn check_tls_files(files: &TlsFiles) -> Result<(), ConnectError> {
         .map_err(|error| unusable(key, "private key", &error))
 }
 
-/// The client library takes a file without certificates for an empty list, so that is found here.
+/// The client library reads a file without certificates as an empty list, so that is found here.
 fn check_certificates(path: &Path) -> Result<(), ConnectError> {
     let one = |error| unusable(path, "certificate", &error);
     let mut all = CertificateDer::pem_file_iter(path).map_err(one)?;

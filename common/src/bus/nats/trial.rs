@@ -3,7 +3,7 @@
 use crate::bus::nats_error::{NatsError, NatsErrorKind};
 use crate::subject;
 
-/// The token of a trial's subjects. No id contains it, so nobody listens there.
+/// The token of a trial's subjects. No id contains it, so no process listens there.
 pub(super) const TRIAL: &str = "=trial";
 
 /// The direction of messages for a permission.

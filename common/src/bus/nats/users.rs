@@ -29,7 +29,7 @@ pub fn authorization(cluster: &str) -> String {
     let mut text = "authorization {\n  users: [\n".to_owned();
     for (role, program) in ROLES {
         let needs = needed::all(&names, role);
-        let of = |direction| {
+        let needs_for = |direction| {
             needs
                 .iter()
                 .filter(move |need: &&Need| need.direction() == direction)
@@ -38,8 +38,8 @@ pub fn authorization(cluster: &str) -> String {
         let _ = writeln!(text, "    {{\n      # {program}");
         let _ = writeln!(text, "      user: {role}, password: {password}");
         text.push_str("      permissions: {\n");
-        list(&mut text, "publish", of(Direction::Publish));
-        list(&mut text, "subscribe", of(Direction::Subscribe));
+        list(&mut text, "publish", needs_for(Direction::Publish));
+        list(&mut text, "subscribe", needs_for(Direction::Subscribe));
         text.push_str("      }\n    }\n");
     }
     text.push_str("  ]\n}\n");

@@ -24,7 +24,7 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// The cost of a message of so many bytes, as far as it is known before it is decoded.
+    /// The cost of a message of `bytes` bytes that is known before it is decoded.
     pub(crate) fn of_message(bytes: usize) -> Self {
         Self {
             messages: 1,
@@ -88,9 +88,10 @@ impl Budget {
         Charged {
             charge,
             wait: self.messages.wait(messages).max(self.bytes.wait(bytes)),
-            limit: Some(match by_messages == charge {
-                true => Limit::MessagesPerS,
-                false => Limit::BytesPerS,
+            limit: Some(if by_messages == charge {
+                Limit::MessagesPerS
+            } else {
+                Limit::BytesPerS
             }),
         }
     }

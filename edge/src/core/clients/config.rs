@@ -19,7 +19,7 @@ pub struct ClientConfig {
     pub no_room: Duration,
     /// The most sessions that a client has left and that no owner has ended yet.
     pub departing: u16,
-    /// The same of all clients of a shard.
+    /// The same for all clients of a shard.
     pub departing_in_all: usize,
     /// The most bytes of inputs of these sessions.
     pub departing_bytes_in_all: usize,

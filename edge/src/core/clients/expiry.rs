@@ -18,7 +18,7 @@ const CHECK_MS: u64 = 600_000;
 pub(super) struct Expiry {
     /// The time at which the token is checked, if a timer is set.
     due: CoarseInstant,
-    /// A timer is set. None is if the token never expires.
+    /// Whether a timer is set. It is not if the token never expires.
     is_armed: bool,
     /// The client was notified that its token expires.
     is_notified: bool,
@@ -68,9 +68,10 @@ impl Expiry {
         coarse: impl Fn(Instant) -> CoarseInstant,
     ) -> Option<Instant> {
         let left = expires_ms?.saturating_sub(now.unix_ms);
-        let wait = match self.is_notified {
-            true => left,
-            false => left.saturating_sub(NOTICE_MS),
+        let wait = if self.is_notified {
+            left
+        } else {
+            left.saturating_sub(NOTICE_MS)
         };
         let due = now.at + Duration::from_millis(wait.min(CHECK_MS));
         let at = coarse(due);

@@ -26,7 +26,7 @@ pub(crate) enum RenewError {
     /// The token is invalid, or grants less than the one before.
     #[error(transparent)]
     Token(#[from] AuthError),
-    /// The client was nobody until now, and the player has too many connections.
+    /// The former token named no player, and the player of the new one has too many connections.
     #[error("this player has too many connections; close one first")]
     Limit(Refused),
 }

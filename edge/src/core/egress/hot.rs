@@ -54,8 +54,8 @@ pub(super) fn on_change(hub: &mut Hub, effects: &mut Effects, key: RoomKey, hot:
     }
 }
 
-/// Whether items before `next` of the room's subject, which arrive before the owner's direct messages, are lost. The owner is
-/// then asked for them, and frames for single players wait until they are there (D31).
+/// Whether items before `next` of the room's subject, which arrive before the owner's direct messages, are lost. The
+/// owner is then asked for them, and frames for single players wait until they are there (D31).
 pub(super) fn lacks_items(
     hub: &mut Hub,
     effects: &mut Effects,

@@ -33,9 +33,9 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
             if let Some(data) = &direct.data {
                 let (address, sessions) = room.sessions_mut();
                 let frames = sessions.on_direct(&address.id, direct.session, data);
-                frames
-                    .into_iter()
-                    .for_each(|frames| room.queue_private(frames));
+                if let Some(frames) = frames {
+                    room.queue_private(frames);
+                }
             }
         }
         ItemKind::Rejected(rejected) => {
@@ -46,9 +46,9 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
             };
             let (address, sessions) = room.sessions_mut();
             let frames = sessions.on_rejected(&address.id, rejected.session, reject);
-            frames
-                .into_iter()
-                .for_each(|frames| room.queue_private(frames));
+            if let Some(frames) = frames {
+                room.queue_private(frames);
+            }
         }
         ItemKind::Processed(report) => on_processed(hub, effects, key, &report, now),
         ItemKind::Refused(refused) => departures::on_refused(hub, effects, key, &refused, now),
@@ -137,7 +137,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
             n: None,
         };
         let frames = codec::message(encoding, &message);
-        players.clients_mut().queue_private(conn, &frames);
+        players.clients_mut().private_mut().push(conn, &frames);
     }
     if live.spectators {
         let event = LaneEvent::Live(data.detach());
@@ -150,18 +150,19 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
     let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
-    let of = (room.epoch(), room.instance());
+    let incarnation = (room.epoch(), room.instance());
     let (address, sessions) = room.sessions_mut();
-    let change = sessions.on_processed(address, of, report, now, effects);
+    let change = sessions.on_processed(address, incarnation, report, now, effects);
     match change {
         // The owner considers the player connected, so it is told the room's sessions.
         SessionChange::Unknown if !report.ended && !report.lost => {
             effects.tell_owner(key, OwnerNote::Changed);
         }
         SessionChange::Unknown => {}
-        SessionChange::Ended(conn) => {
-            conn.into_iter()
-                .for_each(|departed| hub.clients.uncount_departing(departed));
+        SessionChange::Ended(departed) => {
+            if let Some(departed) = departed {
+                hub.clients.uncount_departing(departed);
+            }
             linger::begin(hub, effects, key, now);
         }
         SessionChange::RolledBack(player) => {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::core::ids::RoomKey;
 
-/// The most workers whose numbers are kept, those included that are gone. If a worker that was dropped sends again, it is asked
-/// for everything.
+/// The most workers whose numbers are kept, those included that are gone. If a worker that was dropped sends again, it
+/// is asked for everything.
 const MAX_LINKS: usize = 1024;
 
 /// The numbers of one worker's batches.

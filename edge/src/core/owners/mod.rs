@@ -228,8 +228,8 @@ impl Owners {
         settled
     }
 
-    /// The partition of a room of the core, which is always one of the layout. If it were not, the log says so and no owner is
-    /// told: the owner of another partition would be the wrong one.
+    /// The partition of a room of the core, which is always one of the layout. If it were not, the log says so and no
+    /// owner is told: the owner of another partition would be the wrong one.
     fn of_room(&mut self, partition: Partition) -> Option<&mut PartitionOwner> {
         let index = self.layout.index_of(partition);
         debug_assert!(index.is_some(), "{partition:?} is of another layout");

@@ -63,7 +63,7 @@ impl FrameEnd {
 /// it without a count of references.
 #[derive(Debug, Default)]
 pub(crate) struct Unsent {
-    of: Option<(WireFormat, u64)>,
+    format_and_offset: Option<(WireFormat, u64)>,
     frames: Option<Bytes>,
 }
 
@@ -72,10 +72,10 @@ impl Unsent {
     /// appended between two calls.
     #[inline]
     pub(crate) fn find(&mut self, log: &FrameLog, member: &Member) -> Option<&Bytes> {
-        let of = Some((member.format, member.offset));
-        if self.of != of || log.exceptions > 0 {
+        let format_and_offset = Some((member.format, member.offset));
+        if self.format_and_offset != format_and_offset || log.exceptions > 0 {
             self.frames = log.unsent(member);
-            self.of = of;
+            self.format_and_offset = format_and_offset;
         }
         self.frames.as_ref()
     }
@@ -263,8 +263,9 @@ impl FrameLog {
 /// The frames of all members, followed by those of one.
 #[cold]
 pub(crate) fn joined(shared: &Bytes, private: Vec<u8>) -> Bytes {
-    match shared.is_empty() {
-        true => private.into(),
-        false => [shared.as_ref(), &private].concat().into(),
+    if shared.is_empty() {
+        private.into()
+    } else {
+        [shared.as_ref(), &private].concat().into()
     }
 }

@@ -60,9 +60,10 @@ impl HotStream {
 
     /// The number of this owner's stream if a message of it has arrived; else 0.
     pub(crate) fn reached(&self, epoch: Epoch) -> u64 {
-        match self.source != Source::Link && self.epoch == epoch {
-            true => self.stream,
-            false => 0,
+        if self.source != Source::Link && self.epoch == epoch {
+            self.stream
+        } else {
+            0
         }
     }
 

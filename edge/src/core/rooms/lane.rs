@@ -229,7 +229,8 @@ impl Lane {
             }
             LaneEvent::Update { version, data, .. } => {
                 let outcome = match self.version() {
-                    // Without a snapshot, no update can be applied. The snapshot is on its way, or the owner is asked for it.
+                    // Without a snapshot, no update can be applied. The snapshot is on its way, or the owner is asked
+                    // for it.
                     None => UpdateOutcome::Old,
                     // The buffer has found no gap, but conflation may have left out updates.
                     Some(own) if self.delay.is_some() => {
@@ -288,8 +289,8 @@ impl Lane {
         }
     }
 
-    /// Applies a snapshot, and sends it to the members if it is newer than the lane. If not, it serves clients that join later:
-    /// the members' updates lead to the same state. Returns whether it was newer.
+    /// Applies a snapshot, and sends it to the members if it is newer than the lane. If not, it serves clients that
+    /// join later: the members' updates lead to the same state. Returns whether it was newer.
     fn snapshot(&mut self, room: &RoomId, version: u64, data: Data, encoder: &mut Encoder) -> bool {
         let own = self.version();
         let is_newer = own.is_none_or(|own| version > own);

@@ -9,14 +9,13 @@
 //! Frames for one client only, such as acks, wait until that client has been sent the frames that it lacks. So none of
 //! them precedes the update that it belongs to (D31).
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::RoomId;
 
 use super::frame_log::{Datagrams, FORMATS, FrameLog, Member, Outgoing, Unsent, joined};
+use super::private_frames::PrivateFrames;
 use super::stale::StaleMembers;
 use super::waiting::WaitingClients;
 use crate::codec::{self, Encoder, WireFormat};
@@ -44,7 +43,7 @@ pub(crate) struct LaneClients {
     /// The number of messages encoded since the last [`take_encoded`](Self::take_encoded).
     encoded: u64,
     /// Frames for single clients, which follow the frames that the client has not been sent.
-    private: BTreeMap<ConnKey, Vec<u8>>,
+    private: PrivateFrames,
     /// The slow members; `None` while there are none.
     stale: Option<Box<StaleMembers>>,
     /// The lane is in the queue of lanes to flush.
@@ -65,7 +64,7 @@ impl LaneClients {
     /// Removes a client. Returns the members that have moved and their new slots, in order.
     pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
         self.count -= 1;
-        self.private.remove(&conn);
+        self.private.take(conn);
         match slot {
             Some(slot) => self.remove_member(slot),
             None => {
@@ -206,21 +205,14 @@ impl LaneClients {
         self.encoded += self.log.push(message, except, datagrams, wanted, encoder);
     }
 
-    /// Queues frames for one client. They follow the frames that the client has not been sent.
-    pub(crate) fn queue_private(&mut self, conn: ConnKey, frames: &[u8]) {
-        let queue = self.private.entry(conn).or_default();
-        queue.extend_from_slice(frames);
+    /// The frames for single clients.
+    pub(crate) fn private(&self) -> &PrivateFrames {
+        &self.private
     }
 
-    /// Takes the frames for one client only.
-    pub(crate) fn take_private(&mut self, conn: ConnKey) -> Option<Bytes> {
-        self.private.remove(&conn).map(Bytes::from)
-    }
-
-    /// Takes the frames for some client only. The caller sends them; all members have been sent the lane's frames.
-    pub(crate) fn pop_private(&mut self) -> Option<(ConnKey, Bytes)> {
-        let (conn, frames) = self.private.pop_first()?;
-        Some((conn, frames.into()))
+    /// The frames for single clients, to change them.
+    pub(crate) fn private_mut(&mut self) -> &mut PrivateFrames {
+        &mut self.private
     }
 
     /// Whether the member at `slot` is slow and must be sent a snapshot, because it reads again and waits for none yet.
@@ -235,11 +227,6 @@ impl LaneClients {
     pub(crate) fn is_stale(&self, slot: u32) -> bool {
         let member = self.members.get(slot as usize);
         member.is_some_and(|member| member.stale)
-    }
-
-    /// Whether frames for single clients wait.
-    pub(crate) fn has_private(&self) -> bool {
-        !self.private.is_empty()
     }
 
     /// The number of messages encoded since the last call.
@@ -340,7 +327,7 @@ impl LaneClients {
 
     /// Marks a lane with frames as queued for the flush; returns whether the caller has to queue it.
     pub(crate) fn enqueue_flush(&mut self) -> bool {
-        (self.is_dirty() || self.has_private()) && !std::mem::replace(&mut self.queued, true)
+        (self.is_dirty() || !self.private.is_empty()) && !std::mem::replace(&mut self.queued, true)
     }
 
     /// Notes whether the lane is queued for the flush.
@@ -377,7 +364,7 @@ impl LaneClients {
             let mut frames = unsent.find(&self.log, member);
             let with_private;
             if !self.private.is_empty()
-                && let Some(private) = self.private.remove(&member.conn)
+                && let Some(private) = self.private.take(member.conn)
             {
                 with_private = frames.map(|frames| joined(frames, private));
                 frames = with_private.as_ref();

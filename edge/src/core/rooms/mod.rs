@@ -24,6 +24,8 @@ pub(crate) mod lane;
 
 mod lane_clients;
 
+mod private_frames;
+
 mod waiting;
 
 mod stale;

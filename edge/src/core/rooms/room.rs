@@ -127,14 +127,14 @@ impl Room {
     /// Queues a player's frames. They follow the updates that the player has not been sent (D31).
     pub(crate) fn queue_private(&mut self, (conn, frames): (ConnKey, Bytes)) {
         let players = self.lane_mut(LaneId::Players).clients_mut();
-        players.queue_private(conn, &frames);
+        players.private_mut().push(conn, &frames);
     }
 
     /// Queues the frames of their own that players are due, unless messages that precede them may still arrive (D4, D31).
     pub(crate) fn queue_due(&mut self) {
         let (id, players, sessions) = self.parts(LaneId::Players);
         sessions.send_due(id, |conn, frames| {
-            players.clients_mut().queue_private(conn, &frames);
+            players.clients_mut().private_mut().push(conn, &frames);
         });
     }
 
@@ -186,8 +186,8 @@ impl Room {
         self.hot.as_deref_mut()
     }
 
-    /// Notes that the subscription to the room's own subject, and messages on it, may be lost. The caller asks the owner for
-    /// a sync.
+    /// Notes that the subscription to the room's own subject, and messages on it, may be lost. The caller asks the
+    /// owner for a sync.
     pub(crate) fn reset_hot(&mut self) {
         if let Some(hot) = &mut self.hot {
             hot.reset();

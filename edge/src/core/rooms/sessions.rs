@@ -135,9 +135,9 @@ impl Sessions {
         }
     }
 
-    /// Appends a session's last entry. Its window stays whole until the owner has processed it: an input counts even if its
-    /// client hangs up at once, and the owner takes the last entry only behind all others. Returns the connection that it had
-    /// and the bytes of the window, unless it had ended before.
+    /// Appends a session's last entry. Its window stays whole until the owner has processed it: an input counts even if
+    /// its client hangs up at once, and the owner takes the last entry only behind all others. Returns the connection
+    /// that it had and the bytes of the window, unless it had ended before.
     pub(crate) fn end(
         &mut self,
         address: &RoomAddress,
@@ -237,7 +237,7 @@ impl Sessions {
     pub(crate) fn on_processed(
         &mut self,
         address: &RoomAddress,
-        of: (Epoch, Instance),
+        incarnation: (Epoch, Instance),
         report: &Processed,
         now: Now,
         effects: &mut Effects,
@@ -252,7 +252,7 @@ impl Sessions {
                 SessionChange::RolledBack(Box::new(player))
             });
         }
-        let (epoch, instance) = of;
+        let (epoch, instance) = incarnation;
         let first = player.on_processed(epoch, instance, report, now);
         let conn = player.conn();
         if !first && player.set_due() {
@@ -298,7 +298,8 @@ impl Sessions {
         self.sessions.remove(&gone.session)
     }
 
-    /// Keeps a player's latest `direct` message. Returns its frames, which follow the players' updates; `None` if they wait.
+    /// Keeps a player's latest `direct` message. Returns its frames, which follow the players' updates; `None` if they
+    /// wait.
     pub(crate) fn on_direct(
         &mut self,
         room: &RoomId,
@@ -374,9 +375,10 @@ impl Sessions {
         let Some(player) = self.sessions.get_mut(&session) else {
             return;
         };
-        let is_due = match self.sync.is_pending() {
-            true => player.answer_later(),
-            false => player.answer(out, encoding, room),
+        let is_due = if self.sync.is_pending() {
+            player.answer_later()
+        } else {
+            player.answer(out, encoding, room)
         };
         if is_due {
             self.set_due(session);

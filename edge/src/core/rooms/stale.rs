@@ -17,7 +17,7 @@ pub(crate) struct StaleMembers {
 }
 
 impl StaleMembers {
-    /// Adds a member that may have seen versions up to `seen`. One that is slow already has seen no more since.
+    /// Adds a member that may have seen versions up to `seen`. A member that is slow already has seen nothing since.
     pub(super) fn insert(&mut self, conn: ConnKey, seen: u64) {
         self.seen.entry(conn).or_insert(seen);
     }

@@ -12,8 +12,8 @@ pub(crate) struct Update {
     pub(crate) data: Data,
 }
 
-/// A lane's latest updates: all after one version. Updates that conflation has left out are not needed from any version before the next
-/// update that is kept.
+/// A lane's latest updates: all after one version. Updates that conflation has left out are not needed from any version
+/// before the next update that is kept.
 #[derive(Debug, Default)]
 pub(crate) struct UpdateRing {
     updates: VecDeque<Update>,

@@ -4,7 +4,7 @@ use indexmap::IndexSet;
 
 use crate::conn::key::ConnKey;
 
-/// Clients that wait. Those that are released are visited once, in slices, while others come and go.
+/// Clients that wait. Released clients are visited once, in slices, while others come and go.
 #[derive(Debug, Default)]
 pub(crate) struct WaitingClients {
     conns: IndexSet<ConnKey>,

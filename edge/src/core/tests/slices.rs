@@ -63,9 +63,10 @@ fn d25_a_later_notice_for_all_clients_reaches_each_once() {
     bench.core.handle_bus(true, bench.now);
     while bench.flush_once() {}
     for (index, codes) in bench.take_codes(&conns).into_iter().enumerate() {
-        let all: &[&str] = match index < 20 {
-            true => &["degraded", "recovered"],
-            false => &["recovered"],
+        let all: &[&str] = if index < 20 {
+            &["degraded", "recovered"]
+        } else {
+            &["recovered"]
         };
         assert_eq!(codes, all);
     }

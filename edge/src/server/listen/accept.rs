@@ -57,35 +57,15 @@ pub(crate) async fn drive_accept(
     supervisor: Supervisor,
     mut end: watch::Receiver<Option<ListenerEnd>>,
 ) -> io::Result<()> {
-    let Listener {
-        socket,
-        tls,
-        is_proxied,
-    } = listener;
-    let listener = TcpListener::from_std(socket)?;
-    let spare = SpareFiles::of_this_process();
-    let context = Rc::clone(&driver.context);
-    let begin = |(socket, peer): (TcpStream, SocketAddr), permit| {
-        context.metrics.accepted.inc();
-        let arrived = match context.arrive(peer.ip()) {
-            Ok(arrived) => arrived,
-            Err(refused) => {
-                // A client with TLS, or behind a proxy, could not read an answer yet.
-                if tls.is_none() && !is_proxied && !refused.is_flood {
-                    refuse(&context, &supervisor, socket, refused);
-                }
-                return;
-            }
-        };
-        let arrival = Arrival {
-            socket,
-            peer,
-            tls: tls.as_ref().map(Tls::config),
-            is_proxied,
-            arrived,
-        };
-        start(&driver, &supervisor, arrival, permit);
+    let acceptor = Acceptor {
+        driver,
+        supervisor,
+        tls: listener.tls,
+        is_proxied: listener.is_proxied,
     };
+    let context = &acceptor.driver.context;
+    let listener = TcpListener::from_std(listener.socket)?;
+    let spare = SpareFiles::of_this_process();
     let ended = async {
         match end.wait_for(Option::is_some).await {
             Ok(end) => *end,
@@ -115,7 +95,7 @@ pub(crate) async fn drive_accept(
                     continue;
                 };
                 pause = MIN_PAUSE;
-                begin((socket, peer), permit);
+                acceptor.begin(socket, peer, permit);
                 accepted += 1;
                 if accepted >= context.handshakes.limits().accepts {
                     accepted = 0;
@@ -132,25 +112,55 @@ pub(crate) async fn drive_accept(
         }
     };
     match end {
-        Some(ListenerEnd::Close) => accept_queued(listener, &context, begin),
+        Some(ListenerEnd::Close) => acceptor.accept_queued(listener),
         Some(ListenerEnd::HandOver) | None => Ok(()),
     }
 }
 
-/// Accepts the connections that are in the queue of a listener, which the kernel resets when the socket is closed.
-fn accept_queued(
-    listener: TcpListener,
-    context: &ServerContext,
-    begin: impl Fn((TcpStream, SocketAddr), OwnedSemaphorePermit),
-) -> io::Result<()> {
-    let listener = listener.into_std()?;
-    while let Some(permit) = context.handshakes.try_begin()
-        && let Ok((socket, peer)) = listener.accept()
-    {
-        socket.set_nonblocking(true)?;
-        begin((TcpStream::from_std(socket)?, peer), permit);
+/// Begins the handshakes of a listener.
+struct Acceptor {
+    driver: Rc<Driver>,
+    supervisor: Supervisor,
+    tls: Option<Tls>,
+    is_proxied: bool,
+}
+
+impl Acceptor {
+    /// Begins the handshake of an accepted socket, unless a limit refuses its client.
+    fn begin(&self, socket: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        let context = &self.driver.context;
+        context.metrics.accepted.inc();
+        let arrived = match context.arrive(peer.ip()) {
+            Ok(arrived) => arrived,
+            Err(refused) => {
+                // A client with TLS, or behind a proxy, could not read an answer yet.
+                if self.tls.is_none() && !self.is_proxied && !refused.is_flood {
+                    refuse(context, &self.supervisor, socket, refused);
+                }
+                return;
+            }
+        };
+        let arrival = Arrival {
+            socket,
+            peer,
+            tls: self.tls.as_ref().map(Tls::config),
+            is_proxied: self.is_proxied,
+            arrived,
+        };
+        start(&self.driver, &self.supervisor, arrival, permit);
     }
-    Ok(())
+
+    /// Accepts the connections that are in the queue of the listener, which the kernel resets when the socket is closed.
+    fn accept_queued(&self, listener: TcpListener) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        while let Some(permit) = self.driver.context.handshakes.try_begin()
+            && let Ok((socket, peer)) = listener.accept()
+        {
+            socket.set_nonblocking(true)?;
+            self.begin(TcpStream::from_std(socket)?, peer, permit);
+        }
+        Ok(())
+    }
 }
 
 /// Answers a client that a limit refuses, unless as many are answered already.
