@@ -65,11 +65,12 @@ impl Progress {
         let mut err = std::io::stderr().lock();
         let line = line(&self.phase, done, now);
         // Fails only if stderr is closed.
-        match self.terminal {
-            true => write!(err, "\r\x1b[2K{line}")
+        if self.terminal {
+            write!(err, "\r\x1b[2K{line}")
                 .and_then(|()| err.flush())
-                .ok(),
-            false => writeln!(err, "{line}").ok(),
+                .ok()
+        } else {
+            writeln!(err, "{line}").ok()
         };
     }
 }

@@ -132,9 +132,10 @@ impl Report {
             let high = numbers.len() / 2;
             let middle = (numbers[low] + numbers[high]) / 2.0;
             // Counts stay integers.
-            match value.is_u64() && middle.fract() == 0.0 {
-                true => median.figures.put(name, middle as u64),
-                false => median.figures.put_number(name, middle),
+            if value.is_u64() && middle.fract() == 0.0 {
+                median.figures.put(name, middle as u64)
+            } else {
+                median.figures.put_number(name, middle)
             }
             let spread = [least, most].map(rounded);
             median.spread.put(name, spread.to_vec());

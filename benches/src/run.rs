@@ -74,9 +74,10 @@ fn try_run(args: &Args, games: &Games) -> Result<(), BenchError> {
     if let Some(path) = &common.plot {
         chart.write(path)?;
     }
-    match common.json {
-        true => println!("{}", report.json()),
-        false => print!("{}", report.text()),
+    if common.json {
+        println!("{}", report.json())
+    } else {
+        print!("{}", report.text())
     }
     Ok(())
 }

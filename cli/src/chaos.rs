@@ -24,10 +24,11 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Kill, pause and restart workers, edges and NATS under load, and check that no input is lost
 ///
-/// Starts workers, edges and a NATS server on free ports, with players and spectators in many rooms. The seed
-/// and `--kinds` determine the faults. At the end every room must hold each acked input exactly once and in order, all clients must
-/// show the same view, and no room may have had two owners. Ctrl-C ends the run early and prints the report.
-/// nats-server must be in PATH or GRANDSTAND_NATS_SERVER. Exits with 0 if every check passes and with 1 otherwise.
+/// Starts workers, edges and a NATS server on free ports, with players and spectators in many rooms. The seed and
+/// `--kinds` determine the faults. At the end every room must hold each acked input exactly once and in order, all
+/// clients must show the same view, and no room may have had two owners. Ctrl-C ends the run early and prints the
+/// report. nats-server must be in PATH or GRANDSTAND_NATS_SERVER. Exits with 0 if every check passes and with 1
+/// otherwise.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Duration of the faults, minutes
@@ -146,9 +147,10 @@ fn print(args: &Args, report: &Report) -> Result<(), Failure> {
     }
     let mut out = std::io::stdout().lock();
     // A closed standard output does not change the result.
-    match args.json {
-        true => writeln!(out, "{json}").ok(),
-        false => writeln!(out, "{report}").ok(),
+    if args.json {
+        writeln!(out, "{json}").ok()
+    } else {
+        writeln!(out, "{report}").ok()
     };
     match report.violations.total {
         0 => Ok(()),

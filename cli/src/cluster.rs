@@ -61,8 +61,8 @@ struct Repartition {
     /// Keep the former streams, and print how to delete them
     #[arg(long)]
     keep_old: bool,
-    /// Seconds for which the former streams are kept after the move: longer than `sync_interval` of NATS, so that a power cut
-    /// loses no room
+    /// Seconds for which the former streams are kept after the move: longer than `sync_interval` of NATS, so that a
+    /// power cut loses no room
     #[arg(long, value_name = "SECONDS", default_value_t = 150, conflicts_with_all = ["abort", "keep_old"])]
     keep_s: u32,
 }

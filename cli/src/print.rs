@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 
 use grandstand_common::exit::{Exit, Failure};
 
-/// Takes an output that nobody reads any more, such as that of `| head`, for a success.
+/// Treats a closed pipe, such as that of `| head`, as a success.
 pub(crate) fn ignore_closed_pipe(error: io::Error) -> io::Result<()> {
     match error.kind() {
         ErrorKind::BrokenPipe => Ok(()),

@@ -49,9 +49,10 @@ impl Progress {
             return;
         }
         let line = line(step);
-        let text = match self.terminal {
-            true => format!("\r\x1b[2K{line}"),
-            false => format!("{line}\n"),
+        let text = if self.terminal {
+            format!("\r\x1b[2K{line}")
+        } else {
+            format!("{line}\n")
         };
         let mut out = std::io::stderr();
         write!(out, "{text}").and_then(|()| out.flush()).ok();

@@ -64,9 +64,10 @@ pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
     };
     let printed = print(&args, &report);
     printed.or_else(ignore_closed_pipe).map_err(cannot_print)?;
-    match report.is_well() {
-        true => Ok(()),
-        false => Err(Failure::new(Exit::Faults, verdict(&report))),
+    if report.is_well() {
+        Ok(())
+    } else {
+        Err(Failure::new(Exit::Faults, verdict(&report)))
     }
 }
 
@@ -164,9 +165,10 @@ fn verdict(report: &Report) -> String {
 }
 
 fn print_progress(progress: Progress) {
-    let phase = match progress.second {
-        true => "replaying",
-        false => "reading",
+    let phase = if progress.second {
+        "replaying"
+    } else {
+        "reading"
     };
     let Progress { read, behind, .. } = progress;
     say(format_args!(

@@ -166,9 +166,10 @@ pub fn parse<A: clap::Parser>() -> Result<A, ExitCode> {
     A::try_parse().map_err(|error| {
         // If standard error is closed, there is nobody left to inform.
         error.print().ok();
-        match error.use_stderr() {
-            true => Exit::Usage.into(),
-            false => Exit::Ok.into(),
+        if error.use_stderr() {
+            Exit::Usage.into()
+        } else {
+            Exit::Ok.into()
         }
     })
 }

@@ -50,7 +50,7 @@ async fn drive(bus: Bus, sender: watch::Sender<Followed>) {
     }
 }
 
-/// Takes a new state of the record. One that is deleted or cannot be read changes nothing.
+/// Takes a new state of the record. A deleted or unreadable record changes nothing.
 fn take(sender: &watch::Sender<Followed>, entry: &KvEntry) {
     let Some(value) = entry.value.as_ref().filter(|_| entry.key == CLUSTER_KEY) else {
         return;

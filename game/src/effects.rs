@@ -38,7 +38,7 @@ pub enum Effect {
         /// Its name.
         name: String,
     },
-    /// Ends the room: it accepts no more inputs and is deleted a minute later.
+    /// Ends the room: it accepts no further inputs and is deleted a minute later.
     Finish,
 }
 

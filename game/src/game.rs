@@ -57,7 +57,7 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         None
     }
 
-    /// Handles a lossy message from a player. By default everybody else in the room receives it.
+    /// Handles a lossy message from a player. By default everyone else in the room receives it.
     fn live(
         &self,
         _volatile: &mut Self::Volatile,

@@ -21,7 +21,7 @@ pub struct LiveEffects {
 }
 
 impl LiveEffects {
-    /// Sends to everybody in the room.
+    /// Sends to everyone in the room.
     pub fn all(&mut self, data: Data) {
         self.list.push((LiveTo::Lane(None), data));
     }
@@ -31,7 +31,7 @@ impl LiveEffects {
         self.list.push((LiveTo::Lane(Some(lane)), data));
     }
 
-    /// Sends to everybody in the room except `player`.
+    /// Sends to everyone in the room except `player`.
     pub fn others(&mut self, player: &PlayerId, data: Data) {
         self.list.push((LiveTo::Others(player.clone()), data));
     }

@@ -212,7 +212,7 @@ pub struct EngineConfig {
     pub checkpoint_entries: u64,
     /// The interval between two writes of a checkpoint that covers few further entries.
     pub checkpoint_delay: Duration,
-    /// The bytes of snapshots that takeovers keep for rooms that are needed soon. Others are read from the bus.
+    /// The bytes of snapshots that takeovers keep for rooms that are needed soon. Other snapshots are read from the bus.
     pub kept_bytes: usize,
     /// The minimum interval between two presences of a room.
     pub presence_interval: Duration,

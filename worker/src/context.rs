@@ -21,7 +21,7 @@ use crate::requests::{Purpose, Requests};
 /// The number of a worker's partitions that one successor is taken to replay, because the others share the rest.
 const SUCCESSOR_PARTITIONS: u32 = 4;
 
-/// The number of times that loops get stuck at an entry before its room is put in quarantine. A machine that stands still
+/// The number of times that loops get stuck at an entry before its room is put in quarantine. A machine that stalls
 /// must not put rooms away that are innocent.
 const STUCK_TIMES: u32 = 2;
 
@@ -118,8 +118,8 @@ impl Context {
         self.stuck.extend(entries);
     }
 
-    /// Calls a game for a room, and makes the call visible to other threads. Fails without the call,
-    /// as if the game had panicked, if loops got stuck at the entry before.
+    /// Calls a game for a room, and makes the call visible to other threads. Fails without the call, as if the game had
+    /// panicked, if loops got stuck at the entry before.
     pub(crate) fn call<T>(
         &self,
         room: &RoomId,

@@ -105,11 +105,11 @@ impl Servers {
     /// If one has ended.
     pub fn usage(&self) -> Result<ServersUsage, BenchError> {
         let workers: Vec<_> = self.rig.workers.iter().map(|worker| worker.pid()).collect();
-        let of = |pids: &[u32]| Usage::read_all(pids).map_err(BenchError::Proc);
+        let usage = |pids: &[u32]| Usage::read_all(pids).map_err(BenchError::Proc);
         Ok(ServersUsage {
-            edges: of(&self.edges())?,
-            workers: of(&workers)?,
-            nats: of(&[self.rig.nats.pid()])?,
+            edges: usage(&self.edges())?,
+            workers: usage(&workers)?,
+            nats: usage(&[self.rig.nats.pid()])?,
         })
     }
 }

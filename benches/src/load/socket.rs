@@ -148,10 +148,7 @@ impl Wire {
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(tls) = &mut self.tls {
             tls.encrypt(bytes, &mut self.unsent)?;
-            return match self.connected {
-                true => self.flush(),
-                false => Ok(()),
-            };
+            return if self.connected { self.flush() } else { Ok(()) };
         }
         if !self.connected || !self.unsent.is_empty() {
             self.unsent.extend_from_slice(bytes);

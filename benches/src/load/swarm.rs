@@ -122,9 +122,10 @@ impl Swarm {
             if let Some(due) = self.crowd.next_due_ns() {
                 self.timer.set(due)?;
             }
-            timeout = Some(match more {
-                true => Duration::ZERO,
-                false => Duration::from_millis(50),
+            timeout = Some(if more {
+                Duration::ZERO
+            } else {
+                Duration::from_millis(50)
             });
         }
     }
@@ -176,9 +177,10 @@ impl Swarm {
             return;
         };
         if event.is_writable() {
-            let connected = match wire.connected {
-                true => Ok(true),
-                false => wire.poll_connected(),
+            let connected = if wire.connected {
+                Ok(true)
+            } else {
+                wire.poll_connected()
             };
             match connected.and_then(|connected| if connected { wire.flush() } else { Ok(()) }) {
                 Ok(()) => {}

@@ -17,11 +17,11 @@ use crate::scenario::figures::put_servers;
 use crate::scenario::measure::{Measured, drain, measure, settle, warm_up};
 use crate::scenario::rooms::pairs;
 
-/// Two-player rooms on a shard that hostile clients attack: latency from input to ack without them, beside each kind of them,
-/// and beside all kinds at once
+/// Two-player rooms on a shard that hostile clients attack: latency from input to ack without them, beside each kind of
+/// them, and beside all kinds at once
 ///
-/// The servers share one core. The players and the hostile clients share another, and the players come first there. Each kind
-/// has an address of its own, so that the limits of the edge's default configuration hold for it.
+/// The servers share one core. The players and the hostile clients share another, and the players come first there.
+/// Each kind has an address of its own, so that the limits of the edge's default configuration hold for it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Number of two-player rooms
@@ -77,9 +77,10 @@ pub async fn run(
     progress.phase("without hostile clients");
     let mut last = measure(&servers, &mut [&mut load], common, progress).await?;
     let mut parts = vec![part("alone", &last, &[])];
-    let (kinds, all_at_once) = match options.only.is_empty() {
-        true => (Attack::ALL.to_vec(), true),
-        false => (options.only.clone(), options.only.len() > 1),
+    let (kinds, all_at_once) = if options.only.is_empty() {
+        (Attack::ALL.to_vec(), true)
+    } else {
+        (options.only.clone(), options.only.len() > 1)
     };
     let rounds = kinds.iter().map(|&kind| (kind.name(), vec![kind]));
     let all = all_at_once.then(|| ("all", kinds.clone()));

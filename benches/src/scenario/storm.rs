@@ -144,8 +144,8 @@ async fn run_once(
     })
 }
 
-fn chart(report: &Report, options: &Options, of: (&Measured, &Tally, &Tally)) -> Chart {
-    let (before, during, reconnects) = of;
+fn chart(report: &Report, options: &Options, phases: (&Measured, &Tally, &Tally)) -> Chart {
+    let (before, during, reconnects) = phases;
     Chart {
         title: format!("{} clients reconnect at once", options.clients),
         subtitle: format!(

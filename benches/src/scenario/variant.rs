@@ -176,8 +176,8 @@ fn part(variant: &Variant, round: u32, rounds: u32) -> String {
 fn median(outcomes: &[Outcome], key: &str) -> Outcome {
     let reports: Vec<_> = outcomes.iter().map(|outcome| &outcome.report).collect();
     let mut order: Vec<_> = outcomes.iter().collect();
-    let of = |outcome: &Outcome| outcome.report.figures.number(key).unwrap_or(f64::MAX);
-    order.sort_by(|a, b| of(a).total_cmp(&of(b)));
+    let figure = |outcome: &Outcome| outcome.report.figures.number(key).unwrap_or(f64::MAX);
+    order.sort_by(|a, b| figure(a).total_cmp(&figure(b)));
     let mut chart = order[(order.len() - 1) / 2].chart.clone();
     if outcomes.len() > 1 {
         chart.subtitle += &format!("; the median of {} rounds", outcomes.len());

@@ -105,7 +105,7 @@ pub enum KeyError {
     /// A key for encryption.
     #[error("it is for encryption (`use`)")]
     Encryption,
-    /// A shared secret in a key set, which everybody who may read the set could sign with.
+    /// A shared secret in a key set, with which every reader of the set could sign.
     #[error("it is a shared secret; configure `auth.secret` instead")]
     Shared,
     /// A kind of key, or an algorithm, that no token may use.

@@ -220,7 +220,7 @@ fn read_roots(path: &Path) -> Result<RootCertStore, AddressError> {
     }
 }
 
-/// The certificates that the system trusts. Those that cannot be read are left out, and a fetch then names the one that is
+/// The certificates that the system trusts. Unreadable ones are left out, and a fetch then names the one that is
 /// missing.
 fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();

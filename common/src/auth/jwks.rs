@@ -91,9 +91,10 @@ fn name(index: usize, raw: &RawValue) -> String {
 fn not_a_set(text: &[u8]) -> JwksError {
     let text = String::from_utf8_lossy(text);
     let text = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
-    match text.starts_with('<') {
-        true => JwksError::Html,
-        false => JwksError::Other(text.chars().take(SHOWN_CHARS).collect()),
+    if text.starts_with('<') {
+        JwksError::Html
+    } else {
+        JwksError::Other(text.chars().take(SHOWN_CHARS).collect())
     }
 }
 

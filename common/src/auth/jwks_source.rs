@@ -85,7 +85,7 @@ impl JwksSource {
         }
     }
 
-    /// Checks a key set in a file. One at an address is not fetched.
+    /// Checks a key set in a file. A key set at an address is not fetched.
     ///
     /// # Errors
     /// If the file cannot be read or is not a key set.

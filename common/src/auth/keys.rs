@@ -63,7 +63,7 @@ impl Key {
         .checked()
     }
 
-    /// A key of a JWKS. One with `alg` must name an algorithm that its kind has here.
+    /// A key of a JWKS. A key with `alg` must name an algorithm that its kind has here.
     ///
     /// # Errors
     /// If the key is not for signatures, or of another kind or size.

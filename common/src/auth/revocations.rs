@@ -81,7 +81,8 @@ pub struct Revocation {
 }
 
 impl Revocation {
-    /// Whether a token that was issued then is revoked at `now_ms`. A token that does not say when it was issued (`iat`) is.
+    /// Whether a token that was issued then is revoked at `now_ms`. A token that does not say when it was issued
+    /// (`iat`) is.
     fn concerns(&self, issued_s: Option<u64>, now_ms: u64) -> bool {
         // `iat` counts whole seconds, so a token of the same second may be older.
         let is_older = issued_s.is_none_or(|issued_s| issued_s <= self.at_ms / 1000);

@@ -59,9 +59,12 @@ impl Rules {
 
     pub(super) fn find(&self, room: &RoomId) -> Option<(Role, Option<Bytes>)> {
         let room = room.as_str();
-        let rule = self.0.iter().find(|rule| match rule.prefix {
-            true => room.starts_with(&*rule.text),
-            false => room == &*rule.text,
+        let rule = self.0.iter().find(|rule| {
+            if rule.prefix {
+                room.starts_with(&*rule.text)
+            } else {
+                room == &*rule.text
+            }
         })?;
         Some((rule.role, rule.options.clone()))
     }

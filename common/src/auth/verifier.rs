@@ -72,7 +72,7 @@ impl Verifier {
         verifier
     }
 
-    /// Replaces the keys of the configuration, and the claims that tokens must have. Those of the key set stay.
+    /// Replaces the keys of the configuration, and the claims that tokens must have. The keys of the key set stay.
     pub fn replace(&self, keys: Vec<Key>, expected: Expected) {
         self.change(|trust| {
             trust.own = keys;
@@ -116,9 +116,10 @@ impl Verifier {
             self.0.missed.notify_one();
         }
         let grants = trust.grants(&opened?, now_ms)?;
-        match self.0.revocations.has(&grants, now_ms) {
-            true => Err(AuthError::Revoked),
-            false => Ok(grants),
+        if self.0.revocations.has(&grants, now_ms) {
+            Err(AuthError::Revoked)
+        } else {
+            Ok(grants)
         }
     }
 
@@ -155,9 +156,10 @@ impl Trust {
         let kid = header.kid.as_deref();
         let named = |key: &&Key| kid.is_some() && key.id() == kid;
         if let Some(key) = self.keys().find(named) {
-            return match self.keys().any(|key| named(&key) && fits(&key)) {
-                true => self.try_keys(self.keys().filter(named).filter(fits), token),
-                false => Err(AuthError::Algorithm(format!("{:?}", key.algorithm()))),
+            return if self.keys().any(|key| named(&key) && fits(&key)) {
+                self.try_keys(self.keys().filter(named).filter(fits), token)
+            } else {
+                Err(AuthError::Algorithm(format!("{:?}", key.algorithm())))
             };
         }
         let unnamed = |key: &&Key| key.id().is_none();
@@ -246,9 +248,10 @@ impl Trust {
             return Err(AuthError::Expired);
         }
         // A token that is valid only by the leeway is valid until the leeway ends.
-        let expires_ms = match expires_ms <= now_ms {
-            true => last_ms,
-            false => expires_ms,
+        let expires_ms = if expires_ms <= now_ms {
+            last_ms
+        } else {
+            expires_ms
         };
         if let Some(from) = &claims.nbf {
             let from_ms = millis(Some(from)).ok_or(AuthError::Claim {

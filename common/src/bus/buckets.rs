@@ -57,8 +57,8 @@ impl Bus {
         self.start_write(bucket, key, write, expected).await
     }
 
-    /// Writes like [`put_if`](Self::put_if) a value that is removed after `ttl` (rounded up to whole seconds). A watcher is not
-    /// told of the removal.
+    /// Writes like [`put_if`](Self::put_if) a value that is removed after `ttl` (rounded up to whole seconds). A
+    /// watcher is not told of the removal.
     ///
     /// # Errors
     /// See [`PutError`]. After [`PutError::Unknown`] the value may have been written.

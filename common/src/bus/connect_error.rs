@@ -297,9 +297,10 @@ impl StoreFailure {
     pub(crate) fn disk(dir: &Path, error: &io::Error) -> Self {
         let dir = dir.to_owned();
         let cause = error.to_string();
-        match is_full(error) || !has_space(&dir) {
-            true => Self::Full { dir, cause },
-            false => Self::Fails { dir, cause },
+        if is_full(error) || !has_space(&dir) {
+            Self::Full { dir, cause }
+        } else {
+            Self::Fails { dir, cause }
         }
     }
 
@@ -343,12 +344,13 @@ impl ConnectError {
     /// The error of a folder that cannot be used.
     pub(crate) fn folder(dir: &Path, cause: io::Error) -> Self {
         let is_broken = cause.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
-        match is_full(&cause) || is_broken {
-            true => StoreFailure::disk(dir, &cause).into(),
-            false => Self::Folder {
+        if is_full(&cause) || is_broken {
+            StoreFailure::disk(dir, &cause).into()
+        } else {
+            Self::Folder {
                 dir: dir.to_owned(),
                 cause,
-            },
+            }
         }
     }
 

@@ -26,9 +26,10 @@ impl KeyFilter {
                 filter.0.insert(prefix.to_owned());
             }
         }
-        match filter.0.is_empty() {
-            true => Err(BusError::BadSubject(String::new())),
-            false => Ok(filter),
+        if filter.0.is_empty() {
+            Err(BusError::BadSubject(String::new()))
+        } else {
+            Ok(filter)
         }
     }
 

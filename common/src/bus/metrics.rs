@@ -66,8 +66,8 @@ impl BusMetrics {
 impl Collector for BusMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let buses = self.0.lock();
-        for (name, help, of) in COUNTERS {
-            let sum: u64 = buses.iter().map(|bus| of(bus.stats())).sum();
+        for (name, help, count) in COUNTERS {
+            let sum: u64 = buses.iter().map(|bus| count(bus.stats())).sum();
             let counter = ConstCounter::new(sum);
             let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
             counter.encode(metric)?;
@@ -82,8 +82,8 @@ fn encode_errors(buses: &[Bus], encoder: &mut DescriptorEncoder<'_>) -> Result<(
     let kind_of = MetricType::Counter;
     let mut family = encoder.encode_descriptor("bus_errors", help, None, kind_of)?;
     for kind in NatsErrorKind::ALL {
-        let of = |bus: &Bus| bus.stats().errors[kind as usize].load(Ordering::Relaxed);
-        let sum: u64 = buses.iter().map(of).sum();
+        let count = |bus: &Bus| bus.stats().errors[kind as usize].load(Ordering::Relaxed);
+        let sum: u64 = buses.iter().map(count).sum();
         let labels = [("kind", kind.name())];
         let metric = family.encode_family(&labels)?;
         ConstCounter::new(sum).encode(metric)?;
@@ -93,8 +93,8 @@ fn encode_errors(buses: &[Bus], encoder: &mut DescriptorEncoder<'_>) -> Result<(
     let mut family = encoder.encode_descriptor("bus_refused", help, None, kind_of)?;
     for kind in NatsErrorKind::ALL.into_iter().filter(|kind| kind.lasts()) {
         // The connections of a process share what is refused.
-        let of = |bus: &Bus| bus.errors().map_or(0, |errors| errors.lasting(kind));
-        let max = buses.iter().map(of).max().unwrap_or(0);
+        let count = |bus: &Bus| bus.errors().map_or(0, |errors| errors.lasting(kind));
+        let max = buses.iter().map(count).max().unwrap_or(0);
         let labels = [("kind", kind.name())];
         let metric = family.encode_family(&labels)?;
         ConstGauge::new(max as i64).encode(metric)?;

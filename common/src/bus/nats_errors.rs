@@ -20,7 +20,7 @@ const SAY_AGAIN: Duration = Duration::from_secs(600);
 const MAX_SAID: usize = 256;
 /// The most faults that are remembered while they last. Further ones are only counted.
 const MAX_LASTING: usize = 1_024;
-/// The time without another refusal of a bucket after which it is forgotten: nobody writes to it any more.
+/// The time without another refusal after which a bucket is forgotten, because no process writes to it any longer.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
 /// The time after which an exceeded limit is tried again by a new connection.
 const LIMIT_RETRY: Duration = Duration::from_secs(30);
@@ -129,9 +129,10 @@ impl NatsErrors {
         self.shared.changes.send_modify(|count| *count += 1);
         let Some(text) = said else { return };
         let kind = error.kind.name();
-        match error.kind.lasts() {
-            true => tracing::error!(kind, "{text}"),
-            false => tracing::warn!(kind, "{text}"),
+        if error.kind.lasts() {
+            tracing::error!(kind, "{text}")
+        } else {
+            tracing::warn!(kind, "{text}")
         }
     }
 
@@ -222,7 +223,7 @@ impl NatsErrors {
         }
     }
 
-    /// Forgets refusals of buckets that nobody writes to any more.
+    /// Forgets refusals of buckets to which no process writes any longer.
     pub(crate) fn forget_refused(&self, now: Instant) {
         self.retain(|(kind, _), lasting| {
             *kind != NatsErrorKind::WriteRefused || now < lasting.since + REFUSED_FOR

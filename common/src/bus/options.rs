@@ -74,7 +74,7 @@ pub struct BusOptions {
     /// Embedded only: the most bytes of the log in memory. Without a folder, older entries are gone; with one, they are
     /// read from it.
     pub log_memory: usize,
-    /// Embedded only: goes on without what a damaged folder has lost, instead of refusing to open it.
+    /// Embedded only: continues without the lost data of a damaged folder, instead of refusing to open it.
     pub accept_loss: bool,
 }
 

@@ -87,9 +87,10 @@ impl SubscriptionSender {
     pub(crate) fn send(&self, message: Message) -> bool {
         let bytes = message.payload.len();
         let waiting = self.load.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let sent = match waiting > 0 && waiting + bytes > MAX_BYTES {
-            true => Err(mpsc::error::TrySendError::Full(message)),
-            false => self.messages.try_send(message),
+        let sent = if waiting > 0 && waiting + bytes > MAX_BYTES {
+            Err(mpsc::error::TrySendError::Full(message))
+        } else {
+            self.messages.try_send(message)
         };
         let Err(error) = sent else {
             return true;

@@ -60,7 +60,7 @@ pub enum Bucket {
 /// A write of a key.
 #[derive(Debug, Clone)]
 pub(crate) enum KeyWrite {
-    /// Stores a value. With `ttl_s`, it is removed after so many seconds.
+    /// Stores a value. With `ttl_s`, it is removed after that many seconds.
     Value { value: Bytes, ttl_s: Option<u64> },
     /// Stores the marker of a deletion, which is removed after `ttl_s` seconds.
     Deletion { ttl_s: u64 },

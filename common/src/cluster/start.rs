@@ -52,9 +52,9 @@ impl ExitError for StartError {
 }
 
 impl ClusterSettings {
-    /// Connects to NATS as `name`, and creates the cluster if there is none. Waits while NATS is away or not ready, at most for
-    /// `connect_timeout_s`; the component `nats` beside `component` says so. Later that component says what NATS refuses.
-    /// The supervisor starts the tasks.
+    /// Connects to NATS as `name`, and creates the cluster if there is none. Waits while NATS is away or not ready, at
+    /// most for `connect_timeout_s`; the component `nats` beside `component` says so. Later that component says what
+    /// NATS refuses. The supervisor starts the tasks.
     ///
     /// # Errors
     /// At once if waiting does not help, such as for a refused login or a denied permission. Otherwise at the deadline.

@@ -61,8 +61,8 @@ impl<C: Config> Reloads<C> {
         );
     }
 
-    /// Waits for HUP, and returns the configuration if it is valid. An invalid one is reported, and the process goes on with
-    /// what it has.
+    /// Waits for HUP, and returns the configuration if it is valid. An invalid one is reported, and the process
+    /// continues with what it has.
     pub async fn next(&mut self) -> Reload<C> {
         loop {
             if self.hangups.recv().await.is_none() {

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals TERM and INT. None is lost between two calls of [`next`](Self::next).
+/// The signals TERM and INT. No signal is lost between two calls of [`next`](Self::next).
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,

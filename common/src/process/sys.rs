@@ -3,13 +3,13 @@
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The most descriptors that are reserved. A table for so many takes half a MiB of the kernel's memory.
+/// The most descriptors that are reserved. A table of that size takes half a MiB of the kernel's memory.
 const MOST_RESERVED: u64 = 65_536;
 
 /// Makes the kernel's table of this process' open files large enough for `files` of them, and for 65,536 at most.
 ///
 /// A table that grows later makes the thread that opens a file wait for all cores (`synchronize_rcu` in the kernel's
-/// `expand_fdtable`). Without the reservation a shard was measured to stand still for 6 to 16 ms when connections filled the
+/// `expand_fdtable`). Without the reservation a shard stalled for 6 to 16 ms in a measurement when connections filled the
 /// table.
 ///
 /// # Errors

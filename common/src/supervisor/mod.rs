@@ -148,7 +148,7 @@ impl Supervisor {
         }
     }
 
-    /// Lets parts return from now on, because the process shuts down. Panics stay failures.
+    /// Allows parts to return from now on, because the process shuts down. Panics remain failures.
     pub fn stand_down(&self) {
         self.0.root.stands_down.store(true, Ordering::Relaxed);
     }

@@ -37,8 +37,8 @@ pub struct RoomBatch {
     /// The events.
     #[prost(message, repeated, tag = "6")]
     pub items: Vec<Item>,
-    /// On `hot.{room}`: the room's stream that these items belong to. On `edge.{edge}`: the room's stream; 0 if the room is not
-    /// hot.
+    /// On `hot.{room}`: the room's stream that these items belong to. On `edge.{edge}`: the room's stream; 0 if the
+    /// room is not hot.
     #[prost(uint64, tag = "7")]
     pub stream: u64,
     /// On `hot.{room}`: the number of the first item. Without items (a heartbeat), the number of the next item. On

@@ -1,8 +1,9 @@
 //! A map from connections to values: an array indexed by the connection's slot in the shard's table.
 //!
 //! A lookup is one bounds check and one comparison of generations; nothing is hashed and no key is stored. The keys are
-//! those of the server's table, a `slotmap::SlotMap`. Its `SecondaryMap` is no replacement for this map: its slots cannot be
-//! visited from one of them on, which announcements to all clients need, and it is not faster (`benches/README.md`).
+//! those of the server's table, a `slotmap::SlotMap`. Its `SecondaryMap` is no replacement for this map: its slots
+//! cannot be visited from one of them on, which announcements to all clients need, and it is not faster
+//! (`benches/README.md`).
 
 use crate::conn::key::ConnKey;
 

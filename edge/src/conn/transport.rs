@@ -27,8 +27,8 @@ pub trait Transport {
     /// up to twice its cap; beyond that the connection is closed with `too_slow`.
     fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus;
 
-    /// Sends one whole frame as a datagram, which may be lost, and may arrive out of order. Returns whether the connection can
-    /// do that with a frame of this size.
+    /// Sends one whole frame as a datagram, which may be lost, and may arrive out of order. Returns whether the
+    /// connection can do that with a frame of this size.
     fn send_datagram(&mut self, _conn: ConnKey, _frame: &Bytes) -> bool {
         false
     }

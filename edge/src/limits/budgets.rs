@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use crate::limits::byte_budget::ByteBudget;
 use crate::limits::table::STRIPES;
 
-/// Budgets by name. There is one for each name that some session uses, and for those whose senders have left in debt: at most
-/// the burst and one message long.
+/// Budgets by name. There is one for each name that some session uses, and for those whose senders have left in debt:
+/// at most the burst and one message long.
 #[derive(Debug)]
 pub(super) struct Budgets {
     hasher: RandomState,

@@ -11,8 +11,8 @@ const NANOS_PER_S: u64 = 1_000_000_000;
 
 /// The bytes per second of one sender. Clones are handles to the same budget.
 ///
-/// It is one number: the time at which the bytes so far will have been paid for at the rate (the generic cell rate algorithm,
-/// ITU-T I.371). A new rate counts for what is sent from then on.
+/// It is one number: the time at which the bytes so far will have been paid for at the rate (the generic cell rate
+/// algorithm, ITU-T I.371). A new rate counts for what is sent from then on.
 #[derive(Debug, Clone)]
 pub struct ByteBudget(Arc<Shared>);
 
@@ -36,9 +36,10 @@ impl ByteBudget {
     /// limit.
     pub fn wait_ms(&self, rate: u32, now: Instant) -> u64 {
         let ahead = self.ahead(now);
-        match rate > 0 && ahead >= BURST {
-            true => (ahead - BURST).as_millis() as u64 + 1,
-            false => 0,
+        if rate > 0 && ahead >= BURST {
+            (ahead - BURST).as_millis() as u64 + 1
+        } else {
+            0
         }
     }
 

@@ -1,7 +1,8 @@
 //! The limits of addresses, players, rooms and the process, which all shards share.
 //!
-//! They are asked when a connection begins and ends and when a player joins a room, never for a message, but for the bytes of
-//! inputs, which are charged without a lock. They know nothing of sockets, so that they hold for every transport.
+//! They are asked when a connection begins and ends and when a player joins a room, never for a message, but for the
+//! bytes of inputs, which are charged without a lock. They know nothing of sockets, so that they hold for every
+//! transport.
 
 mod networks;
 

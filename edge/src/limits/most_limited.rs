@@ -22,7 +22,8 @@ pub struct Limited {
     pub refused: u64,
 }
 
-/// The addresses, players, rooms and connections that were refused most, in bounded memory (the algorithm Space-Saving, Metwally et al. 2005).
+/// The addresses, players, rooms and connections that were refused most, in bounded memory (the algorithm Space-Saving,
+/// Metwally et al. 2005).
 #[derive(Debug, Default)]
 pub(super) struct MostLimited(Mutex<Vec<Limited>>);
 

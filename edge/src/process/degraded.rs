@@ -90,9 +90,10 @@ impl Degraded {
         let log = log.map(|words| format!("the log refuses entries: {words}"));
         let memory = shed.map(|words| format!("memory is short: {words}"));
         let unready = nats.clone().or(log.clone()).or(memory.clone());
-        self.unready = match without_owner == partitions {
-            true => unready.or(owners.clone()),
-            false => unready,
+        self.unready = if without_owner == partitions {
+            unready.or(owners.clone())
+        } else {
+            unready
         };
         let mut changes = Vec::new();
         for (why, fault) in DegradedReason::ALL

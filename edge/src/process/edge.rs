@@ -66,15 +66,15 @@ impl Edge {
         self.quic_address
     }
 
-    /// Replaces the limits while the edge runs. Connections over a lower limit stay; `message_bytes` and `outbox_bytes` are for
-    /// those that are opened from then on.
+    /// Replaces the limits while the edge runs. Connections over a lower limit stay; `message_bytes` and `outbox_bytes`
+    /// are for those that are opened from then on.
     pub fn set_limits(&self, limits: &LimitsSection) {
         self.limits.replace(limits.shared());
         self.limits_in_use.send_replace(limits.clone());
     }
 
-    /// Takes the copies of the listening sockets, for the next process. There are none without `upgrade.socket`, and those of
-    /// QUIC only once they are [read](Self::take_packets). A listener is closed only once they are dropped.
+    /// Takes the copies of the listening sockets, for the next process. There are none without `upgrade.socket`, and
+    /// those of QUIC only once they are [read](Self::take_packets). A listener is closed only once they are dropped.
     pub fn take_sockets(&mut self) -> Sockets {
         std::mem::take(&mut self.sockets)
     }

@@ -1,4 +1,5 @@
-//! Answers liveness probes (D17), however busy the shards are. Workers that hold sessions of the process' players send them.
+//! Answers liveness probes (D17), however busy the shards are. Workers that hold sessions of the process' players send
+//! them.
 
 use bytes::Bytes;
 use grandstand_common::bus::{Bus, BusError};

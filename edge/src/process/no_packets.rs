@@ -18,7 +18,7 @@ impl Packets {
         match *self {}
     }
 
-    /// Lets the shards read packets.
+    /// Hands the sockets to the shards.
     pub(super) fn begin(self, _: &mut Sockets) -> Result<(), EdgeError> {
         match self {}
     }

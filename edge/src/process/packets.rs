@@ -32,7 +32,8 @@ impl Packets {
         self.port.addr()
     }
 
-    /// Lets the shards read packets, which no other process may do any more. Adds what the next process needs to `copies`.
+    /// Hands the sockets to the shards, which read packets from now on; other processes must have stopped. Adds what the
+    /// next process needs to `copies`.
     pub(super) fn begin(self, copies: &mut Sockets) -> Result<(), EdgeError> {
         let Self {
             mut port, readers, ..
@@ -63,7 +64,7 @@ impl Packets {
     }
 }
 
-/// Opens the UDP sockets; none without `quic.listen`. Those of `sockets` are used first: then another process reads them
+/// Opens the UDP sockets; none without `quic.listen`. Sockets in `sockets` are used first: then another process reads them
 /// until [`Packets::begin`].
 pub(super) fn listen_quic(
     config: &EdgeConfig,
@@ -76,18 +77,20 @@ pub(super) fn listen_quic(
     let adopted = adopted(QUIC, SocketKind::Datagrams, options.addr, sockets);
     let adopted: Vec<UdpSocket> = adopted.map_err(EdgeError::Quic)?;
     // An earlier process gets its packets only from the one that has its sockets.
-    let earlier = match adopted.is_empty() {
-        true => Vec::new(),
-        false => sockets.take_where(Outlet::is_name),
+    let earlier = if adopted.is_empty() {
+        Vec::new()
+    } else {
+        sockets.take_where(Outlet::is_name)
     };
     let earlier = earlier.into_iter();
     let mut outlets: Vec<_> = earlier
         .filter_map(|socket| Outlet::adopt(&socket.name, socket.file))
         .collect();
     let shards = config.shards();
-    let port = match adopted.is_empty() {
-        true => UdpPort::open(&options, shards),
-        false => UdpPort::adopt(&options, adopted),
+    let port = if adopted.is_empty() {
+        UdpPort::open(&options, shards)
+    } else {
+        UdpPort::adopt(&options, adopted)
     };
     let port = port.map_err(EdgeError::Quic)?;
     let is_offered = config.upgrade.path().is_some();

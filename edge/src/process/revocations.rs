@@ -49,7 +49,7 @@ pub(super) async fn drive_revocations(
 }
 
 /// Takes what a reader delivers, until it is lost. Revocations stay until all stored ones have been read again, and those
-/// that the bucket has lost are stored again (D23). One that was removed has a marker for as long as it would have lasted.
+/// that the bucket has lost are stored again (D23). A removed one has a marker for as long as it would have lasted.
 async fn follow(
     bus: &Bus,
     mut reader: KvReader,

@@ -9,7 +9,7 @@ use super::upgrade::Sockets;
 use crate::server::listen::{ListenError, Listener, SocketKind, adopt, bind_beside};
 use crate::server::tls::Tls;
 
-/// Opens the listeners of each shard: without TLS, with TLS, or both. Those of `sockets` are used first.
+/// Opens the listeners of each shard: without TLS, with TLS, or both. Sockets in `sockets` are used first.
 pub(super) fn listen(
     config: &EdgeConfig,
     tls: Option<&Tls>,
@@ -75,9 +75,10 @@ pub(super) fn check(sockets: &Sockets) -> Result<(), EdgeError> {
 
 /// The configuration key of a listener's address, by which its socket is handed over.
 fn name(is_encrypted: bool) -> &'static str {
-    match is_encrypted {
-        true => "tls.listen",
-        false => "edge.listen",
+    if is_encrypted {
+        "tls.listen"
+    } else {
+        "edge.listen"
     }
 }
 

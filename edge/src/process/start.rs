@@ -141,7 +141,7 @@ struct Addresses {
 }
 
 impl Ports {
-    /// Opens the sockets. Those of `sockets` are used first.
+    /// Opens the sockets, those in `sockets` first.
     fn open(
         config: &EdgeConfig,
         tls: Option<&Tls>,

@@ -16,9 +16,9 @@ const EVERY: Duration = Duration::from_millis(20);
 /// The most reads of one socket in a row.
 const READS: usize = 16;
 
-/// Sends each client a close frame, and waits until the clients have closed their sockets, at most for `within`. Bytes that
-/// they still send are discarded, because closing a socket with unread bytes would reset the connection before its client has
-/// read the close frame.
+/// Sends each client a close frame, and waits until the clients have closed their sockets, at most for `within`. Bytes
+/// that they still send are discarded, because closing a socket with unread bytes would reset the connection before its
+/// client has read the close frame.
 pub(crate) async fn close_all(mut connections: Connections, why: ErrorKind, within: Duration) {
     let end = Instant::now() + within;
     let mut scratch = vec![0; MIN_BUFFER];

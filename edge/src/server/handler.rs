@@ -34,8 +34,8 @@ pub enum CloseReason {
     Client(Option<u16>),
     /// The client broke the WebSocket protocol.
     Protocol(ProtocolError),
-    /// The edge closed the connection: through [`Transport::close`](crate::conn::transport::Transport::close), or because the
-    /// client was silent or too slow.
+    /// The edge closed the connection: through [`Transport::close`](crate::conn::transport::Transport::close), or
+    /// because the client was silent or too slow.
     Closed(ErrorKind),
     /// The socket ended or failed without a close frame.
     Lost,
@@ -57,7 +57,8 @@ impl CloseReason {
 pub(crate) fn error_kind(error: ProtocolError) -> ErrorKind {
     match error {
         ProtocolError::CloseReason | ProtocolError::Utf8 => ErrorKind::BadUtf8,
-        // RFC 7692 names no code. 1007 is also the code of text that is not UTF-8: the frames are valid, their content is not.
+        // RFC 7692 names no code. 1007 is also the code of text that is not UTF-8: the frames are valid, their content
+        // is not.
         ProtocolError::Deflate => ErrorKind::BadDeflate,
         ProtocolError::TooBig { .. } => ErrorKind::TooBig,
         _ => ErrorKind::Protocol,
@@ -77,8 +78,8 @@ pub trait Handler {
     /// [`pause`](crate::conn::transport::Transport::pause) delivers no messages until it is resumed.
     fn message(&self, conn: ConnKey, message: Message<'_>, now: Instant);
 
-    /// A message exceeded the route's limit; `start` holds its first bytes, as far as they have arrived. The connection closes
-    /// afterwards.
+    /// A message exceeded the route's limit; `start` holds its first bytes, as far as they have arrived. The connection
+    /// closes afterwards.
     fn too_big(&self, _conn: ConnKey, _start: &[u8], _now: Instant) {}
 
     /// `count` frames arrived that are not messages: pings, pongs and fragments. They are not handled yet, so that a client

@@ -53,8 +53,9 @@ impl HandshakeTurns {
         }
     }
 
-    /// Sets whether connected clients wait to be read. While they do, one handshake per turn is answered: each handshake adds
-    /// a client, and with more new clients per turn than are read per turn the waiting time grows without bound.
+    /// Sets whether connected clients wait to be read. While they do, one handshake per turn is answered: each
+    /// handshake adds a client, and with more new clients per turn than are read per turn the waiting time grows
+    /// without bound.
     pub(crate) fn set_overloaded(&self, overloaded: bool) {
         self.overloaded.set(overloaded);
     }

@@ -47,7 +47,7 @@ impl Handshakes {
         }
     }
 
-    /// Replaces the limits. Handshakes in progress go on, also those that are more than a lower limit allows.
+    /// Replaces the limits. Handshakes in progress continue, even above a lower limit.
     pub(super) fn set(&self, limits: HandshakeLimits) {
         let limits = at_least_one(limits);
         let before = self.limits.replace(limits).concurrent + self.owed.get();

@@ -79,7 +79,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Creates a server for these routes, whose handlers send through `connections`. `edge` names its connections in the log.
+    /// Creates a server for these routes, whose handlers send through `connections`. `edge` names its connections in
+    /// the log.
     pub fn new(
         options: ServerOptions,
         connections: Connections,

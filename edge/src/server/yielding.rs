@@ -47,8 +47,8 @@ pub(crate) fn set_enabled(enabled: bool) {
     ENABLED.set(enabled);
 }
 
-/// Yields to other tasks and, if the configuration and the policy allow, to other processes. Without other processes on the core this costs
-/// next to nothing.
+/// Yields to other tasks and, if the configuration and the policy allow, to other processes. Without other processes on
+/// the core this costs next to nothing.
 pub(crate) async fn yield_cpu() {
     if ENABLED.get() {
         let begun = now();

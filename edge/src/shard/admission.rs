@@ -70,9 +70,10 @@ impl AdmissionPolicy {
             (None, Some(user)) if self.trust_user => match player_name(user) {
                 Ok(player) => {
                     let grants = Grants::trusted(player);
-                    match self.verifier.revocations().has(&grants, unix_ms) {
-                        true => Err(AuthError::Revoked.into()),
-                        false => Ok(grants),
+                    if self.verifier.revocations().has(&grants, unix_ms) {
+                        Err(AuthError::Revoked.into())
+                    } else {
+                        Ok(grants)
                     }
                 }
                 Err(error) => {

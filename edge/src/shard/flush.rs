@@ -31,9 +31,10 @@ pub(crate) async fn drive_flush(shard: Rc<Shard>, slice: Duration, interval: Dur
     loop {
         let started = tokio::time::Instant::now();
         while shard.run(|core, conns, _| core.flush(SLICE, conns)) {
-            let limit = match shard.read(Core::has_players_to_flush) {
-                true => slice * PLAYERS_SLICES,
-                false => slice,
+            let limit = if shard.read(Core::has_players_to_flush) {
+                slice * PLAYERS_SLICES
+            } else {
+                slice
             };
             if started.elapsed() >= limit {
                 break;

@@ -26,7 +26,7 @@ pub struct CoreHandler {
     gate: Rc<Gate>,
 }
 
-/// Lets clients in.
+/// Admits clients.
 #[derive(Debug)]
 struct Gate {
     shard: Rc<Shard>,
@@ -82,7 +82,7 @@ impl Gate {
         }
     }
 
-    /// Lets a client in once the key set of tokens has been read. It is not read from meanwhile.
+    /// Admits a client once the key set of tokens has been read. Nothing is read from the client meanwhile.
     async fn open_later(self: Rc<Self>, conn: ConnKey, info: ConnectInfo) {
         let admitted = self.admission.admit_after_read(&info, unix_ms).await;
         self.waiting.set(self.waiting.get() - 1);

@@ -114,11 +114,12 @@ fn canonical(text: &str) -> Result<String, String> {
         || url.fragment().is_some()
         || !url.username().is_empty()
         || url.password().is_some();
-    match has_more {
-        true => Err(format!(
+    if has_more {
+        Err(format!(
             "has more than scheme, host and port; write \"{origin}\""
-        )),
-        false => Ok(origin),
+        ))
+    } else {
+        Ok(origin)
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) struct Asked {
     pub(crate) limit: usize,
 }
 
-/// Answers questions until nobody can ask any more.
+/// Answers questions until all askers are gone.
 pub(crate) async fn drive_questions(shard: Rc<Shard>, mut questions: mpsc::Receiver<Question>) {
     while let Some(question) = questions.recv().await {
         // Whoever asked may have given up.
@@ -78,7 +78,7 @@ pub(crate) async fn drive_questions(shard: Rc<Shard>, mut questions: mpsc::Recei
     std::future::pending::<()>().await;
 }
 
-/// Adds what the server knows of these clients. Those whose connections have been removed meanwhile are left out.
+/// Adds what the server knows of these clients. Clients whose connections have been removed meanwhile are left out.
 fn connections(shard: &Shard, clients: Vec<ListedClient>) -> Vec<ListedConnection> {
     let now_ms = unix_ms();
     let with_facts = |client: ListedClient| {

@@ -25,7 +25,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many events per second, and so many at once.
+    /// `per_s` events per second, and `burst` at once.
     pub fn new(per_s: u32, burst: u32) -> Self {
         Self {
             per_s: per_s as f32,
@@ -71,9 +71,10 @@ impl TokenBucket {
 
     /// The time after the last charge at which an event is allowed again.
     pub fn wait(&self, rate: Rate) -> Duration {
-        match rate.per_s > 0.0 && self.tokens < 1.0 {
-            true => Duration::from_secs_f32((1.0 - self.tokens) / rate.per_s),
-            false => Duration::ZERO,
+        if rate.per_s > 0.0 && self.tokens < 1.0 {
+            Duration::from_secs_f32((1.0 - self.tokens) / rate.per_s)
+        } else {
+            Duration::ZERO
         }
     }
 

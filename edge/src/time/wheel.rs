@@ -48,8 +48,8 @@ impl<K> TimerWheel<K> {
         }
     }
 
-    /// Inserts a key that expires at `deadline` or at most a [`TICK`] later. If `deadline` has passed, the key expires at the
-    /// next tick, so that a loop that inserts expired keys again ends.
+    /// Inserts a key that expires at `deadline` or at most a [`TICK`] later. If `deadline` has passed, the key expires
+    /// at the next tick, so that a loop that inserts expired keys again ends.
     pub fn insert(&mut self, deadline: Instant, key: K) {
         let tick = self.tick_after(deadline).max(self.tick);
         let slot = slot_of(tick);

@@ -30,7 +30,8 @@ pub enum Event<'a> {
     /// A pong, solicited or not.
     Pong,
     /// A close frame, with this code if it has one. No event follows. The caller must reply with
-    /// [`frame::close_reply`](crate::websocket::frame::close_reply), unless it has sent a close frame, and end the connection.
+    /// [`frame::close_reply`](crate::websocket::frame::close_reply), unless it has sent a close frame, and end the
+    /// connection.
     Close(Option<u16>),
 }
 
@@ -124,8 +125,8 @@ impl Decoder {
     /// Consumes `input`, which it unmasks in place, up to the next event. A compressed message's event borrows from
     /// `inflater`.
     ///
-    /// Call it until it returns `None`: then all input is consumed, and incomplete frames are kept. After a close event or an
-    /// error it discards all input and returns `None`.
+    /// Call it until it returns `None`: then all input is consumed, and incomplete frames are kept. After a close event
+    /// or an error it discards all input and returns `None`.
     ///
     /// # Errors
     /// If the client broke the protocol. All earlier events have been returned.
@@ -179,12 +180,13 @@ impl Decoder {
         }))
     }
 
-    /// The start of a message that was refused because it is too big, as far as it has arrived, with at most [`START_BYTES`].
-    /// Call it once, after the error.
+    /// The start of a message that was refused because it is too big, as far as it has arrived, with at most
+    /// [`START_BYTES`]. Call it once, after the error.
     pub fn take_start(&mut self, inflater: &mut Inflater) -> Vec<u8> {
-        let mut start = match self.deflated {
-            true => inflater.take_start().to_vec(),
-            false => std::mem::take(&mut self.buffer),
+        let mut start = if self.deflated {
+            inflater.take_start().to_vec()
+        } else {
+            std::mem::take(&mut self.buffer)
         };
         start.truncate(START_BYTES);
         start
@@ -300,9 +302,10 @@ impl Decoder {
             if header.opcode != Opcode::Continuation {
                 self.deflated = header.deflated;
             }
-            let limit = match self.deflated {
-                true => inflate::deflated_limit(self.limit),
-                false => self.limit,
+            let limit = if self.deflated {
+                inflate::deflated_limit(self.limit)
+            } else {
+                self.limit
             };
             limit.saturating_sub(self.buffer.len() as u32)
         };
@@ -351,8 +354,8 @@ impl Decoder {
         Ok(last.then_some((Complete::Message(kind), PayloadSource::Message)))
     }
 
-    /// Appends to the message's buffer. Its capacity follows the bytes received, not the announced length, and never exceeds
-    /// the latter.
+    /// Appends to the message's buffer. Its capacity follows the bytes received, not the announced length, and never
+    /// exceeds the latter.
     fn keep(&mut self, piece: &[u8], left: u32) {
         let len = self.buffer.len();
         let needed = len + piece.len();

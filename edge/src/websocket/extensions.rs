@@ -8,8 +8,8 @@ use std::borrow::Cow;
 /// The only supported extension.
 const NAME: &str = "permessage-deflate";
 
-/// The base-2 logarithm of the server's window, DEFLATE's largest. An offer that asks for a smaller one is declined, because
-/// connections share compressed frames.
+/// The base-2 logarithm of the server's window, DEFLATE's largest. An offer that asks for a smaller one is declined,
+/// because connections share compressed frames.
 const WINDOW_BITS: u8 = 15;
 
 /// The negotiated parameters of `permessage-deflate`.
@@ -20,14 +20,13 @@ pub struct DeflateParams {
 }
 
 impl DeflateParams {
-    /// The value of the response's `Sec-WebSocket-Extensions`. It may forbid the client's context takeover even if the offer
-    /// does not mention it (RFC 7692 section 7.1.1.2).
+    /// The value of the response's `Sec-WebSocket-Extensions`. It may forbid the client's context takeover even if the
+    /// offer does not mention it (RFC 7692 section 7.1.1.2).
     pub fn answer(self) -> &'static str {
-        match self.names_window {
-            false => "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-            true => {
-                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15"
-            }
+        if self.names_window {
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15"
+        } else {
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
         }
     }
 }
@@ -146,9 +145,10 @@ impl<'a> Cursor<'a> {
         };
         while self.eat(';') {
             let name = self.token()?;
-            let value = match self.eat('=') {
-                true => Some(self.value()?),
-                false => None,
+            let value = if self.eat('=') {
+                Some(self.value()?)
+            } else {
+                None
             };
             offer.take(name, value.as_deref());
         }

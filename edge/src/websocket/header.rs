@@ -97,12 +97,13 @@ fn parse(bytes: &[u8], format: FrameFormat) -> Result<Option<Header>, ProtocolEr
     let Some((len, at)) = length(short, bytes)? else {
         return Ok(None);
     };
-    let (mask, size) = match format.masked {
-        true => match bytes.get(at..at + 4).and_then(|m| m.try_into().ok()) {
+    let (mask, size) = if format.masked {
+        match bytes.get(at..at + 4).and_then(|m| m.try_into().ok()) {
             Some(mask) => (mask, at + 4),
             None => return Ok(None),
-        },
-        false => ([0; 4], at),
+        }
+    } else {
+        ([0; 4], at)
     };
     Ok(Some(Header {
         fin,

@@ -38,8 +38,8 @@ pub(super) fn message<'i>(
     })
 }
 
-/// Inflates messages one after the other. All connections of a shard share one, because no state is carried from a message to
-/// the next.
+/// Inflates messages one after the other. All connections of a shard share one, because no state is carried from a
+/// message to the next.
 #[derive(Debug, Default)]
 pub struct Inflater {
     /// Created with the first message, because it takes 47 KB.
@@ -93,9 +93,12 @@ impl Inflater {
             limit,
         };
         // Some clients send no bytes for an empty message, and some end a message with a final block.
-        let taken = message.take(payload).and_then(|()| match message.ended {
-            true => Ok(()),
-            false => message.take(&TAIL),
+        let taken = message.take(payload).and_then(|()| {
+            if message.ended {
+                Ok(())
+            } else {
+                message.take(&TAIL)
+            }
         });
         let len = message.len;
         let ended = message.ended;
@@ -162,9 +165,10 @@ impl Inflation<'_> {
                 break;
             }
         }
-        match input.is_empty() {
-            true => Ok(()),
-            false => Err(ProtocolError::Deflate),
+        if input.is_empty() {
+            Ok(())
+        } else {
+            Err(ProtocolError::Deflate)
         }
     }
 }

@@ -231,7 +231,7 @@ impl InstanceState {
     fn on_effect(&mut self, effect: Effect) -> Option<Output> {
         match effect {
             Effect::Update { lane, key, data } => {
-                let versions = Lane::ALL.map(|of| self.next_version(lane, of));
+                let versions = Lane::ALL.map(|counted| self.next_version(lane, counted));
                 return Some(Output::Update {
                     versions,
                     key,
@@ -257,12 +257,12 @@ impl InstanceState {
         None
     }
 
-    /// The next version of the lane `of`; 0 if an update of `lane` does not concern it.
-    fn next_version(&mut self, lane: Option<Lane>, of: Lane) -> u64 {
-        if lane.is_some_and(|lane| lane != of) {
+    /// The next version of the lane `counted`; 0 if an update of `lane` does not concern it.
+    fn next_version(&mut self, lane: Option<Lane>, counted: Lane) -> u64 {
+        if lane.is_some_and(|lane| lane != counted) {
             return 0;
         }
-        let version = &mut self.versions[of.index()];
+        let version = &mut self.versions[counted.index()];
         *version += 1;
         *version
     }

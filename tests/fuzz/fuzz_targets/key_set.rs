@@ -1,4 +1,4 @@
-//! A key set (JWKS) is parsed or refused without a panic, and makes no token valid that nobody has signed.
+//! A key set (JWKS) is parsed or refused without a panic, and makes no unsigned token valid.
 #![no_main]
 
 use grandstand_common::auth::fuzzing::key_set;

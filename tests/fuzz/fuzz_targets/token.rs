@@ -1,4 +1,4 @@
-//! No token is valid that nobody has signed, and none panics the verifier.
+//! No unsigned token is valid, and no token panics the verifier.
 #![no_main]
 
 use grandstand_common::auth::{Expected, Key, Verifier};

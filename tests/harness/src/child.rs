@@ -153,7 +153,7 @@ impl Child {
     pub fn try_pause(&self) -> Result<(), RigError> {
         self.signal(Signal::STOP)?;
         if self.status.is_none() {
-            // The threads stop a moment after the signal is sent. The status stays for whoever reaps the process.
+            // The threads stop a moment after the signal is sent. The status stays until the process is reaped.
             let states = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             let _ = waitid(WaitId::Pid(Pid::from_child(&self.spawned)), states);
         }

@@ -330,15 +330,17 @@ impl Process {
         assert!(taken, "{} takes no faults", self.start.name);
     }
 
-    /// A metric, summed over its labels unless the name has some, as `name{label="value"}`; `None` if the process does not answer or has no such metric.
+    /// A metric, summed over its labels unless the name has some, as `name{label="value"}`; `None` if the process does
+    /// not answer or has no such metric.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let has_labels = name.contains('{');
         let (_, text) = get(self.admin.address(), "/metrics").await?;
         let lines = text.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
-            let series = match has_labels {
-                true => series,
-                false => series.split('{').next()?,
+            let series = if has_labels {
+                series
+            } else {
+                series.split('{').next()?
             };
             (series == name).then(|| value.parse::<f64>().ok())?
         });

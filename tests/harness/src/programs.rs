@@ -46,9 +46,10 @@ pub fn grandstand() -> Result<PathBuf, RigError> {
 /// If it was not built.
 pub fn find(name: &str) -> Result<PathBuf, RigError> {
     let path = bin_dir().join(name);
-    match path.is_file() {
-        true => Ok(path),
-        false => Err(RigError::NoProgram { path }),
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(RigError::NoProgram { path })
     }
 }
 

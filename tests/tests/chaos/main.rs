@@ -1,7 +1,7 @@
 //! One minute of chaos with real processes, see `grandstand_harness::chaos`.
 //!
-//! `SEED=7 SECONDS=300 KINDS=rollback,flood cargo test -p grandstand-tests --test chaos -- --nocapture` changes the seed, the
-//! length and the kinds of faults.
+//! `SEED=7 SECONDS=300 KINDS=rollback,flood cargo test -p grandstand-tests --test chaos -- --nocapture` changes the
+//! seed, the length and the kinds of faults.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,6 +1,7 @@
 //! Checks which file may import which. The sources are read as text.
 //!
-//! `cargo nextest run -p grandstand-tests --test layers` prints the rule, the file, the line and the import of each violation.
+//! `cargo nextest run -p grandstand-tests --test layers` prints the rule, the file, the line and the import of each
+//! violation.
 
 #![allow(clippy::unwrap_used)]
 
@@ -28,21 +29,21 @@ use tree::Sources;
 /// Returns all violations of the rules.
 fn violations(sources: &Sources) -> Vec<Violation> {
     let mut found = Vec::new();
-    for of in &sources.crates() {
-        found.extend(roofs(of));
-        found.extend(cycles(of));
-        if of.is_program() && of.modules.len() == 1 {
+    for package in &sources.crates() {
+        found.extend(roofs(package));
+        found.extend(cycles(package));
+        if package.is_program() && package.modules.len() == 1 {
             continue;
         }
-        let own = |folder: &str| folder == of.folder;
+        let own = |folder: &str| folder == package.folder;
         let layers = tables::LAYERS.iter().filter(|rule| own(rule.folder));
-        found.extend(layers.flat_map(|rule| rule.check(of)));
+        found.extend(layers.flat_map(|rule| rule.check(package)));
         let reserved = tables::RESERVED.iter().filter(|rule| own(rule.folder));
-        found.extend(reserved.flat_map(|rule| rule.check(of)));
+        found.extend(reserved.flat_map(|rule| rule.check(package)));
         let unnamed = words::UNNAMED.iter().filter(|rule| own(rule.folder));
-        found.extend(unnamed.flat_map(|rule| rule.check(of)));
+        found.extend(unnamed.flat_map(|rule| rule.check(package)));
         let closed = tables::CLOSED.iter().filter(|rule| own(rule.folder));
-        found.extend(closed.flat_map(|rule| rule.check(of)));
+        found.extend(closed.flat_map(|rule| rule.check(package)));
     }
     let crates = tables::DEPENDENTS.iter();
     found.extend(crates.flat_map(|rule| rule.check(sources)));
@@ -53,8 +54,8 @@ fn violations(sources: &Sources) -> Vec<Violation> {
 fn the_workspace_keeps_its_rules() {
     let mut by_crate: BTreeMap<String, Vec<Violation>> = BTreeMap::new();
     for violation in violations(&Sources::workspace()) {
-        let of = by_crate.entry(violation.folder.clone()).or_default();
-        of.push(violation);
+        let of_crate = by_crate.entry(violation.folder.clone()).or_default();
+        of_crate.push(violation);
     }
     let broken: usize = by_crate.values().map(Vec::len).sum();
     for (folder, found) in &by_crate {

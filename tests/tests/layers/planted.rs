@@ -29,11 +29,11 @@ fn places(found: &[Violation]) -> Vec<&str> {
 /// The library of a folder, and the text of each of its modules.
 fn library<'a>(crates: &'a [Crate], folder: &str) -> Option<&'a Crate> {
     let mut crates = crates.iter();
-    crates.find(|of| of.folder == folder && !of.is_program())
+    crates.find(|package| package.folder == folder && !package.is_program())
 }
 
-fn text_of<'a>(sources: &'a Sources, of: &Crate, module: &str) -> &'a str {
-    &sources.0[of.file(module)]
+fn text_of<'a>(sources: &'a Sources, package: &Crate, module: &str) -> &'a str {
+    &sources.0[package.file(module)]
 }
 
 #[test]
@@ -73,16 +73,16 @@ fn trees_of_use_are_read() {
 
 #[test]
 fn a_child_that_imports_its_roof_is_seen() {
-    let of = house(&[
+    let package = house(&[
         ("lib.rs", "mod a;"),
         ("a/mod.rs", "mod b;\nuse b::B;\npub struct A;"),
         ("a/b.rs", "\nuse super::A;"),
     ]);
-    assert_eq!(places(&roofs(&of)), ["house/src/a/b.rs:2"]);
-    assert!(cycles(&of).is_empty());
-    let by_path = of.with("a::b", "fn f() -> crate::a::A {}");
+    assert_eq!(places(&roofs(&package)), ["house/src/a/b.rs:2"]);
+    assert!(cycles(&package).is_empty());
+    let by_path = package.with("a::b", "fn f() -> crate::a::A {}");
     assert_eq!(places(&roofs(&by_path)), ["house/src/a/b.rs:1"]);
-    let right = of.with("a::b", "pub struct B;");
+    let right = package.with("a::b", "pub struct B;");
     assert!(roofs(&right).is_empty());
 }
 
@@ -94,8 +94,8 @@ fn a_cycle_of_files_is_seen_however_it_is_written() {
         ("b.rs", "use super::c;\nfn f() { c::C }"),
         ("c.rs", ""),
     ];
-    let of = house(&files);
-    assert!(cycles(&of).is_empty());
+    let package = house(&files);
+    assert!(cycles(&package).is_empty());
     for closing in [
         "use crate::a::A;",
         "use super::{a};",
@@ -103,29 +103,29 @@ fn a_cycle_of_files_is_seen_however_it_is_written() {
         "mod inner { use super::super::a::A; }",
         "pub use crate::b::B;",
     ] {
-        let found = cycles(&of.with("c", closing));
+        let found = cycles(&package.with("c", closing));
         assert_eq!(found.len(), 1, "{closing}: {found:?}");
     }
 }
 
 #[test]
 fn a_cycle_through_a_childs_roof_is_seen() {
-    let of = house(&[
+    let package = house(&[
         ("lib.rs", "mod a;\nmod b;"),
         ("a/mod.rs", "mod inner;\npub struct A;"),
         ("a/inner.rs", "use crate::b::B;"),
         ("b.rs", "use crate::a::A;"),
     ]);
-    assert_eq!(cycles(&of).len(), 1);
+    assert_eq!(cycles(&package).len(), 1);
 }
 
 #[test]
 fn names_of_other_crates_are_followed_through_re_exports() {
-    let of = house(&[
+    let package = house(&[
         ("lib.rs", "mod a;\npub use types::id;"),
         ("a.rs", "use crate::id::RoomId;"),
     ]);
-    assert!(roofs(&of).is_empty());
+    assert!(roofs(&package).is_empty());
 }
 
 #[test]
@@ -133,17 +133,17 @@ fn each_layer_is_red_on_each_import_that_it_does_not_allow() {
     let sources = Sources::workspace();
     let crates = sources.crates();
     for table in tables::LAYERS {
-        let Some(of) = library(&crates, table.folder) else {
+        let Some(package) = library(&crates, table.folder) else {
             continue;
         };
-        let before = table.check(of).len();
-        let there = |scope: &&str| of.modules.contains_key(*scope);
+        let before = table.check(package).len();
+        let there = |scope: &&str| package.modules.contains_key(*scope);
         for from in table.scopes().into_iter().filter(there) {
-            let mut text = text_of(&sources, of, from).to_owned() + "\n";
+            let mut text = text_of(&sources, package, from).to_owned() + "\n";
             for to in table.scopes().into_iter().filter(there) {
                 writeln!(text, "use crate::{to}::planted::Planted;").unwrap();
             }
-            let after = table.check(&of.with(from, &text));
+            let after = table.check(&package.with(from, &text));
             let mut red = 0;
             for to in table.scopes().into_iter().filter(there) {
                 let import = format!("crate::{to}::planted::Planted");
@@ -170,19 +170,19 @@ fn a_file_without_a_row_is_red() {
     let sources = Sources::workspace();
     let crates = sources.crates();
     for table in tables::LAYERS {
-        let (Some(of), Some(roof)) = (library(&crates, table.folder), table.complete) else {
+        let (Some(package), Some(roof)) = (library(&crates, table.folder), table.complete) else {
             continue;
         };
-        let mut planted = of.clone();
+        let mut planted = package.clone();
         let file = planted.modules[roof].clone();
         planted.modules.insert(join(roof, "planted"), file);
-        let rows = |of: &Crate| {
-            let found = table.check(of).into_iter();
+        let rows = |package: &Crate| {
+            let found = table.check(package).into_iter();
             found
                 .filter(|v| v.what.contains("planted` has no row"))
                 .count()
         };
-        assert_eq!((rows(of), rows(&planted)), (0, 1), "{}", table.name);
+        assert_eq!((rows(package), rows(&planted)), (0, 1), "{}", table.name);
     }
 }
 
@@ -191,18 +191,18 @@ fn reserved_modules_are_red_on_imports_by_others() {
     let sources = Sources::workspace();
     let crates = sources.crates();
     for rule in tables::RESERVED {
-        let Some(of) = library(&crates, rule.folder) else {
+        let Some(package) = library(&crates, rule.folder) else {
             continue;
         };
-        let before = rule.check(of).len();
-        for from in of
+        let before = rule.check(package).len();
+        for from in package
             .modules
             .keys()
             .filter(|m| !m.is_empty() && !m.contains("::"))
         {
-            let text = text_of(&sources, of, from);
+            let text = text_of(&sources, package, from);
             let planted = format!("{text}\nuse crate::{}::Planted;\n", rule.module);
-            let after = rule.check(&of.with(from, &planted)).len();
+            let after = rule.check(&package.with(from, &planted)).len();
             let may = rule.by.contains(&from.as_str()) || from == rule.module;
             assert!(may == (after == before), "{}: {from}", rule.name);
         }
@@ -214,20 +214,20 @@ fn names_that_do_not_belong_are_seen() {
     let sources = Sources::workspace();
     let crates = sources.crates();
     for rule in words::UNNAMED {
-        let Some(of) = library(&crates, rule.folder) else {
+        let Some(package) = library(&crates, rule.folder) else {
             continue;
         };
-        let before = rule.check(of).len();
+        let before = rule.check(package).len();
         for scope in rule.within {
-            let Some(module) = of.modules.keys().find(|module| {
+            let Some(module) = package.modules.keys().find(|module| {
                 crate::tree::is_within(module, scope) && !rule.except.contains(&module.as_str())
             }) else {
                 continue;
             };
             for name in rule.never {
-                let text = text_of(&sources, of, module);
+                let text = text_of(&sources, package, module);
                 let planted = format!("{text}\nfn planted(_: {name}::Planted, _: &{name}) {{}}\n");
-                let after = rule.check(&of.with(module, &planted)).len();
+                let after = rule.check(&package.with(module, &planted)).len();
                 assert!(after > before, "{}: {module} names {name}", rule.name);
             }
         }
@@ -239,22 +239,22 @@ fn visible_fields_of_machines_are_seen() {
     let sources = Sources::workspace();
     let crates = sources.crates();
     for rule in tables::CLOSED {
-        let Some(of) = library(&crates, rule.folder) else {
+        let Some(package) = library(&crates, rule.folder) else {
             continue;
         };
-        let before = rule.check(of).len();
+        let before = rule.check(package).len();
         for (module, name) in rule.structs {
-            let there = of.modules.get(*module);
+            let there = package.modules.get(*module);
             if !there.is_some_and(|m| m.source.structs.get(*name).is_some_and(Vec::is_empty)) {
                 continue;
             }
-            let text = text_of(&sources, of, module);
+            let text = text_of(&sources, package, module);
             let declared = [" ", "<", "("].map(|next| text.find(&format!("struct {name}{next}")));
             let start = declared.into_iter().flatten().min().unwrap_or_default();
             let open = start + text[start..].find(['{', '(']).unwrap_or_default() + 1;
             let mut planted = text.to_owned();
             planted.insert_str(open, "pub(crate) planted: u8, ");
-            let after = rule.check(&of.with(module, &planted)).len();
+            let after = rule.check(&package.with(module, &planted)).len();
             assert_eq!(after, before + 1, "{}: {module}::{name}", rule.name);
         }
     }

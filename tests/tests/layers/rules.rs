@@ -12,8 +12,8 @@ pub(crate) struct Layers {
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
-    /// Modules from the top to the bottom, and what they may import besides themselves. The row of the longest module counts
-    /// for a file.
+    /// Modules from the top to the bottom, and what they may import besides themselves. The row of the longest module
+    /// counts for a file.
     pub(crate) rows: &'static [(&'static [&'static str], &'static [&'static str])],
     /// The module within which each module has a row; empty for the whole crate.
     pub(crate) complete: Option<&'static str>,
@@ -86,34 +86,34 @@ impl fmt::Display for Violation {
     }
 }
 
-fn violation(of: &Crate, rule: &str, module: &str, line: usize, what: String) -> Violation {
+fn violation(package: &Crate, rule: &str, module: &str, line: usize, what: String) -> Violation {
     Violation {
-        folder: of.folder.clone(),
+        folder: package.folder.clone(),
         rule: rule.to_owned(),
-        place: format!("{}:{line}", of.file(module)),
+        place: format!("{}:{line}", package.file(module)),
         what,
     }
 }
 
 /// Returns the imports of a `mod.rs`, `lib.rs` or `main.rs` by a file below it.
-pub(crate) fn roofs(of: &Crate) -> Vec<Violation> {
+pub(crate) fn roofs(package: &Crate) -> Vec<Violation> {
     let upward = |import: &Import| is_within(&import.from, &import.to);
-    let imports = of.imports().into_iter().filter(upward);
+    let imports = package.imports().into_iter().filter(upward);
     let say = |import: Import| {
         let what = format!(
             "imports its roof {} by `{}`; move what it needs into a file beside it",
-            of.file(&import.to),
+            package.file(&import.to),
             import.paths
         );
-        violation(of, "roof", &import.from, import.line, what)
+        violation(package, "roof", &import.from, import.line, what)
     };
     imports.map(say).collect()
 }
 
 /// Returns the cycles of files that import each other, without those that [`roofs`] finds.
-pub(crate) fn cycles(of: &Crate) -> Vec<Violation> {
+pub(crate) fn cycles(package: &Crate) -> Vec<Violation> {
     let mut edges: BTreeMap<String, BTreeMap<String, Import>> = BTreeMap::new();
-    for import in of.imports() {
+    for import in package.imports() {
         if !is_within(&import.from, &import.to) {
             let to = edges.entry(import.from.clone()).or_default();
             to.entry(import.to.clone()).or_insert(import);
@@ -129,10 +129,10 @@ pub(crate) fn cycles(of: &Crate) -> Vec<Violation> {
         if seen.insert(files) {
             let steps: Vec<String> = cycle
                 .iter()
-                .map(|i| format!("{}:{} `{}`", of.file(&i.from), i.line, i.paths))
+                .map(|i| format!("{}:{} `{}`", package.file(&i.from), i.line, i.paths))
                 .collect();
             let what = format!("a cycle of {}: {}", cycle.len(), steps.join(" -> "));
-            found.push(violation(of, "cycle", start, cycle[0].line, what));
+            found.push(violation(package, "cycle", start, cycle[0].line, what));
         }
     }
     found
@@ -168,25 +168,25 @@ fn shortest_cycle<'a>(edges: &'a Edges, start: &str) -> Option<Vec<&'a Import>> 
 
 impl Layers {
     /// Returns the imports that no row allows, and the modules without a row.
-    pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
+    pub(crate) fn check(&self, package: &Crate) -> Vec<Violation> {
         let mut found = Vec::new();
         for scope in self.scopes() {
-            if !of.modules.contains_key(scope) {
+            if !package.modules.contains_key(scope) {
                 let what = format!("the table names `{scope}`, which does not exist");
-                found.push(violation(of, self.name, "", 1, what));
+                found.push(violation(package, self.name, "", 1, what));
             }
         }
         let within = |module: &str| {
             let roof = self.complete;
             roof.is_some_and(|roof| is_within(module, roof) && module != roof)
         };
-        for module in of.modules.keys() {
+        for module in package.modules.keys() {
             if within(module) && self.row(module).is_none() {
                 let what = format!("`{module}` has no row in the table of layers");
-                found.push(violation(of, self.name, module, 1, what));
+                found.push(violation(package, self.name, module, 1, what));
             }
         }
-        for import in of.imports() {
+        for import in package.imports() {
             let Some((own, may)) = self.row(&import.from) else {
                 continue;
             };
@@ -199,7 +199,13 @@ impl Layers {
                     "imports `{}` by `{}`; `{own}` may import {may}",
                     import.to, import.paths
                 );
-                found.push(violation(of, self.name, &import.from, import.line, what));
+                found.push(violation(
+                    package,
+                    self.name,
+                    &import.from,
+                    import.line,
+                    what,
+                ));
             }
         }
         found
@@ -208,7 +214,7 @@ impl Layers {
     /// The modules of the rows, and the modules that these may import.
     pub(crate) fn scopes(&self) -> BTreeSet<&'static str> {
         let rows = self.rows.iter();
-        let scopes = rows.flat_map(|(of, may)| of.iter().chain(may.iter()));
+        let scopes = rows.flat_map(|(package, may)| package.iter().chain(may.iter()));
         scopes.copied().collect()
     }
 
@@ -223,14 +229,15 @@ impl Layers {
     /// The row of a module: the scope that the module is in, and the scopes that it may import.
     fn row(&self, module: &str) -> Option<(&'static str, Vec<&'static str>)> {
         let rows = self.rows.iter().enumerate();
-        let scopes = rows.flat_map(|(row, (of, _))| of.iter().map(move |scope| (row, *scope)));
+        let scopes =
+            rows.flat_map(|(row, (package, _))| package.iter().map(move |scope| (row, *scope)));
         let (row, own) = scopes
             .filter(|(_, scope)| is_within(module, scope))
             .max_by_key(|(_, scope)| scope.len())?;
         let mut may = self.rows[row].1.to_vec();
         if self.stacked {
             let below = self.rows[row + 1..].iter();
-            may.extend(below.flat_map(|(of, _)| of.iter()));
+            may.extend(below.flat_map(|(package, _)| package.iter()));
         }
         Some((own, may))
     }
@@ -238,17 +245,17 @@ impl Layers {
     /// Returns the imports that a row allows although their target is in the same row or in one above.
     pub(crate) fn upward(&self) -> Vec<(&'static str, &'static str)> {
         let mut found = Vec::new();
-        for (row, (of, may)) in self.rows.iter().enumerate() {
+        for (row, (package, may)) in self.rows.iter().enumerate() {
             let above: Vec<&str> = self.rows[..=row]
                 .iter()
-                .flat_map(|(of, _)| *of)
+                .flat_map(|(package, _)| *package)
                 .copied()
                 .collect();
             for to in may
                 .iter()
                 .filter(|to| above.iter().any(|scope| is_within(to, scope)))
             {
-                found.extend(of.iter().map(|from| (*from, *to)));
+                found.extend(package.iter().map(|from| (*from, *to)));
             }
         }
         found
@@ -257,12 +264,12 @@ impl Layers {
 
 impl Reserved {
     /// Returns the imports by other modules.
-    pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
+    pub(crate) fn check(&self, package: &Crate) -> Vec<Violation> {
         let may = |from: &str| {
             let mut by = self.by.iter().chain([&self.module]);
             from.is_empty() || by.any(|scope| is_within(from, scope))
         };
-        let imports = of.imports().into_iter();
+        let imports = package.imports().into_iter();
         let bad = imports.filter(|i| is_within(&i.to, self.module) && !may(&i.from));
         let say = |import: Import| {
             let what = format!(
@@ -271,7 +278,7 @@ impl Reserved {
                 import.paths,
                 self.by.join(", ")
             );
-            violation(of, self.name, &import.from, import.line, what)
+            violation(package, self.name, &import.from, import.line, what)
         };
         bad.map(say).collect()
     }
@@ -279,19 +286,19 @@ impl Reserved {
 
 impl Unnamed {
     /// Returns the places that name the words.
-    pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
+    pub(crate) fn check(&self, package: &Crate) -> Vec<Violation> {
         let mut found = BTreeSet::new();
         let applies = |module: &str| {
             self.within.iter().any(|scope| is_within(module, scope))
                 && !self.except.contains(&module)
         };
-        for (module, read) in of.modules.iter().filter(|(module, _)| applies(module)) {
+        for (module, read) in package.modules.iter().filter(|(module, _)| applies(module)) {
             let mut say = |name: &str, line: usize| {
                 let what = format!("names `{name}`");
-                found.insert(violation(of, self.name, module, line, what));
+                found.insert(violation(package, self.name, module, line, what));
             };
             for path in &read.source.paths {
-                if let Some(foreign) = self.foreign(of, module, path) {
+                if let Some(foreign) = self.foreign(package, module, path) {
                     say(&foreign, path.line);
                 }
             }
@@ -304,8 +311,8 @@ impl Unnamed {
         found.into_iter().collect()
     }
 
-    fn foreign(&self, of: &Crate, module: &str, path: &Path) -> Option<String> {
-        let Target::Foreign(full) = of.resolve(module, path) else {
+    fn foreign(&self, package: &Crate, module: &str, path: &Path) -> Option<String> {
+        let Target::Foreign(full) = package.resolve(module, path) else {
             return None;
         };
         let never = self.never.iter().any(|never| is_within(&full, never));
@@ -315,10 +322,10 @@ impl Unnamed {
 
 impl Closed {
     /// Returns the structs with visible fields, and those that do not exist.
-    pub(crate) fn check(&self, of: &Crate) -> Vec<Violation> {
+    pub(crate) fn check(&self, package: &Crate) -> Vec<Violation> {
         let mut found = Vec::new();
         for (module, name) in self.structs {
-            let read = of.modules.get(*module);
+            let read = package.modules.get(*module);
             let (line, what) = match read.and_then(|m| m.source.structs.get(*name)) {
                 None => (1, format!("there is no struct `{name}` in `{module}`")),
                 Some(visible) if visible.is_empty() => continue,
@@ -327,7 +334,7 @@ impl Closed {
                     format!("`{name}` has visible fields: {}", visible.join(", ")),
                 ),
             };
-            found.push(violation(of, self.name, module, line, what));
+            found.push(violation(package, self.name, module, line, what));
         }
         found
     }

@@ -150,9 +150,10 @@ impl Reader<'_> {
         if segments.len() > 1 && segments.last().is_some_and(|s| s == "self") {
             segments.pop();
         }
-        let name = match self.is(i, "as") && i < end {
-            true => self.tokens[i + 1].text.clone(),
-            false => segments.last().cloned().unwrap_or_default(),
+        let name = if self.is(i, "as") && i < end {
+            self.tokens[i + 1].text.clone()
+        } else {
+            segments.last().cloned().unwrap_or_default()
         };
         self.add(segments, self.tokens[start].line, public, Some(name));
     }

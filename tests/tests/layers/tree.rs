@@ -188,9 +188,10 @@ impl Crate {
                 }
                 _ => {
                     let lower = name.starts_with(char::is_lowercase) && name != "self";
-                    return match lower {
-                        true => Target::Foreign(path.text()),
-                        false => Target::Local,
+                    return if lower {
+                        Target::Foreign(path.text())
+                    } else {
+                        Target::Local
                     };
                 }
             },

@@ -52,7 +52,8 @@ impl Partitions {
         owned.flat_map(OwnedPartition::session_processes).collect()
     }
 
-    /// Returns the processes of the edges that watch rooms. One that died with spectators only would watch forever.
+    /// Returns the processes of the edges that watch rooms. Without them, a dead process that had only spectators would
+    /// watch forever.
     pub fn watching_processes(&self) -> BTreeSet<ProcessId> {
         let owned = self.owned.values();
         owned.flat_map(OwnedPartition::watching_processes).collect()

@@ -150,9 +150,10 @@ impl LeaseState {
             .all
             .values()
             .any(|peer| peer.state == WorkerState::Alive);
-        let mut may_give = match has_successors {
-            true => GIVEN_AT_ONCE.saturating_sub(moving),
-            false => usize::MAX,
+        let mut may_give = if has_successors {
+            GIVEN_AT_ONCE.saturating_sub(moving)
+        } else {
+            usize::MAX
         };
         for index in 0..self.leases.len() {
             let partition = self.settings.layout.partition(index);
@@ -233,7 +234,8 @@ impl LeaseState {
         rendezvous::owner(partition, living.chain(own)) == Some(&self.own.id)
     }
 
-    /// Whether the lease has no holder, or one that is marked as dead. One whose rooms are being moved is not free (D33).
+    /// Whether the lease has no holder, or one that is marked as dead. A partition whose rooms are being moved is not
+    /// free (D33).
     fn is_free(&self, index: usize) -> bool {
         let stored = self.leases[index].stored.as_ref();
         if stored.is_some_and(|lease| lease.moved) {

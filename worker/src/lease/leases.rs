@@ -145,9 +145,10 @@ impl PartitionLease {
         if entry.revision > self.revision {
             return self.on_stored(own, entry);
         }
-        match entry.revision < self.revision && !std::mem::replace(&mut self.busy, true) {
-            true => LeaseChange::Unknown,
-            false => LeaseChange::Nothing,
+        if entry.revision < self.revision && !std::mem::replace(&mut self.busy, true) {
+            LeaseChange::Unknown
+        } else {
+            LeaseChange::Nothing
         }
     }
 

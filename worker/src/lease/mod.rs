@@ -165,8 +165,8 @@ impl LeaseMachine {
         }
     }
 
-    /// Handles that the watch of `leases` has lost its position: the bucket may be another one, or have come back older (D23).
-    /// The worker acts only once it has read its leases.
+    /// Handles that the watch of `leases` has lost its position: the bucket may be another one, or have come back older
+    /// (D23). The worker acts only once it has read its leases.
     pub fn handle_leases_lost(&mut self, now: Instant) {
         self.state.changed = true;
         self.state

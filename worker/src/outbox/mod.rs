@@ -24,7 +24,7 @@ pub(crate) use head::{ItemTooBig, RoomHead};
 
 /// The most bytes of a batch and its frame beside the items.
 const BATCH_OVERHEAD: usize = 512;
-/// The silence after which an edge gets no more beats.
+/// The silence after which an edge no longer gets beats.
 const SILENT_AFTER: Duration = Duration::from_secs(600);
 /// The most links whose numbers are kept, silent ones included.
 const MAX_LINKS: usize = 16_384;

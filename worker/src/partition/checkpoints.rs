@@ -284,8 +284,8 @@ impl Checkpoints {
         TenureState::Held
     }
 
-    /// Writes a checkpoint. Returns whether it does. The log says if it cannot be encoded; it is then tried again later, and a
-    /// takeover does not go on without it. An empty one would let a successor begin anywhere.
+    /// Writes a checkpoint. Returns whether it does. The log says if it cannot be encoded; it is then tried again
+    /// later, and a takeover does not continue without it. An empty one would let a successor begin anywhere.
     fn put(
         &mut self,
         cx: &mut Context,

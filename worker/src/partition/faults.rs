@@ -39,7 +39,7 @@ pub(super) fn quarantine(
     state.update_ticks(cx, id);
     state
         .quarantine_records
-        .quarantine(cx, state.tenure, id, (why, seq));
+        .quarantine(cx, state.tenure, id, why, seq);
 }
 
 /// Handles a panic of a game outside entries: rebuilds the room with a new volatile part, or puts it in

@@ -198,7 +198,7 @@ fn load(
     }
 }
 
-/// Lets a room in quarantine go on from its snapshot as another instance if entries after the snapshot are gone from
+/// Restarts a room in quarantine from its snapshot as another instance if entries after the snapshot are gone from
 /// the log (D29). Its clients are told by the new instance that the inputs in between failed. `record` is the epoch and
 /// the first uncovered entry of its quarantine record.
 fn restart_if_gone(

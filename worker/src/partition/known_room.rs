@@ -115,7 +115,7 @@ impl KnownRoom {
         self.covered = last;
     }
 
-    /// Rebuilds a room in memory after a panic outside of an entry. Returns whether it can go on.
+    /// Rebuilds a room in memory after a panic outside of an entry. Returns whether it can continue.
     pub(super) fn rebuild(&mut self, cx: &Context, id: &RoomId) -> bool {
         let Residence::Loaded(loaded) = &mut self.residence else {
             return true;

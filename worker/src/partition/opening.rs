@@ -226,7 +226,7 @@ fn open_log(state: &mut PartitionState, cx: &mut Context) {
             from = from.min(record.seq);
             let retried = WaitingEvent::Retried(record.epoch, record.seq);
             state.room_reads.wait(&id, retried, Urgency::Now);
-            state.quarantine_records.retry(id, (revision, record.seq));
+            state.quarantine_records.retry(id, revision, record.seq);
         }
     }
     state.log.seek(from);

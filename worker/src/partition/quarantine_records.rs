@@ -47,16 +47,15 @@ struct Record {
 }
 
 impl QuarantineRecords {
-    /// Adds a room that is put in quarantine, and writes its record. `of` is the reason and the room's first uncovered
-    /// entry.
+    /// Adds a room that is put in quarantine, and writes its record. `seq` is the room's first uncovered entry.
     pub(super) fn quarantine(
         &mut self,
         cx: &mut Context,
         tenure: Tenure,
         id: &RoomId,
-        of: (QuarantineReason, u64),
+        reason: QuarantineReason,
+        mut seq: u64,
     ) {
-        let (reason, mut seq) = of;
         let mut revision = self.rooms.get(id).map(|record| record.revision);
         if let Some((retried, from)) = self.retried.get(id).copied() {
             revision = revision.or(Some(retried));
@@ -100,10 +99,10 @@ impl QuarantineRecords {
         }
     }
 
-    /// Adds a room that another build put in quarantine and this one runs again.
-    /// `of` is the revision of its record and the entry that this names.
-    pub(super) fn retry(&mut self, id: RoomId, of: (u64, u64)) {
-        self.retried.insert(id, of);
+    /// Adds a room that another build put in quarantine and this one runs again. Its record has this revision, and names
+    /// the entry `seq`.
+    pub(super) fn retry(&mut self, id: RoomId, revision: u64, seq: u64) {
+        self.retried.insert(id, (revision, seq));
     }
 
     /// Whether a room runs again. Its entries from before the checkpoint must then be applied, too.

@@ -40,9 +40,10 @@ pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Tenur
         return TenureState::Held;
     }
     advance_checkpoint(state, cx);
-    match state.checkpoints.is_settled() && !state.coverage.has_in_flight() {
-        true => TenureState::Released,
-        false => TenureState::Held,
+    if state.checkpoints.is_settled() && !state.coverage.has_in_flight() {
+        TenureState::Released
+    } else {
+        TenureState::Held
     }
 }
 

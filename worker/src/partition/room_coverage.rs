@@ -178,9 +178,10 @@ impl RoomCoverage {
 
     /// Notes that the read after a failed write has ended. `read` is whether it succeeded.
     pub(super) fn on_read_back(&mut self, read: bool, now: Instant) {
-        match read {
-            true => (self.since, self.is_urgent) = (Some(now), true),
-            false => self.not_before = Some(now + RETRY),
+        if read {
+            (self.since, self.is_urgent) = (Some(now), true)
+        } else {
+            self.not_before = Some(now + RETRY);
         }
     }
 

@@ -268,12 +268,12 @@ impl Rooms {
         snapshot::encode(&whole, head, limits).ok()
     }
 
-    /// Forgets the last whole state of a quarantined room: it is stored.
+    /// Forgets the last whole state of a quarantined room, because it is stored.
     pub(super) fn on_whole_stored(&mut self, id: &RoomId) {
         self.known.set_whole(id, None);
     }
 
-    /// Lets a room go on as another instance, because entries between its snapshot and the log are gone.
+    /// Continues a room as another instance, because entries between its snapshot and the log are gone.
     pub(super) fn restart(&mut self, id: &RoomId, instance: Instance) {
         if let Some(room) = self.room_mut(id) {
             room.restart(instance);
@@ -308,7 +308,7 @@ impl Rooms {
         Some(cx.call(id, EntryId::OUTSIDE, || room.tick()))
     }
 
-    /// Rebuilds a room whose game panicked outside of an entry. Returns whether it can go on.
+    /// Rebuilds a room whose game panicked outside of an entry. Returns whether it can continue.
     pub(super) fn rebuild(&mut self, cx: &Context, id: &RoomId) -> bool {
         let known = self.known.get_mut(id);
         known.is_none_or(|known| known.rebuild(cx, id))

@@ -51,7 +51,7 @@ fn lanes_of(kind: &ItemKind) -> [Option<Lane>; 2] {
 }
 
 /// Handles an item that is not sent. A room whose items exceed the limit that rooms may rely on goes to quarantine. If
-/// only NATS' own limit is lower, the room is not at fault: it goes on, and the item is dropped.
+/// only NATS' own limit is lower, the room is not at fault: it continues, and the item is dropped.
 fn on_too_big(state: &mut PartitionState, cx: &mut Context, id: &RoomId, error: ItemTooBig) {
     if error.bytes > cx.config.full_payload {
         tracing::error!(room = %id, %error, "an item of a room exceeds the payload limit");

@@ -44,7 +44,7 @@ pub struct WorkerSection {
     pub loops: u16,
     /// The time limit for releasing all partitions at the end, milliseconds.
     pub drain_ms: u64,
-    /// The milliseconds that the worker's loop may stand still before `/health` fails.
+    /// The milliseconds for which the worker's loop may stall before `/health` fails.
     pub liveness_ms: u64,
 }
 
@@ -167,7 +167,7 @@ impl Config for WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The time that the worker's loop may stand still before `/health` fails.
+    /// The time for which the worker's loop may stall before `/health` fails.
     pub fn answer_within(&self) -> Duration {
         Duration::from_millis(self.worker.liveness_ms)
     }

@@ -31,7 +31,7 @@ impl Fence {
         }
     }
 
-    /// Lets the loop act until then; `None` closes the fence.
+    /// Sets the time until which the loop may act; `None` closes the fence.
     pub(super) fn set(&self, until: Option<Instant>) {
         let nanos = until.map_or(CLOSED, |until| {
             let after = until.saturating_duration_since(self.origin);

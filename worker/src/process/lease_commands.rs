@@ -113,7 +113,7 @@ impl LeaseLoop<'_> {
         }
     }
 
-    /// Handles the report of the room loop with this number. Those of a loop that was replaced are void.
+    /// Handles the report of the room loop with this number. Reports of a replaced loop are ignored.
     pub(super) fn on_report(&mut self, number: u64, report: LoopReport) -> Result<(), WorkerError> {
         let Some(index) = self.rooms.find(number) else {
             return Ok(());
@@ -176,7 +176,7 @@ impl LeaseLoop<'_> {
         }
     }
 
-    /// Releases the leases of a loop that acts no more, without a handover.
+    /// Releases the leases of a loop that no longer acts, without a handover.
     fn give_up(&mut self, stuck: &StuckLoop) {
         for partition in self.bus.layout().all_partitions() {
             if self.rooms.index(partition) == stuck.index {

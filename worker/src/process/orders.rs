@@ -75,7 +75,7 @@ pub(super) enum LoopReport {
     Stopped(Partition, Epoch),
     /// Another owner's epoch was seen.
     Seen(Partition, Epoch),
-    /// The loop has failed, and acts no more.
+    /// The loop has failed, and no longer acts.
     Failed(WorkerError),
 }
 

@@ -22,7 +22,7 @@ pub(super) type Part = (Vec<ListedRoom>, Option<RoomPlace>);
 /// A question to a room loop, and where its answer goes.
 #[derive(Debug)]
 pub(super) enum Question {
-    /// At most so many rooms, from this place on.
+    /// The rooms from this place on, at most this many.
     Rooms(RoomPlace, usize, oneshot::Sender<Part>),
     /// One room.
     Room(RoomId, oneshot::Sender<Option<ListedRoom>>),

@@ -22,7 +22,7 @@ use super::work_queue::QUEUE;
 use crate::current_call::CurrentCall;
 
 /// The time without an answer after which a room loop counts as stuck. It is counted in questions that the lease loop
-/// asks, so that a machine that stood still has missed none.
+/// asks, so that a machine that stalled has missed none.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 /// The most threads that are left to calls of games that do not return. With more, the worker ends.
@@ -175,7 +175,7 @@ impl<'a> RoomLoops<'a> {
             .give(partition, order);
     }
 
-    /// Lets all loops act until then.
+    /// Sets the time until which all loops may act.
     pub(super) fn set_fences(&mut self, until: Option<Instant>) {
         if self.until == until {
             return;

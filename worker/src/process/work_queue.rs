@@ -81,13 +81,12 @@ impl WorkSender {
     /// Adds an item of a task, and waits while the queue is full. Returns whether the loop still takes items.
     pub(super) async fn send(&self, task: u64, work: Work) -> bool {
         let bytes = work.bytes();
-        let permit = match bytes > SMALL {
-            true => {
-                // The limit fits in a `u32`.
-                let share = bytes.min(LARGE_BYTES) as u32;
-                self.large.clone().acquire_many_owned(share).await.ok()
-            }
-            false => None,
+        let permit = if bytes > SMALL {
+            // The limit fits in a `u32`.
+            let share = bytes.min(LARGE_BYTES) as u32;
+            self.large.clone().acquire_many_owned(share).await.ok()
+        } else {
+            None
         };
         let queued = Queued {
             task,

@@ -1,4 +1,4 @@
-//! Takes the leases of a layout from its workers for good, so that nobody writes its rooms any more.
+//! Takes the leases of a layout from its workers for good, so that no worker writes its rooms any longer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -130,7 +130,7 @@ pub(super) async fn verify(old: &Bus, taken: &Taken) -> Result<(), RepartitionEr
     Ok(())
 }
 
-/// Lets workers take the leases of a layout again.
+/// Frees the leases of a layout for its workers.
 pub(super) async fn give_back(old: &Bus) -> Result<(), RepartitionError> {
     for (partition, found) in read(old).await? {
         if found.lease.moved {

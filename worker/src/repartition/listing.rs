@@ -62,7 +62,7 @@ pub(super) fn decode<T: DeserializeOwned>(
     })
 }
 
-/// Writes a key that has no value. One that has is what an interrupted run has written.
+/// Writes a key that has no value. A key with a value was written by an interrupted run.
 pub(super) async fn create(
     bus: &Bus,
     bucket: Bucket,

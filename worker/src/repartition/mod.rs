@@ -1,5 +1,5 @@
 //! Moves all rooms of a cluster to another number of partitions (D33). The cluster's processes follow the record that
-//! each step changes; nobody restarts.
+//! each step changes; no process restarts.
 //!
 //! 1. The record names the next layout. Workers release their partitions, edges hold the entries of their players.
 //! 2. Every lease is taken from its worker for good, also from dead ones.
@@ -53,8 +53,8 @@ pub struct Request {
     pub streams: Option<u16>,
     /// Keep the streams of the former layout.
     pub keep_old: bool,
-    /// The time that the former streams stay after the move: NATS writes to its disks only once in its `sync_interval`, and the
-    /// copies must outlive a power cut.
+    /// The time that the former streams stay after the move: NATS writes to its disks only once in its `sync_interval`,
+    /// and the copies must outlive a power cut.
     pub keep_for: Duration,
 }
 

@@ -149,8 +149,9 @@ async fn finish(new: &Bus, write: Writing) -> Result<(), RepartitionError> {
         Some(receipt) => matches!(receipt.await, Ok(_) | Err(PutError::WrongRevision)),
         None => false,
     };
-    match stored {
-        true => Ok(()),
-        false => create(new, write.place.0, &write.place.1, write.value).await,
+    if stored {
+        Ok(())
+    } else {
+        create(new, write.place.0, &write.place.1, write.value).await
     }
 }

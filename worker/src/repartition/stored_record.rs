@@ -36,9 +36,10 @@ impl StoredRecord {
     /// older one.
     pub(super) async fn check(&self, bus: &Bus) -> Result<(), RepartitionError> {
         let found = Self::read(bus).await?;
-        match (&found.value, found.revision) == (&self.value, self.revision) {
-            true => Ok(()),
-            false => Err(RepartitionError::Changed),
+        if (&found.value, found.revision) == (&self.value, self.revision) {
+            Ok(())
+        } else {
+            Err(RepartitionError::Changed)
         }
     }
 

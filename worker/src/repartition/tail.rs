@@ -116,8 +116,8 @@ impl Source<'_> {
         self.log.stuck.iter().find(is_here).cloned()
     }
 
-    /// Whether an entry came after a takeover whose owner has not looked at all rooms. Such an owner has stored no room, and
-    /// a room that seems to cover the entry shows a cut that was not recorded (D11).
+    /// Whether an entry came after a takeover whose owner has not looked at all rooms. Such an owner has stored no
+    /// room, and a room that seems to cover the entry shows a cut that was not recorded (D11).
     fn is_unread(&self, seq: u64) -> bool {
         let checkpoint = self.log.checkpoints.get(&self.partition);
         let unread_to = checkpoint.and_then(|checkpoint| checkpoint.unread_to);
@@ -229,8 +229,8 @@ impl Copied {
     }
 }
 
-/// An entry with the time at which it was first stored, which is the time of its event (D7), and that time. Fields that this
-/// build does not know stay.
+/// An entry with the time at which it was first stored, which is the time of its event (D7), and that time. Fields that
+/// this build does not know stay.
 fn with_time(entry: &LogEntry) -> (Bytes, u64) {
     let known = Entry::decode(entry.payload.clone());
     let logged_ms = known.map_or(0, |known| known.logged_ms);

@@ -219,9 +219,10 @@ fn no_instance(room: &RoomId, asked: u64, scan: &Scan) -> NoRoom {
     NoRoom::NoInstance {
         room: room.clone(),
         asked,
-        there: match there.is_empty() {
-            true => "no entry".to_owned(),
-            false => there.join(", "),
+        there: if there.is_empty() {
+            "no entry".to_owned()
+        } else {
+            there.join(", ")
         },
     }
 }

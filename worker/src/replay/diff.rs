@@ -120,9 +120,10 @@ impl Differences {
             let b = shown(&difference.other);
             let path = &difference.path;
             write!(f, "             {path:paths$}  {a:ones$}  {b}")?;
-            match difference.reordered {
-                true => writeln!(f, "  (the same items in another order)")?,
-                false => writeln!(f)?,
+            if difference.reordered {
+                writeln!(f, "  (the same items in another order)")?
+            } else {
+                writeln!(f)?
             }
         }
         match self.more {

@@ -181,12 +181,11 @@ impl Content {
 fn raw(text: &[u8]) -> Option<Box<RawValue>> {
     let is_break = |b: &u8| matches!(b, b'\n' | b'\r');
     // Within strings, line breaks are escaped.
-    match text.iter().any(is_break) {
-        false => serde_json::from_slice(text).ok(),
-        true => {
-            let joined: Vec<u8> = text.iter().copied().filter(|b| !is_break(b)).collect();
-            serde_json::from_slice(&joined).ok()
-        }
+    if text.iter().any(is_break) {
+        let joined: Vec<u8> = text.iter().copied().filter(|b| !is_break(b)).collect();
+        serde_json::from_slice(&joined).ok()
+    } else {
+        serde_json::from_slice(text).ok()
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) struct Logged {
 }
 
 impl Logged {
-    /// An entry with its place. One that was copied from an earlier log keeps the time that it had there (D7, D33).
+    /// An entry with its place. A copy from an earlier log keeps the time that it had there (D7, D33).
     pub(crate) fn new(seq: u64, stored_ms: u64, entry: wire::Entry) -> Self {
         let time_ms = match entry.logged_ms {
             0 => stored_ms,

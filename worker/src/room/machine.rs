@@ -120,7 +120,7 @@ impl Room {
         self.last = self.last.min(last);
     }
 
-    /// Lets the room go on as another instance, with the same state.
+    /// Continues the room as another instance, with the same state.
     pub(crate) fn restart(&mut self, instance: Instance) {
         self.state.instance = instance;
     }

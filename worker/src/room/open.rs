@@ -42,9 +42,10 @@ impl Room {
             Err(reject) => return Ok(Opened::Refused(reject)),
         };
         room.handle(logged, emits)?;
-        Ok(match room.state.players.is_empty() {
-            true => Opened::Empty,
-            false => Opened::Room(Box::new(room)),
+        Ok(if room.state.players.is_empty() {
+            Opened::Empty
+        } else {
+            Opened::Room(Box::new(room))
         })
     }
 }

@@ -117,7 +117,7 @@ impl RoomState {
         }
     }
 
-    /// Removes players who left, first those who left first, until another session of a player fits into
+    /// Removes players who left, in the order in which they left, until another session of a player fits into
     /// [`PLAYERS_BYTES`]. Returns whether it fits.
     pub(super) fn make_room(&mut self, id: &PlayerId, edge: &EdgeId, client: &str) -> bool {
         let earlier = |p: &Player| (p.sessions.len() + 1) * SESSION_BYTES;

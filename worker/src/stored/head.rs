@@ -60,7 +60,8 @@ impl Beginning {
     pub(super) fn parse(value: &[u8]) -> Self {
         let mut beginning = Self::default();
         let mut text = serde_json::Deserializer::from_slice(value);
-        // The visitor stops before the end of the text, which counts as an error. The fields that it has read by then are valid.
+        // The visitor stops before the end of the text, which counts as an error. The fields that it has read by then
+        // are valid.
         let _ = text.deserialize_map(&mut beginning);
         beginning
     }

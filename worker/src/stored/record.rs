@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-/// Reads the record stored at `key`. One that cannot be read counts as missing, and the log names it: rooms are then read
+/// Reads the record stored at `key`. An unreadable record counts as missing, and the log names it: rooms are then read
 /// from their snapshots and the log, which need no record to be right.
 pub(crate) fn read_record<T: DeserializeOwned>(key: &str, value: &[u8]) -> Option<T> {
     serde_json::from_slice(value)

@@ -147,16 +147,18 @@ pub(crate) fn encode(
     check("the snapshot", value.len(), limits.snapshot)?;
     let bytes = value.len();
     let max = limits.taken;
-    match bytes > max {
-        true => Err(EncodeError::NotTaken { bytes, max }),
-        false => Ok(value.into()),
+    if bytes > max {
+        Err(EncodeError::NotTaken { bytes, max })
+    } else {
+        Ok(value.into())
     }
 }
 
 fn check(what: &'static str, bytes: usize, max: usize) -> Result<(), EncodeError> {
-    match bytes > max {
-        true => Err(EncodeError::TooBig { what, bytes, max }),
-        false => Ok(()),
+    if bytes > max {
+        Err(EncodeError::TooBig { what, bytes, max })
+    } else {
+        Ok(())
     }
 }
 

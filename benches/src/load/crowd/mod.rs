@@ -166,9 +166,10 @@ impl Crowd {
 
     /// Counts a complete handshake of TLS.
     pub(crate) fn handle_handshake(&mut self, resumed: bool) {
-        match resumed {
-            true => self.tally.resumed_handshakes += 1,
-            false => self.tally.full_handshakes += 1,
+        if resumed {
+            self.tally.resumed_handshakes += 1;
+        } else {
+            self.tally.full_handshakes += 1;
         }
     }
 
@@ -227,9 +228,10 @@ impl Crowd {
         const LATE_NS: u64 = 500_000_000;
         let mut pauses = Pauses::default();
         for track in &self.tracks {
-            match track.moved() {
-                true => pauses.moved.push(track.pause(self.watched_ns)),
-                false => pauses.stayed.push(track.pause(self.watched_ns)),
+            if track.moved() {
+                pauses.moved.push(track.pause(self.watched_ns))
+            } else {
+                pauses.stayed.push(track.pause(self.watched_ns))
             }
         }
         let late = |slot: &&Slot| slot.oldest_ns().is_some_and(|due| due + LATE_NS < now_ns);

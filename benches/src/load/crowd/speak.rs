@@ -142,11 +142,11 @@ impl Crowd {
         }
     }
 
-    fn handle_snapshot(&mut self, client: usize, room: u32, of: (&str, u64), now_ns: u64) {
+    fn handle_snapshot(&mut self, client: usize, room: u32, snapshot: (&str, u64), now_ns: u64) {
         let Some(slot) = self.slot(client, room) else {
             return;
         };
-        let (epoch, version) = of;
+        let (epoch, version) = snapshot;
         self.tally.snapshots += 1;
         self.slots[slot].version = version;
         if self.is_first(client) {

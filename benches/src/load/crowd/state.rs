@@ -110,9 +110,10 @@ impl Crowd {
     }
 
     pub(super) fn opcode(&self) -> u8 {
-        match self.job.dialect.binary() {
-            true => frame::BINARY,
-            false => frame::TEXT,
+        if self.job.dialect.binary() {
+            frame::BINARY
+        } else {
+            frame::TEXT
         }
     }
 

@@ -96,8 +96,8 @@ impl Traffic {
         self.ended
     }
 
-    /// Decrypts all complete records, appends their data to `plain` and answers to `out`. Returns the number of bytes that it
-    /// has used.
+    /// Decrypts all complete records, appends their data to `plain` and answers to `out`. Returns the number of bytes
+    /// that it has used.
     pub(super) fn decrypt(
         &mut self,
         wire: &mut [u8],

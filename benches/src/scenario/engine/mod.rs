@@ -18,7 +18,8 @@ use memory_loop::{LoopShare, MemoryLoop};
 /// The number of partitions.
 const PARTITIONS: u16 = 64;
 
-/// Engines of room loops, each on a thread, fed from memory without NATS and edges: inputs per second of several against one
+/// Engines of room loops, each on a thread, fed from memory without NATS and edges: inputs per second of several
+/// against one
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Number of rooms, each with a player and watched by one edge

@@ -1,4 +1,4 @@
-//! Rooms at rest: stored in NATS, with a timer and without players, like those that nobody has touched for days.
+//! Rooms at rest: stored in NATS, with a timer and without players, like rooms that no player has touched for days.
 
 use std::collections::VecDeque;
 

@@ -23,7 +23,7 @@ pub struct Options {
     /// Inputs per second, over all rooms except probes
     #[arg(long, default_value_t = 900.0)]
     pub rate: f64,
-    /// Number of further rooms that are stored and that nobody uses
+    /// Number of further stored rooms without players
     #[arg(long, default_value_t = 0)]
     pub idle_rooms: u32,
     /// Number of workers

@@ -6,10 +6,10 @@ use super::peer::Peer;
 
 /// The same fan-out with other servers in one run: Bun, Elysia, Node's ws, Socket.IO, NATS, Nchan, if installed
 ///
-/// `benches/peers/setup` installs them. With `--tls`: CPU per connect (full handshakes, then resumed sessions), memory per
-/// idle connection and fan-out over TLS, beside Bun, Nchan, Node's ws, and HAProxy in front of an edge without TLS. Messages have the same data everywhere; each server adds its own envelope. A
-/// server that cannot deliver the offered rate collapses: the load on it stops, and the report has the rate that it
-/// reached.
+/// `benches/peers/setup` installs them. With `--tls`: CPU per connect (full handshakes, then resumed sessions), memory
+/// per idle connection and fan-out over TLS, beside Bun, Nchan, Node's ws, and HAProxy in front of an edge without TLS.
+/// Messages have the same data everywhere; each server adds its own envelope. A server that cannot deliver the offered
+/// rate collapses: the load on it stops, and the report has the rate that it reached.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Number of spectators
@@ -41,11 +41,12 @@ pub struct Options {
 impl Options {
     /// The servers to measure.
     pub(super) fn peers(&self) -> Vec<Peer> {
-        match self.only.is_empty() {
-            true => (Peer::ALL.into_iter())
+        if self.only.is_empty() {
+            (Peer::ALL.into_iter())
                 .filter(|peer| peer.offers(self.tls))
-                .collect(),
-            false => self.only.clone(),
+                .collect()
+        } else {
+            self.only.clone()
         }
     }
 }

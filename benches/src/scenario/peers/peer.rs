@@ -121,13 +121,19 @@ impl Peer {
             (false, true) => return Err(Missing::Tls),
             (false, false) => return Err(Missing::Plain),
         }
-        let file = |path: PathBuf| match path.exists() {
-            true => Ok(()),
-            false => Err(Missing::File(path)),
+        let file = |path: PathBuf| {
+            if path.exists() {
+                Ok(())
+            } else {
+                Err(Missing::File(path))
+            }
         };
-        let program = |name| match in_path(name) {
-            true => Ok(()),
-            false => Err(Missing::Program(name)),
+        let program = |name| {
+            if in_path(name) {
+                Ok(())
+            } else {
+                Err(Missing::Program(name))
+            }
         };
         match self {
             Self::Grandstand | Self::GrandstandProto => Ok(()),

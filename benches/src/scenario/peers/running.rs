@@ -95,8 +95,8 @@ impl Running {
         }
     }
 
-    /// CPU time includes all processes that deliver a message. Memory is that of the processes with connections, because the
-    /// memory of NATS and the worker does not grow with them.
+    /// CPU time includes all processes that deliver a message. Memory is that of the processes with connections,
+    /// because the memory of NATS and the worker does not grow with them.
     pub(super) fn usage(&self) -> Result<ServersUsage, BenchError> {
         let mut sum = Usage::default();
         let mut add = |used: Usage| {

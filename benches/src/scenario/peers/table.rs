@@ -27,9 +27,10 @@ pub(super) fn markdown(rows: &[Row], options: &Options, seconds: f64) -> String 
         1 => "one run".to_owned(),
         rounds => format!("medians of {rounds} rounds in alternation"),
     };
-    let tls = match options.tls {
-        true => "TLS 1.3 with AES-128-GCM, X25519 and a P-256 certificate, ",
-        false => "",
+    let tls = if options.tls {
+        "TLS 1.3 with AES-128-GCM, X25519 and a P-256 certificate, "
+    } else {
+        ""
     };
     let mut text = format!(
         "{} spectators of one room, messages of {} bytes, {tls}{seconds} s per rate, {rounds}. Ratios to Grandstand are in parentheses. \
@@ -38,9 +39,10 @@ pub(super) fn markdown(rows: &[Row], options: &Options, seconds: f64) -> String 
          | server | memory per idle connection |{}",
         options.spectators,
         options.size,
-        match options.tls {
-            true => " CPU per connect, full handshake | resumed (of its own full one) |",
-            false => "",
+        if options.tls {
+            " CPU per connect, full handshake | resumed (of its own full one) |"
+        } else {
+            ""
         }
     );
     for rate in &options.rates {

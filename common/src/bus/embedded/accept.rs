@@ -1,7 +1,7 @@
 //! Continues without the data that a damaged folder has lost, if the operator accepts that (D30).
 //!
-//! All readable records are written to a new store in the folder `accepted`. Then the damaged files move to a folder of their
-//! own, and the new ones take their places. If the process crashes in between, the next start finishes the move.
+//! All readable records are written to a new store in the folder `accepted`. Then the damaged files move to a folder of
+//! their own, and the new ones take their places. If the process crashes in between, the next start finishes the move.
 //! Sequences and revisions continue after the lost ones, so that none is used twice.
 
 use std::fs::File;

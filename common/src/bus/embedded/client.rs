@@ -75,7 +75,7 @@ impl Embedded {
 
     fn new(store: Arc<StoreHandle>, id: ClientId) -> Self {
         let log_clock = LogClock::new();
-        // Both go on at the pace of the monotonic clock, so that one look is enough.
+        // Both advance with the monotonic clock, so that one look is enough.
         let now_ms = store.shared.state.lock().clock.now_ms();
         log_clock.note(log_clock.now().at, now_ms);
         let client = Client {

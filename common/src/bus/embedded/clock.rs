@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-/// A clock that goes on from a time, at the pace of the monotonic clock. A jump of the wall clock does not move it (D24).
+/// A clock that continues from a time at the pace of the monotonic clock. A jump of the wall clock does not move it (D24).
 #[derive(Debug)]
 pub(super) struct Clock {
     start_ms: u64,

@@ -53,17 +53,17 @@ pub(super) fn run(shared: &Arc<Shared>, mut ledger: Ledger) {
             let ends = ops.is_empty() && state.stop;
             (ops, now_ms, ends)
         };
-        let result = match ends {
-            true => ledger.sync(now_ms),
-            false => commit(shared, disk, &mut ledger, ops, now_ms),
+        let result = if ends {
+            ledger.sync(now_ms)
+        } else {
+            commit(shared, disk, &mut ledger, ops, now_ms)
         };
         let is_time = result.is_ok() && !ends && tidied.elapsed() >= TIDY_EVERY;
-        let result = match is_time {
-            true => {
-                tidied = tokio::time::Instant::now();
-                tidy(shared, disk, &mut ledger)
-            }
-            false => result,
+        let result = if is_time {
+            tidied = tokio::time::Instant::now();
+            tidy(shared, disk, &mut ledger)
+        } else {
+            result
         };
         if let Err(error) = &result {
             shared.fail(&mut shared.state.lock(), error);

@@ -241,11 +241,10 @@ impl Contents {
             differ = true;
             let missing = Ranges::missing(&found.found, wanted.last);
             let gone = count.saturating_sub(found.tally.count);
-            report.lost(match missing.is_empty() || gone == 0 {
-                true => format!("entries of stream {i} that are not those that were stored"),
-                false => {
-                    format!("{gone} of the {count} entries of stream {i}, sequences {missing}")
-                }
+            report.lost(if missing.is_empty() || gone == 0 {
+                format!("entries of stream {i} that are not those that were stored")
+            } else {
+                format!("{gone} of the {count} entries of stream {i}, sequences {missing}")
             });
         }
         for (found, wanted) in self.buckets.iter().zip(&wanted.buckets) {
@@ -306,16 +305,17 @@ fn read_key(
         return Err(damaged("is not three numbers"));
     };
     // Markers have no checksum, and those of older folders have no fourth number.
-    let value = match until > 0 && number(found, 3).unwrap_or(0) == 0 {
-        true => Value::Marker,
-        false => match disk.values().get(key) {
+    let value = if until > 0 && number(found, 3).unwrap_or(0) == 0 {
+        Value::Marker
+    } else {
+        match disk.values().get(key) {
             Ok(None) => return Err(damaged("has no value")),
             Err(_) => return Err(damaged("has a value that cannot be read")),
             Ok(Some(value)) if number(found, 3).is_some_and(|sum| sum != xxh3_64(&value)) => {
                 return Err(damaged("has another value than was stored"));
             }
             Ok(Some(_)) => Value::OnDisk,
-        },
+        }
     };
     let record = KeyRecord {
         revision,

@@ -238,9 +238,10 @@ impl Examined {
         let acked = self.record.newest.as_ref();
         let acked = acked.map_or(0, |copy| copy.marks.commit);
         let stored = self.contents.marks.as_ref();
-        match stored.map_or(0, |marks| marks.commit) >= acked {
-            true => self.unfinished.push((journal.path.clone(), journal.whole)),
-            false => self.report.fault(Broken { journal, fault }),
+        if stored.map_or(0, |marks| marks.commit) >= acked {
+            self.unfinished.push((journal.path.clone(), journal.whole))
+        } else {
+            self.report.fault(Broken { journal, fault })
         }
     }
 

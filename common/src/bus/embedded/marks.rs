@@ -70,8 +70,8 @@ impl Marks {
         }
     }
 
-    /// Whether both are the marks of one commit. A program that knew fewer buckets has stored no marks for the others, which
-    /// are the last ones and were empty.
+    /// Whether both are the marks of one commit. A program that knew fewer buckets has stored no marks for the others,
+    /// which are the last ones and were empty.
     pub(super) fn agrees(&self, other: &Self) -> bool {
         let known = self.buckets.len().min(other.buckets.len());
         let mut unknown = self.buckets[known..].iter().chain(&other.buckets[known..]);

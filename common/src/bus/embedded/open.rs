@@ -159,7 +159,7 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
     Ok(None)
 }
 
-/// The time of the log in a folder. While no process runs, it stands still.
+/// The time of the log in a folder. It stops while no process runs.
 pub(super) fn now_ms(found: &Examined) -> u64 {
     let copy = found.record.newest.as_ref();
     let recorded_ms = copy.map_or(0, |copy| copy.time_ms);

@@ -32,9 +32,10 @@ impl Report {
 
     /// The losses in one line.
     pub(super) fn losses(&self) -> String {
-        match self.lost.is_empty() {
-            true => "nothing that was acked".to_owned(),
-            false => list(&self.lost),
+        if self.lost.is_empty() {
+            "nothing that was acked".to_owned()
+        } else {
+            list(&self.lost)
         }
     }
 }
@@ -71,9 +72,12 @@ impl Ranges {
 
 impl fmt::Display for Ranges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let range = |(first, last): &(u64, u64)| match first == last {
-            true => first.to_string(),
-            false => format!("{first} to {last}"),
+        let range = |(first, last): &(u64, u64)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first} to {last}")
+            }
         };
         let mut ranges: Vec<_> = self.0.iter().take(NAMED).map(range).collect();
         if self.0.len() > NAMED {

@@ -59,7 +59,7 @@ impl Shared {
         bucket_index(&self.options, bucket)
     }
 
-    /// Accepts nothing more, because the disk failed. Those who wait for an ack learn that the outcome is unknown.
+    /// Refuses all further writes, because the disk failed. Writers that wait for an ack learn that the outcome is unknown.
     pub(super) fn fail(&self, state: &mut State, error: &DiskError) {
         if state.failed {
             return;

@@ -58,9 +58,10 @@ fn shown(key: &str, value: &Value) -> String {
     let is_secret = ["secret", "token", "password"]
         .iter()
         .any(|word| key.contains(word));
-    match is_secret || key == "cluster.url" {
-        true => "…".to_owned(),
-        false => value.to_string(),
+    if is_secret || key == "cluster.url" {
+        "…".to_owned()
+    } else {
+        value.to_string()
     }
 }
 

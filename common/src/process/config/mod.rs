@@ -133,18 +133,22 @@ pub fn take_live<C: Config>(old: &C, new: &C) -> (C, Vec<Change>) {
     (config.expect("values of a configuration make one"), changes)
 }
 
-/// Checks what [`take_live`] has merged: a new value of a key that counts at once may contradict the earlier value of one that
-/// counts only at the next start.
+/// Checks what [`take_live`] has merged: a new value of a key that counts at once may contradict the earlier value of
+/// one that counts only at the next start.
 ///
 /// # Errors
 /// All contradictions.
 pub fn check_merged<C: Config>(config: &C) -> Result<(), ConfigError> {
     let mut checks = Checks::default();
     config.validate(&mut checks);
-    let problems: Vec<_> = checks.0.into_iter().map(Problem::merged).collect();
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(ConfigError::Problems(problems)),
+    no_problems(checks.0.into_iter().map(Problem::merged).collect())
+}
+
+fn no_problems(problems: Vec<Problem>) -> Result<(), ConfigError> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(ConfigError::Problems(problems))
     }
 }
 
@@ -202,8 +206,8 @@ pub fn check<C: Config>(sources: &Sources, out: &mut impl Write) -> io::Result<E
 }
 
 /// Compares a documented configuration file (`config/edge.toml`) with the defaults: it must set every key to its
-/// default and explain each in a comment above it or on its line. [`Config::validate`] does not run, because a key without a
-/// sensible default (a secret) is empty in such a file. For tests.
+/// default and explain each in a comment above it or on its line. [`Config::validate`] does not run, because a key
+/// without a sensible default (a secret) is empty in such a file. For tests.
 ///
 /// # Errors
 /// All keys that are missing, unknown, different or without a comment.
@@ -391,9 +395,6 @@ impl Merged {
             let origin = self.origins.get(&key).cloned().unwrap_or(Origin::Default);
             self.problem(&key, origin, what);
         }
-        match self.problems.is_empty() {
-            true => Ok(config),
-            false => Err(ConfigError::Problems(self.problems)),
-        }
+        no_problems(self.problems).map(|()| config)
     }
 }

@@ -154,7 +154,7 @@ impl Config for EdgeConfig {
 }
 
 impl EdgeConfig {
-    /// The time that a shard may stand still before `/health` fails.
+    /// The time for which a shard may stall before `/health` fails.
     pub fn answer_within(&self) -> Duration {
         Duration::from_millis(self.edge.liveness_ms)
     }
@@ -316,9 +316,10 @@ mod tests {
             (
                 "QUIC_LISTEN",
                 "127.0.0.1:8443",
-                match cfg!(feature = "quic") {
-                    true => "tls.certificate_files",
-                    false => "built without QUIC",
+                if cfg!(feature = "quic") {
+                    "tls.certificate_files"
+                } else {
+                    "built without QUIC"
                 },
             ),
         ] {

@@ -35,7 +35,7 @@ pub struct EdgeSection {
     pub drain_wait_ms: u64,
     /// Milliseconds over which clients are told to reconnect after that.
     pub drain_ms: u64,
-    /// Milliseconds for which a shard may stand still before `/health` fails.
+    /// Milliseconds for which a shard may stall before `/health` fails.
     pub liveness_ms: u64,
     /// Whether a busy shard yields its core to other processes between two slices of its work.
     pub yield_cpu: bool,
@@ -74,9 +74,10 @@ impl EdgeSection {
                 Err(why) => problems.push(format!("has {origin:?}, which {why}")),
             }
         }
-        match problems.is_empty() {
-            true => Ok(rules),
-            false => Err(problems.join("; it ")),
+        if problems.is_empty() {
+            Ok(rules)
+        } else {
+            Err(problems.join("; it "))
         }
     }
 

@@ -136,7 +136,7 @@ impl Successor {
     /// Tells it that this process reads no packets of QUIC any more. Returns the socket to it, over which it asks what this
     /// process does from then on.
     pub async fn release(mut self) -> UnixStream {
-        // If it has ended, nobody is left to be told.
+        // If it has ended, there is no one left to tell.
         self.0.write_all(wire::RELEASED).await.ok();
         self.0
     }
@@ -146,12 +146,13 @@ async fn hand_over(mut stream: UnixStream, sockets: &Sockets) -> io::Result<Succ
     wire::send(&stream, sockets).await?;
     let mut answer = [0; wire::READY.len()];
     stream.read_exact(&mut answer).await?;
-    match answer == wire::READY {
-        true => Ok(Successor(stream)),
-        false => Err(io::Error::new(
+    if answer == wire::READY {
+        Ok(Successor(stream))
+    } else {
+        Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "it has answered something else",
-        )),
+        ))
     }
 }
 

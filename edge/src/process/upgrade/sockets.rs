@@ -7,8 +7,8 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use super::error::UpgradeError;
 use crate::server::listen::HandedOver;
 
-/// Open sockets, each named by the configuration key of its address, such as `edge.listen`, or by what it is for. Several may
-/// have one name: one per shard.
+/// Open sockets, each named by the configuration key of its address, such as `edge.listen`, or by what it is for.
+/// Several may have one name: one per shard.
 #[derive(Debug, Default)]
 pub struct Sockets(Vec<HandedOver>);
 

@@ -48,10 +48,13 @@ impl Takeover {
                 return match source.kind() {
                     io::ErrorKind::NotFound => Ok(None),
                     // The process that has created it has died, if it is a socket.
-                    io::ErrorKind::ConnectionRefused => match is_socket(path) {
-                        true => Ok(None),
-                        false => Err(UpgradeError::NotASocket { path: own() }),
-                    },
+                    io::ErrorKind::ConnectionRefused => {
+                        if is_socket(path) {
+                            Ok(None)
+                        } else {
+                            Err(UpgradeError::NotASocket { path: own() })
+                        }
+                    }
                     _ => Err(UpgradeError::Connect {
                         path: own(),
                         source,

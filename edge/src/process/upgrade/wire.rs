@@ -59,9 +59,10 @@ async fn send_line(
             Ok(sendmsg(stream, &line, &mut control, SendFlags::NOSIGNAL)?)
         })
         .await?;
-    match sent == line.len() {
-        true => Ok(()),
-        false => Err(io::ErrorKind::WriteZero.into()),
+    if sent == line.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
     }
 }
 

@@ -69,8 +69,8 @@ impl Outbox {
         }
     }
 
-    /// Queues the rest of an item of which `written` bytes are written, regardless of the cap, because a partly written frame
-    /// must be completed. The outbox must be empty.
+    /// Queues the rest of an item of which `written` bytes are written, regardless of the cap, because a partly written
+    /// frame must be completed. The outbox must be empty.
     pub fn push_rest(&mut self, frames: Bytes, written: usize, control: bool) {
         debug_assert!(
             self.items.is_empty(),
@@ -80,8 +80,8 @@ impl Outbox {
         self.push(frames, control);
     }
 
-    /// Queues whole data frames, which [`discard`](Self::discard) may drop. Returns [`SendStatus::Full`] if they would exceed
-    /// the cap. An empty outbox accepts any size, so that a message larger than the cap can be sent.
+    /// Queues whole data frames, which [`discard`](Self::discard) may drop. Returns [`SendStatus::Full`] if they would
+    /// exceed the cap. An empty outbox accepts any size, so that a message larger than the cap can be sent.
     pub fn push_data(&mut self, frames: Bytes) -> SendStatus {
         if self.items.len() >= MAX_ITEMS {
             if self.waiting() > self.cap / MERGED_PART {
@@ -95,8 +95,8 @@ impl Outbox {
         self.push_within(frames, false, self.cap)
     }
 
-    /// Queues whole control frames, which must not be dropped. Returns [`SendStatus::Full`] if they would exceed twice the cap;
-    /// the caller must then close the connection.
+    /// Queues whole control frames, which must not be dropped. Returns [`SendStatus::Full`] if they would exceed twice
+    /// the cap; the caller must then close the connection.
     pub fn push_control(&mut self, frames: Bytes) -> SendStatus {
         self.push_within(frames, true, self.cap.saturating_mul(2))
     }

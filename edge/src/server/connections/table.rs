@@ -310,7 +310,7 @@ impl Table {
             conn.on_activity(coarse);
         }
         if conn.flags.has(Flag::Pinged) && conn.has_news() {
-            // The process may have stood still, and the client answered meanwhile.
+            // The process may have stalled while the client answered.
             conn.on_activity(coarse);
             self.wake(key);
         }

@@ -38,7 +38,7 @@ pub enum HttpError {
         /// The seconds after which it may try again.
         retry_after_s: u32,
     },
-    /// The edge takes no more connections.
+    /// The edge accepts no further connections.
     Overloaded {
         /// The seconds after which clients may try again.
         retry_after_s: u32,
@@ -58,9 +58,10 @@ impl HttpError {
     /// The error for a client that a limit refuses.
     pub(super) fn from_refused(refused: &Refused) -> Self {
         let retry_after_s = refused.retry_after_s();
-        match refused.limit.is_of_edge() {
-            true => Self::Overloaded { retry_after_s },
-            false => Self::RateLimited { retry_after_s },
+        if refused.limit.is_of_edge() {
+            Self::Overloaded { retry_after_s }
+        } else {
+            Self::RateLimited { retry_after_s }
         }
     }
 

@@ -80,10 +80,7 @@ pub(in crate::server) fn upgrade<B>(
         .filter(|key| is_key(key))
         .ok_or(HttpError::BadKey)?;
     let selected = selected(request);
-    let deflate = match deflate {
-        true => extensions(request)?,
-        false => None,
-    };
+    let deflate = if deflate { extensions(request)? } else { None };
     Ok(Upgrade {
         key: key.to_owned(),
         selected,

@@ -103,8 +103,8 @@ impl ListenError {
 pub fn bind(options: &ListenOptions, count: usize) -> Result<Vec<TcpListener>, ListenError> {
     let mut addr = options.addr;
     if options.exclusive && addr.port() != 0 {
-        // With SO_REUSEPORT, another process could take connections unnoticed. A bind without it fails if any socket listens
-        // on the address.
+        // With SO_REUSEPORT, another process could take connections unnoticed. A bind without it fails if any socket
+        // listens on the address.
         socket(options, addr, false).map_err(|error| ListenError::of(addr, error))?;
     }
     let mut listeners = Vec::with_capacity(count);

@@ -58,9 +58,10 @@ pub(in crate::server) fn end(bytes: &[u8]) -> Result<Option<usize>, HeaderError>
             return Ok(None);
         };
         let end = FIXED_V2 + usize::from(u16::from_be_bytes([high, low]));
-        return match end > MOST_V2 {
-            true => Err(HeaderError::TooLong),
-            false => Ok((end <= bytes.len()).then_some(end)),
+        return if end > MOST_V2 {
+            Err(HeaderError::TooLong)
+        } else {
+            Ok((end <= bytes.len()).then_some(end))
         };
     }
     if !begins(v1::PROTOCOL_PREFIX.as_bytes()) {

@@ -6,8 +6,9 @@ use crate::time::token_bucket::{Charge, Rate, TokenBucket};
 /// The most packets that the edge has sent and that answers may come for at any later time.
 const BANKED: i32 = 4096;
 
-/// A packet from another address than the client's is answered with up to 1,200 bytes, which that address need not have asked
-/// for (RFC 9000 section 8.2.2). Packets of this size or more may have such an answer: it is at most three times as long.
+/// A packet from another address than the client's is answered with up to 1,200 bytes, which that address need not have
+/// asked for (RFC 9000 section 8.2.2). Packets of this size or more may have such an answer: it is at most three times
+/// as long.
 const LARGE: usize = 400;
 
 /// The smaller ones from other addresses. Each change of a client's address brings a few.
@@ -16,7 +17,7 @@ const SMALL_ELSEWHERE: Rate = Rate {
     burst: 32.0,
 };
 
-/// Counts the packets of a connection. One may come for each that the edge has sent, as an acknowledgement.
+/// Counts the packets of a connection. For each packet that the edge has sent, one may come as an acknowledgement.
 #[derive(Debug)]
 pub(super) struct PacketBudget {
     /// Packets received, less those sent.

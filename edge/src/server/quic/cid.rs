@@ -1,15 +1,15 @@
 //! Connection ids that name their shard.
 //!
 //! The kernel spreads packets over the sockets of a port by the client's address. When a client's address changes, its
-//! packets reach the socket of another shard, which finds the right one in the connection id (RFC 9000 section 5.1). After an
-//! upgrade in place, the new process finds the packets of the earlier one in the same way.
+//! packets reach the socket of another shard, which finds the right one in the connection id (RFC 9000 section 5.1).
+//! After an upgrade in place, the new process finds the packets of the earlier one in the same way.
 
 use quinn_proto::{ConnectionId, ConnectionIdGenerator, InvalidCid};
 
 /// The bytes of a connection id: the generation, the shard, and random ones.
 pub(super) const CID_BYTES: usize = 3 + RANDOM_BYTES;
 
-/// The random bytes of a connection id, enough that nobody guesses one.
+/// The random bytes of a connection id, enough that no one can guess an id.
 const RANDOM_BYTES: usize = 9;
 
 /// The place of the connection id in a packet with a short header (RFC 9000 section 17.3).

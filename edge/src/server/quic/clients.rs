@@ -77,8 +77,8 @@ impl Clients {
         }
     }
 
-    /// Handles the messages that have come as datagrams. Those before the client is connected are dropped, and those that are
-    /// no frame.
+    /// Handles the messages that have come as datagrams. Messages before the client is connected are dropped, and those
+    /// that are no frame.
     fn on_datagrams(&self, session: &mut Session, now: Instant) {
         loop {
             let received = session.conn.borrow_mut().proto.datagrams().recv();
@@ -109,7 +109,7 @@ impl Clients {
 
     fn on_stream(&self, session: &mut Session, event: StreamEvent, now: Instant) {
         let connections = &self.server.context.connections;
-        let of = |session: &Session, id: StreamId| match session.stage {
+        let open_stream = |session: &Session, id: StreamId| match session.stage {
             Stage::Open(key, streams) => Some((key, streams, streams.frames == id)),
             _ => None,
         };
@@ -120,7 +120,7 @@ impl Clients {
                     self.charge(session, surplus, now);
                 }
             }
-            StreamEvent::Readable { id } => match of(session, id) {
+            StreamEvent::Readable { id } => match open_stream(session, id) {
                 Some((key, _, true)) => connections.wake(key),
                 // A session of WebTransport ends with its request.
                 Some((key, streams, false)) => {
@@ -138,12 +138,12 @@ impl Clients {
                 None => {}
             },
             StreamEvent::Writable { id } => {
-                if let Some((key, _, true)) = of(session, id) {
+                if let Some((key, _, true)) = open_stream(session, id) {
                     connections.on_event(key, true);
                     connections.wake(key);
                 }
             }
-            StreamEvent::Stopped { id, .. } => match of(session, id) {
+            StreamEvent::Stopped { id, .. } => match open_stream(session, id) {
                 Some((key, _, true)) => {
                     session.conn.borrow_mut().is_lost = true;
                     connections.wake(key);

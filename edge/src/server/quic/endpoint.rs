@@ -206,7 +206,7 @@ impl Endpoint {
         }
     }
 
-    /// Lets a new client wait for its handshake, or answers that it must prove its address or go elsewhere.
+    /// Queues a new client for its handshake, or answers that it must prove its address or go elsewhere.
     fn on_incoming(&mut self, incoming: Incoming) {
         self.out.clear();
         if !self.status.is_accepting() {
@@ -249,9 +249,10 @@ impl Endpoint {
         };
         self.out.clear();
         let is_proven = incoming.remote_address_validated();
-        let arrived = match is_proven {
-            true => context.arrive(incoming.remote_address().ip()),
-            false => context.arrive_unproven(),
+        let arrived = if is_proven {
+            context.arrive(incoming.remote_address().ip())
+        } else {
+            context.arrive_unproven()
         };
         let arrived = match arrived {
             Ok(arrived) => arrived,

@@ -1,7 +1,8 @@
 //! Packets for the connections of an earlier process, on their way to it.
 //!
-//! After an upgrade in place the new process alone reads the UDP sockets. It forwards a packet whose connection id names the
-//! earlier process to the shard of that connection, over a socket pair of which the earlier process has handed over one end.
+//! After an upgrade in place the new process alone reads the UDP sockets. It forwards a packet whose connection id
+//! names the earlier process to the shard of that connection, over a socket pair of which the earlier process has
+//! handed over one end.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -21,8 +22,8 @@ use crate::server::quic::packet::Packet;
 /// The beginning of the name of an outlet. The generation and the shard follow.
 const NAME: &str = "quic.packets";
 
-/// The kernel's buffer of a pair, in bytes: several hundred packets. Further ones are dropped and counted; their senders send
-/// them again.
+/// The kernel's buffer of a pair, in bytes: several hundred packets. Further ones are dropped and counted; their
+/// senders send them again.
 const BUFFER: usize = 1 << 20;
 
 /// A packet between two processes, which may be of two versions of the program.

@@ -61,7 +61,7 @@ impl Handover {
         sides.collect()
     }
 
-    /// Lets a next process forward packets to this shard. Returns what that process needs for it.
+    /// Opens a route by which the next process forwards packets to this shard. Returns its other end.
     ///
     /// # Errors
     /// If the process has no descriptor left.

@@ -32,8 +32,8 @@ pub(super) enum Stage {
     WebTransport(WebTransport),
     /// The client is connected: its key, and its streams.
     Open(ConnKey, Streams),
-    /// The edge has ended the streams, of which the client has not acknowledged these. A client with WebTransport then closes
-    /// the connection itself: browsers forget why the session has ended if the edge is faster.
+    /// The edge has ended the streams, of which the client has not acknowledged these. A client with WebTransport then
+    /// closes the connection itself: browsers forget why the session has ended if the edge is faster.
     Ending(SmallVec<[StreamId; 2]>),
     /// Nothing more is exchanged but the packets that close the connection.
     Over,
@@ -107,21 +107,23 @@ impl Session {
         let data = data.and_then(|data| data.downcast::<HandshakeData>().ok());
         let protocol = data.and_then(|data| data.protocol);
         self.is_http3 = protocol.is_some_and(|protocol| protocol == HTTP3);
-        self.stage = match self.is_http3 {
-            false => Stage::Native(None, Vec::new()),
-            true => match WebTransport::begin(&mut conn) {
+        self.stage = if self.is_http3 {
+            match WebTransport::begin(&mut conn) {
                 Ok(session) => Stage::WebTransport(session),
                 Err(_) => return false,
-            },
+            }
+        } else {
+            Stage::Native(None, Vec::new())
         };
         true
     }
 
     /// The name of its transport in metrics.
     pub(super) fn transport(&self) -> &'static str {
-        match self.is_http3 {
-            true => "webtransport",
-            false => "native",
+        if self.is_http3 {
+            "webtransport"
+        } else {
+            "native"
         }
     }
 
@@ -203,9 +205,10 @@ impl Session {
     pub(super) fn close(&mut self, now: Instant) {
         let mut conn = self.conn.borrow_mut();
         let (code, reason) = conn.reason;
-        let code = match self.is_http3 {
-            true => VarInt::from_u32(H3_NO_ERROR),
-            false => VarInt::from(code),
+        let code = if self.is_http3 {
+            VarInt::from_u32(H3_NO_ERROR)
+        } else {
+            VarInt::from(code)
         };
         let reason = Bytes::from_static(reason.as_bytes());
         conn.proto.close(now, code, reason);

@@ -24,8 +24,9 @@ impl Status {
         self.is_stopped.set(true);
     }
 
-    /// Leaves the sockets to another process from now on: packets are sent, but no packet is read after this call. The other
-    /// process forwards those of this one's connections, and of clients that this one has asked to prove their address.
+    /// Leaves the sockets to another process from now on: packets are sent, but no packet is read after this call. The
+    /// other process forwards those of this one's connections, and of clients that this one has asked to prove their
+    /// address.
     pub fn hand_over(&self) {
         self.is_handed_over.set(true);
         self.bell.notify_one();

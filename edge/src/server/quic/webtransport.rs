@@ -27,7 +27,8 @@ const READ: usize = 2048;
 /// The most requests before the one that opens a session. One byte then names the session in each datagram.
 const MAX_REQUEST: u64 = 63;
 
-/// The most streams that are kept, finished ones included: that of the request, that of the session, and some that were tried.
+/// The most streams that are kept, finished ones included: that of the request, that of the session, and some that were
+/// tried.
 const MAX_STREAMS: usize = 8;
 
 /// A session whose stream is not there yet.

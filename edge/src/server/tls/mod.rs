@@ -1,7 +1,7 @@
 //! TLS: the certificates of a listener, its sessions, and their tickets.
 //!
-//! A session is driven without I/O. During the handshake and the HTTP request it belongs to a `TlsStream`, afterwards to the
-//! connection's entry, which keeps plaintext in its outbox and encrypts a record when the socket accepts it.
+//! A session is driven without I/O. During the handshake and the HTTP request it belongs to a `TlsStream`, afterwards
+//! to the connection's entry, which keeps plaintext in its outbox and encrypts a record when the socket accepts it.
 
 mod certificates;
 

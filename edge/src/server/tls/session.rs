@@ -269,8 +269,9 @@ impl TlsSession {
         }
     }
 
-    /// Ends both sides after an error, and encodes its alert. `rest` is what the connection has not discarded of the received
-    /// bytes. The connection is not used any more: it would report the error again, or panic without these bytes.
+    /// Ends both sides after an error, and encodes its alert. `rest` is what the connection has not discarded of the
+    /// received bytes. The connection is not used any more: it would report the error again, or panic without these
+    /// bytes.
     fn fail(&mut self, mut rest: &mut [u8]) {
         (self.ended, self.closed) = (true, true);
         while self.connection.wants_write() {

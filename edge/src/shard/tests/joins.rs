@@ -40,9 +40,10 @@ struct Pipe {
 impl Pipe {
     fn take(&mut self, frames: &Bytes, control: bool) -> SendStatus {
         if let Some(outbox) = &mut self.outbox {
-            let status = match control {
-                true => outbox.push_control(frames.clone()),
-                false => outbox.push_data(frames.clone()),
+            let status = if control {
+                outbox.push_control(frames.clone())
+            } else {
+                outbox.push_data(frames.clone())
             };
             self.most_queued = self.most_queued.max(outbox.weight());
             return status;

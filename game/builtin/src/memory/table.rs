@@ -57,7 +57,7 @@ pub(super) enum Hand {
     Away,
     /// The player, for whom the game is paused until `until_ms`.
     Missing { until_ms: u64 },
-    /// The computer, or nobody if the game was abandoned.
+    /// The computer; no one if the game was abandoned.
     Gone,
 }
 

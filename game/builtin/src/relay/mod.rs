@@ -1,4 +1,4 @@
-//! `relay`: sends each player's messages to everybody in the room. For chat-like rooms, tools and load tests.
+//! `relay`: sends each player's messages to everyone in the room. For chat-like rooms, tools and load tests.
 //!
 //! Snapshot: `{"count":7,"players_only":false}`, where `count` is the number of messages that the lane was sent.
 //! Updates: `{"from":"alice","data":…}` (or `data_b64` for bytes) adds one to `count`, `{"players_only":true}` sets

@@ -26,7 +26,7 @@ pub(super) fn nats_config(kinds: &[Kind]) -> Option<String> {
     needed.then(|| config("1MB", None))
 }
 
-/// A configuration with a `max_payload`, and a subject on which nobody may publish.
+/// A configuration with a `max_payload`, and a subject on which no user may publish.
 fn config(max_payload: &str, denied: Option<Subject>) -> String {
     let permissions = denied.map_or_else(String::new, |subject| {
         let pattern = subject.pattern();
@@ -71,7 +71,7 @@ impl Faults {
         nats.configure(&config("32KB", None))
     }
 
-    /// Denies everybody to publish on a subject.
+    /// Denies all users to publish on a subject.
     pub(super) fn deny(&mut self, subject: Subject, nats: &NatsServer) -> Result<(), RigError> {
         self.is_configured = true;
         nats.configure(&config("1MB", Some(subject)))
@@ -144,24 +144,24 @@ async fn limit_stream(
     }
     let mut config = info["config"].take();
     let before = config["max_bytes"].as_i64()?;
-    let limit = match full {
-        true => info["state"]["bytes"].as_i64()?.max(1),
-        false => match limits.borrow().get(stream) {
+    let limit = if full {
+        info["state"]["bytes"].as_i64()?.max(1)
+    } else {
+        match limits.borrow().get(stream) {
             Some(limit) => *limit,
             None => return Some(true),
-        },
+        }
     };
     config["max_bytes"] = json!(limit);
     let answer = ask("UPDATE", config).await?;
     if !answer["error"].is_null() {
         return None;
     }
-    match full {
-        true => limits
-            .borrow_mut()
-            .entry(stream.to_owned())
-            .or_insert(before),
-        false => &mut limits.borrow_mut().remove(stream)?,
-    };
+    let mut limits = limits.borrow_mut();
+    if full {
+        limits.entry(stream.to_owned()).or_insert(before);
+    } else {
+        limits.remove(stream)?;
+    }
     Some(true)
 }

@@ -322,7 +322,7 @@ impl RoomLog {
     }
 
     /// Returns the violation of a room whose store went back: its view must count the inputs that were accepted and not
-    /// reported as lost. The updates say less, because nobody saw all of them.
+    /// reported as lost. The updates say less, because no observer saw all of them.
     fn check_count(&self, log: &LaneLog) -> Option<(Rule, String, String)> {
         let count = log.last["count"].as_u64()?;
         let accepted: usize = self.counts().values().sum();

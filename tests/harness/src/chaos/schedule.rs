@@ -30,7 +30,7 @@ pub enum Target {
     Nats,
 }
 
-/// A subject on which nobody may publish for a while.
+/// A subject on which no user may publish for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// The log of rooms.

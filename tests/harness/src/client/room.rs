@@ -175,11 +175,14 @@ impl Room {
                 .ok_or(Broken(format!("{key} is missing: {message}")))
         };
         let kind = message["type"].as_str().unwrap_or_default();
-        let shown = |is_shown| match is_shown {
-            true => Ok(()),
-            false => Err(Broken(format!(
-                "{kind} before the room was shown: {message}"
-            ))),
+        let shown = |is_shown| {
+            if is_shown {
+                Ok(())
+            } else {
+                Err(Broken(format!(
+                    "{kind} before the room was shown: {message}"
+                )))
+            }
         };
         match kind {
             "joined" => {

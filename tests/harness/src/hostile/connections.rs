@@ -83,17 +83,20 @@ async fn no_pong(attacker: &Attacker) -> End {
     }
 }
 
-/// Opens a WebSocket, and is as good as switched off for a while: its kernel drops what arrives, and answers nothing. Then it
-/// sees what the edge has sent last.
+/// Opens a WebSocket, and is as good as switched off for a while: its kernel drops what arrives, and answers nothing.
+/// Then it sees what the edge has sent last.
 async fn vanish(attacker: &Attacker) -> End {
     let mut raw = match attacker.open("").await {
         Ok(raw) => raw,
         Err(end) => return end,
     };
     let drop_all = [SockFilter::new(BPF_RETURN, 0, 0, 0)];
-    let filter = |raw: &Raw, is_gone: bool| match is_gone {
-        true => SockRef::from(&raw.socket).attach_filter(&drop_all),
-        false => SockRef::from(&raw.socket).detach_filter(),
+    let filter = |raw: &Raw, is_gone: bool| {
+        if is_gone {
+            SockRef::from(&raw.socket).attach_filter(&drop_all)
+        } else {
+            SockRef::from(&raw.socket).detach_filter()
+        }
     };
     if filter(&raw, true).is_err() {
         return End::Open;
@@ -125,7 +128,7 @@ pub(super) async fn tls_garbage(attacker: &Attacker) -> End {
     raw.status().await
 }
 
-/// Claims to be a player, with a token that nobody has signed.
+/// Claims to be a player, with an unsigned token.
 pub(super) async fn alg_none(attacker: &Attacker) -> End {
     let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
     let header = encode(r#"{"alg":"none","typ":"JWT"}"#);

@@ -36,9 +36,12 @@ pub(super) async fn flood(attacker: &Attacker, attack: Attack) -> End {
         Attack::TinyFrames => {
             let mut begun = false;
             let frame = masked(frames::CONTINUATION, b"x");
-            raw.flood(|| match std::mem::replace(&mut begun, true) {
-                false => masked(frames::TEXT_BEGIN, b"x"),
-                true => frame.repeat(BATCH),
+            raw.flood(|| {
+                if std::mem::replace(&mut begun, true) {
+                    frame.repeat(BATCH)
+                } else {
+                    masked(frames::TEXT_BEGIN, b"x")
+                }
             })
             .await
         }

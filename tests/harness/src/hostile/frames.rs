@@ -7,7 +7,7 @@ use flate2::write::DeflateEncoder;
 
 pub(super) const TEXT: u8 = 0x81;
 
-/// A text that goes on in further frames.
+/// A text that continues in further frames.
 pub(super) const TEXT_BEGIN: u8 = 0x01;
 
 /// A further frame of it.

@@ -1,5 +1,5 @@
-//! A client with TLS 1.2 that asks for another handshake again and again (RFC 5246 section 7.4.1.1). No client library does,
-//! so its records are encrypted by hand.
+//! A client with TLS 1.2 that asks for another handshake again and again (RFC 5246 section 7.4.1.1). No client library
+//! does, so its records are encrypted by hand.
 
 use std::io;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::site::{everywhere, token};
 /// The handshakes at a time of a client that does nothing else.
 const RECONNECTS: usize = 16;
 
-/// An attack that goes on until it is stopped or dropped.
+/// An attack that continues until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Running {
     attack: Attack,

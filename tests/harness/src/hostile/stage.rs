@@ -39,7 +39,7 @@ impl Stage {
         Ok(Self {
             folder,
             tls,
-            // It is free again from now on, and the kernel gives it to nobody else soon.
+            // The port is free from now on, and the kernel gives it to no other socket soon.
             quic: UdpSocket::bind("127.0.0.1:0")?.local_addr()?,
             certificate,
         })

@@ -259,9 +259,10 @@ impl World {
     fn publish(&mut self, subject: &str, payload: &Bytes) {
         let is_hot = subject.starts_with("hot.");
         for edge in 0..EDGES {
-            let reached = match is_hot {
-                true => self.routes.contains(&(edge, subject.to_owned())),
-                false => self.edge_of(subject) == Some(edge),
+            let reached = if is_hot {
+                self.routes.contains(&(edge, subject.to_owned()))
+            } else {
+                self.edge_of(subject) == Some(edge)
             };
             if !reached || self.away[edge] {
                 continue;
@@ -273,9 +274,12 @@ impl World {
             };
             for _ in 0..copies {
                 let payload = payload.clone();
-                let tell = move |core: &mut Core, now: Now, sockets: &mut Sockets| match is_hot {
-                    true => core.handle_hot(payload, now, sockets),
-                    false => core.handle_batch(payload, now, sockets),
+                let tell = move |core: &mut Core, now: Now, sockets: &mut Sockets| {
+                    if is_hot {
+                        core.handle_hot(payload, now, sockets)
+                    } else {
+                        core.handle_batch(payload, now, sockets)
+                    }
                 };
                 let path = self.generation | u64::from(is_hot) << 50;
                 let tell = self.to_edge(edge, tell);

@@ -9,7 +9,8 @@ use grandstand_game::{Event, EventKind, Game, Reject, Setup};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// Records its events, and does what its inputs name: `reject`, `reject at length`, `timer`, `finish`, `direct`, `grow`, `panic`.
+/// Records its events, and does what its inputs name: `reject`, `reject at length`, `timer`, `finish`, `direct`,
+/// `grow`, `panic`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Echo {
     pub(super) log: Vec<String>,

@@ -16,13 +16,13 @@ pub(super) fn edge_of(session: u64) -> String {
     format!("e{}", &digits[..1])
 }
 
-pub(super) fn entry(of: (&str, u64), n: u64, body: Body) -> Entry {
+pub(super) fn entry(sender: (&str, u64), n: u64, body: Body) -> Entry {
     Entry {
-        player: of.0.to_owned(),
-        session: of.1,
+        player: sender.0.to_owned(),
+        session: sender.1,
         n,
         round: 1,
-        edge: edge_of(of.1),
+        edge: edge_of(sender.1),
         logged_ms: 0,
         body: Some(body),
     }
@@ -36,10 +36,10 @@ pub(super) fn joined(player: &str, session: u64) -> Entry {
     entry((player, session), 0, Body::Joined(joined))
 }
 
-pub(super) fn input(of: (&str, u64), n: u64, seq: u64, text: &str) -> Entry {
+pub(super) fn input(sender: (&str, u64), n: u64, seq: u64, text: &str) -> Entry {
     let data = Some(Data::Json(text.to_owned().into()));
     entry(
-        of,
+        sender,
         n,
         Body::Input(Input {
             seq,
@@ -49,16 +49,16 @@ pub(super) fn input(of: (&str, u64), n: u64, seq: u64, text: &str) -> Entry {
     )
 }
 
-pub(super) fn left(of: (&str, u64), n: u64) -> Entry {
-    entry(of, n, Body::Left(Empty {}))
+pub(super) fn left(sender: (&str, u64), n: u64) -> Entry {
+    entry(sender, n, Body::Left(Empty {}))
 }
 
-pub(super) fn lost(of: (&str, u64), n: u64) -> Entry {
-    entry(of, n, Body::Lost(Empty {}))
+pub(super) fn lost(sender: (&str, u64), n: u64) -> Entry {
+    entry(sender, n, Body::Lost(Empty {}))
 }
 
-pub(super) fn here(of: (&str, u64), n: u64) -> Entry {
-    entry(of, n, Body::Here(Empty {}))
+pub(super) fn here(sender: (&str, u64), n: u64) -> Entry {
+    entry(sender, n, Body::Here(Empty {}))
 }
 
 /// Returns a request of an edge that watches both lanes and has no state of them.

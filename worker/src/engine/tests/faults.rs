@@ -17,7 +17,7 @@ fn step(rig: &mut Rig, rng: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3])
     let (r, p) = (rng.random_range(0..3), rng.random_range(0..3));
     let (room, player) = (ROOMS[r], PLAYERS[p]);
     let (session, n, seq) = &mut chains[r][p];
-    let of = (player, *session);
+    let sender = (player, *session);
     match rng.random_range(0..20) {
         0 | 1 => {
             *session = rng.random_range(10..90);
@@ -26,35 +26,35 @@ fn step(rig: &mut Rig, rng: &mut StdRng, chains: &mut [[(u64, u64, u64); 3]; 3])
         }
         2 => {
             *n += 1;
-            rig.append(room, lost(of, *n));
+            rig.append(room, lost(sender, *n));
         }
         3 => {
             *n += 1;
-            rig.append(room, left(of, *n));
+            rig.append(room, left(sender, *n));
         }
         4 => {
             *n += 1;
-            rig.append(room, here(of, *n));
+            rig.append(room, here(sender, *n));
         }
         5 => rig
             .owner
             .handle_process_gone(rig.now, &edge_of(*session).parse().unwrap()),
         6 => {
-            rig.append(room, input(of, n.saturating_sub(1), *seq, "repeated"));
+            rig.append(room, input(sender, n.saturating_sub(1), *seq, "repeated"));
         }
         7 => {
-            rig.append(room, input(of, *n + 3, *seq + 3, "early"));
+            rig.append(room, input(sender, *n + 3, *seq + 3, "early"));
         }
         8 if rng.random_bool(0.3) => {
             *n += 1;
             *seq += 1;
-            rig.append(room, input(of, *n, *seq, "finish"));
+            rig.append(room, input(sender, *n, *seq, "finish"));
         }
         _ => {
             *n += 1;
             *seq += 1;
             let text = ["a", "timer", "reject", "direct", "panic"][rng.random_range(0..5)];
-            rig.append(room, input(of, *n, *seq, text));
+            rig.append(room, input(sender, *n, *seq, text));
         }
     }
 }
@@ -112,8 +112,8 @@ fn run(seed: u64) {
     for room in ROOMS {
         let (got, wanted) = (rig.snapshot(room), reference.snapshot(room));
         for part in ["game", "room"] {
-            let of = |s: &Option<serde_json::Value>| s.as_ref().map(|s| s[part].clone());
-            assert_eq!(of(&got), of(&wanted), "seed {seed}: {room}");
+            let part_of = |s: &Option<serde_json::Value>| s.as_ref().map(|s| s[part].clone());
+            assert_eq!(part_of(&got), part_of(&wanted), "seed {seed}: {room}");
         }
     }
     assert!(

@@ -185,8 +185,8 @@ impl Rig {
         Instance::from_entry(seq, time_ms).0
     }
 
-    pub(super) fn input(&mut self, room: &str, of: (&str, u64), n: u64, text: &str) -> u64 {
-        self.append(room, input(of, n, n, text))
+    pub(super) fn input(&mut self, room: &str, sender: (&str, u64), n: u64, text: &str) -> u64 {
+        self.append(room, input(sender, n, n, text))
     }
 
     pub(super) fn advance(&mut self, ms: u64) {

@@ -107,12 +107,13 @@ fn stale_write(rig: &mut Rig, key: &str) -> (Outcome, bytes::Bytes) {
     let found = rig
         .get(Bucket::Rooms(P), key)
         .map_or(0, |entry| entry.revision);
-    match found == expected {
-        true => (
+    if found == expected {
+        (
             Outcome::Stored(rig.put(Bucket::Rooms(P), key, Some(value.clone()))),
             value,
-        ),
-        false => (Outcome::Conflict, value),
+        )
+    } else {
+        (Outcome::Conflict, value)
     }
 }
 

@@ -55,13 +55,13 @@ fn d23_an_older_lease_of_the_watch_is_read_and_ends_the_machine_if_it_is_stored(
     let (mut machine, ..) = owner(now, CarriedOver::default());
     let old = entry("2", &lease(Some(&id("other")), Epoch(5), true), 3);
     machine.handle_lease(now, &old);
-    let of = RecordKey::Lease(Partition(2));
-    assert_eq!(gets(&polled(&mut machine, now)), [&of]);
+    let key = RecordKey::Lease(Partition(2));
+    assert_eq!(gets(&polled(&mut machine, now)), [&key]);
     assert!(
         machine.epoch(Partition(2)).is_some(),
         "the server may only be behind"
     );
-    machine.handle_get(now, &of, &GetOutcome::Found(old));
+    machine.handle_get(now, &key, &GetOutcome::Found(old));
     assert_eq!(polled(&mut machine, now), [LeaseCommand::RolledBack]);
 }
 
@@ -76,9 +76,9 @@ fn d23_an_older_record_of_another_worker_ends_the_machine_if_it_is_stored() {
     polled(&mut machine, now);
     let old = entry("other", &record(WorkerState::Alive, 5), revision + 2);
     machine.handle_worker(now, &old);
-    let of = RecordKey::Worker(id("other"));
-    assert_eq!(gets(&polled(&mut machine, now)), [&of]);
-    machine.handle_get(now, &of, &GetOutcome::Found(old));
+    let key = RecordKey::Worker(id("other"));
+    assert_eq!(gets(&polled(&mut machine, now)), [&key]);
+    machine.handle_get(now, &key, &GetOutcome::Found(old));
     assert_eq!(polled(&mut machine, now), [LeaseCommand::RolledBack]);
 }
 
@@ -93,8 +93,8 @@ fn d23_after_a_reconnect_a_worker_acts_only_once_its_leases_are_read() {
     let own = RecordKey::Worker(id("me"));
     machine.handle_put(&own, PutOutcome::Stored(revision + 1));
     assert!(!machine.may_act(now));
-    for of in gets(&commands) {
-        machine.handle_get(now, of, &GetOutcome::Failed);
+    for key in gets(&commands) {
+        machine.handle_get(now, key, &GetOutcome::Failed);
     }
     assert!(!machine.may_act(now));
     let later = now + Duration::from_millis(100);

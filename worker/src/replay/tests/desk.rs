@@ -83,8 +83,8 @@ impl Desk {
     }
 
     /// Appends an input that is the nth entry of its session and the nth input of its player.
-    pub(super) fn input(&mut self, of: (&str, u64), n: u64, text: &str) -> u64 {
-        self.append(&input(of, n, n, text))
+    pub(super) fn input(&mut self, sender: (&str, u64), n: u64, text: &str) -> u64 {
+        self.append(&input(sender, n, n, text))
     }
 
     /// Alice joins and sends these inputs. Returns the sequence numbers.
@@ -217,10 +217,10 @@ impl Desk {
     }
 }
 
-pub(super) fn entry(of: (&str, u64), n: u64, body: Body) -> Entry {
+pub(super) fn entry(sender: (&str, u64), n: u64, body: Body) -> Entry {
     Entry {
-        player: of.0.to_owned(),
-        session: of.1,
+        player: sender.0.to_owned(),
+        session: sender.1,
         n,
         round: 1,
         edge: "e1".to_owned(),
@@ -237,11 +237,11 @@ pub(super) fn joined(player: &str, session: u64, seed: u8) -> Entry {
     entry((player, session), 0, Body::Joined(joined))
 }
 
-pub(super) fn input(of: (&str, u64), n: u64, seq: u64, text: &str) -> Entry {
+pub(super) fn input(sender: (&str, u64), n: u64, seq: u64, text: &str) -> Entry {
     let data = Data::json(&text).unwrap();
     let data = Some(data);
     entry(
-        of,
+        sender,
         n,
         Body::Input(Input {
             seq,
@@ -251,6 +251,6 @@ pub(super) fn input(of: (&str, u64), n: u64, seq: u64, text: &str) -> Entry {
     )
 }
 
-pub(super) fn left(of: (&str, u64), n: u64) -> Entry {
-    entry(of, n, Body::Left(Empty {}))
+pub(super) fn left(sender: (&str, u64), n: u64) -> Entry {
+    entry(sender, n, Body::Left(Empty {}))
 }

@@ -48,13 +48,14 @@ impl Report {
                     "EQUAL",
                     format!("after entry {seq} the replay has the stored state: hash {hash}"),
                 )?;
-                match rewritten {
-                    true => line(
+                if *rewritten {
+                    line(
                         f,
                         "",
                         "(another build wrote the snapshot and serializes the same state differently)",
-                    ),
-                    false => Ok(()),
+                    )
+                } else {
+                    Ok(())
                 }
             }
             Comparison::BothDeleted { seq: Some(seq) } => line(

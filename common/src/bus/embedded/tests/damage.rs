@@ -153,9 +153,10 @@ fn d30_a_missing_part_is_named() {
             "durable.*" => vec![copy.0.join("durable.a"), copy.0.join("durable.b")],
             part => vec![copy.0.join(part)],
         } {
-            match path.is_dir() {
-                true => std::fs::remove_dir_all(path).unwrap(),
-                false => std::fs::remove_file(path).unwrap(),
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).unwrap()
+            } else {
+                std::fs::remove_file(path).unwrap()
             }
         }
         let error = rig::open(&copy.0).unwrap_err();

@@ -86,10 +86,7 @@ impl Seat {
         self.hidden_since = Some(field.now());
         let join = self.join();
         self.tell(field);
-        match stays {
-            true => vec![leave, join],
-            false => vec![join],
-        }
+        if stays { vec![leave, join] } else { vec![join] }
     }
 
     /// Records a violation, once, if the client waits too long.
