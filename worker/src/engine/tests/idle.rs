@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use grandstand_common::bus::Bucket;
+use grandstand_common::id::Partition;
 use grandstand_common::subject;
 
 use super::*;
 use crate::command::Command;
+use crate::loads::{Load, Urgency};
 
 fn idle_rig() -> Rig {
     let mut rig = Rig::with_config(|config| config.idle = Some(Duration::from_secs(5)));
@@ -21,6 +23,26 @@ fn rooms(rig: &Rig) -> (usize, usize) {
         rig.owner.partitions().loaded_rooms(),
         rig.owner.partitions().stored_rooms(),
     )
+}
+
+#[test]
+fn d25_a_partition_that_waits_for_the_loads_of_others_is_not_forgotten() {
+    let mut rig = idle_rig();
+    rig.append("echo-1", lost(("alice", 10), 2));
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
+    rig.advance(60_000);
+    assert_eq!(rooms(&rig), (0, 1));
+    // As many loads of another partition as the engine allows.
+    while rig.owner.context.can_load(Urgency::Now) {
+        rig.owner.context.loads.add(Load {
+            partition: Partition(P.0 + 1),
+            room: "echo-9".parse().unwrap(),
+            stored: None,
+        });
+    }
+    rig.join("echo-1", "alice", 20);
+    assert_eq!(rooms(&rig), (1, 0));
 }
 
 #[test]
