@@ -80,17 +80,23 @@ impl EdgeSessions {
         self.by_edge.get(edge).into_iter().flatten()
     }
 
-    /// Begins the loss of all players of a dead edge. Does nothing if that began less than [`APPEND_AGAIN`] ago.
-    pub(super) fn lose(&mut self, edge: EdgeId, now: Instant) {
+    /// Begins the loss of all players of a dead edge. Does nothing if that began less than [`APPEND_AGAIN`] ago, and
+    /// returns false if players are connected there all the same.
+    pub(super) fn lose(&mut self, edge: &EdgeId, now: Instant) -> bool {
+        if !self.by_edge.contains_key(edge) {
+            return true;
+        }
         let is_old = |dead: &DeadEdge| now >= dead.since + APPEND_AGAIN;
-        if self.by_edge.contains_key(&edge) && self.dead_edges.get(&edge).is_none_or(is_old) {
+        let begins = self.dead_edges.get(edge).is_none_or(is_old);
+        if begins {
             let dead = DeadEdge {
                 since: now,
                 after: None,
                 done: false,
             };
-            self.dead_edges.insert(edge, dead);
+            self.dead_edges.insert(edge.clone(), dead);
         }
+        begins
     }
 
     /// Returns the next dead edge and one of its rooms, whose lost players are to be appended.

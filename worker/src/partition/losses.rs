@@ -15,7 +15,8 @@ use crate::loads::Urgency;
 const MAX_APPENDS: usize = 2_048;
 
 /// Handles the death of an edge process: ends the interest of its shards and appends the loss of their players. The
-/// players are lost once these entries are read (D6). The losses of an edge are not appended again within a second.
+/// players are lost once these entries are read (D6). The losses of an edge are not appended again within a second, and
+/// its interest does not end without them: if it lives, only its answer to the losses shows that.
 pub(super) fn handle_process_gone(
     state: &mut PartitionState,
     cx: &mut Context,
@@ -27,11 +28,13 @@ pub(super) fn handle_process_gone(
     let edges = state.audiences.watching().chain(state.sessions.edges());
     let edges: BTreeSet<_> = edges.filter(|e| e.process() == *process).cloned().collect();
     for edge in edges {
+        if !state.sessions.lose(&edge, cx.now.at) {
+            continue;
+        }
         let rooms: Vec<_> = state.audiences.rooms_of(&edge).cloned().collect();
         for id in rooms {
             unwatch(state, cx, &id, &edge);
         }
-        state.sessions.lose(edge, cx.now.at);
     }
     append_losses(state, cx);
 }

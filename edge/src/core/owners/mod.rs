@@ -70,10 +70,13 @@ impl Owners {
         &mut self.links
     }
 
-    /// Adds a room that the core knows.
+    /// Adds a room that the core knows. Its partition gets digests from then on, also if nothing else is asked.
     pub(crate) fn add(&mut self, partition: Partition, room: RoomKey) {
         if let Some(owner) = self.of_room(partition) {
             owner.add(room);
+            if !owner.has_digest_timer() {
+                self.touch(partition);
+            }
         }
     }
 

@@ -102,6 +102,11 @@ impl PartitionOwner {
         self.rooms.insert(room);
     }
 
+    /// Whether the next digest has a time.
+    pub(super) fn has_digest_timer(&self) -> bool {
+        self.digest_at.is_some()
+    }
+
     /// Drops a room that the core no longer knows.
     pub(super) fn forget(&mut self, room: RoomKey) {
         self.rooms.remove(&room);

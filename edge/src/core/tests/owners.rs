@@ -37,6 +37,29 @@ fn a_new_owner_gets_the_rooms_sessions_and_the_unprocessed_entries() {
 }
 
 #[test]
+fn d06_an_owner_that_is_asked_nothing_else_is_told_the_sessions_every_30_s() {
+    let mut bench = Bench::new();
+    let (_, session) = bench.player(1, "alice");
+    assert_eq!(bench.interests(), [], "the log tells the owner of the join");
+    for _ in 0..2 {
+        bench.advance(30_000);
+        let digests = bench.interests();
+        assert_eq!(digests.len(), 1);
+        assert!(digests[0].digest);
+        assert_eq!(digests[0].rooms[0].sessions, [session]);
+        let answer = InterestReply {
+            worker: "w".into(),
+            epoch: 1,
+            number: 0,
+        };
+        let (tag, answer) = (bench.tag(), answer.encode_to_vec());
+        bench
+            .core
+            .handle_interest_reply(tag, Some(answer.into()), bench.now);
+    }
+}
+
+#[test]
 fn a_gap_in_a_lanes_versions_requests_a_sync() {
     let mut bench = Bench::new();
     let (conn, _) = bench.player(1, "alice");

@@ -224,3 +224,23 @@ fn d26_an_edge_that_dies_with_spectators_only_is_probed_and_watches_no_longer() 
     }
     assert_eq!(losses(&rig), [0; 0], "no player is lost");
 }
+
+#[test]
+fn d06_an_edge_that_was_taken_for_dead_is_sent_updates_while_its_players_are_connected() {
+    let mut rig = Rig::started();
+    rig.join("echo-1", "alice", 10);
+    let gone = |rig: &mut Rig| {
+        rig.owner
+            .handle_process_gone(rig.now, &"e1".parse().unwrap());
+        rig.run();
+    };
+    gone(&mut rig);
+    rig.append("echo-1", here(("alice", 10), 1));
+    rig.received("e1", "echo-1");
+    // The answer to an earlier probe is missing. It is too early for another loss.
+    rig.advance(250);
+    gone(&mut rig);
+    rig.append("echo-1", input(("alice", 10), 2, 1, "a"));
+    assert_eq!(losses(&rig), [10]);
+    rig.expect_item("e1", "echo-1", "update 4/0 alice a");
+}
