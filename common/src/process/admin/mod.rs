@@ -16,6 +16,8 @@ mod status;
 
 mod reserve;
 
+mod connections;
+
 mod pages;
 
 mod exposition;
@@ -57,11 +59,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::exit::BindError;
 use crate::supervisor::Supervisor;
+use connections::{Connections, Place};
 use pages::{Pages, answer};
 use reserve::Reserve;
 
@@ -78,18 +81,14 @@ pub use pulse::{ASK_EVERY, Pulse, Question};
 pub use routes::{Found, Route, find, route};
 pub use status::{Component, Phase, Status};
 
-/// The most connections at a time; further ones wait in the backlog.
-const MAX_CONNECTIONS: usize = 64;
-
-/// The connections above which further ones are hurried: they have little time, and get one answer. So connections without
-/// requests keep no probe waiting for long.
-const FEW_CONNECTIONS: usize = MAX_CONNECTIONS / 2;
-
 /// The most time for a request's head, also for the first or next one on an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The [`HEAD_TIMEOUT`] of a connection that is hurried or uses the reserve of descriptors.
+/// The [`HEAD_TIMEOUT`] of a connection that uses the reserve of descriptors.
 const SHORT_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The turns of all connections between two accepts.
+const TURNS: u32 = 3;
 
 /// The pause after a failed accept, because its cause (too many open files) lasts a while.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -221,28 +220,34 @@ impl Drop for Admin {
 }
 
 async fn serve(listener: TcpListener, pages: Arc<Pages>) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let reserve = Arc::new(Reserve::new(listener));
+    let connections = Arc::<Connections>::default();
     let mut ticks = ticks();
     loop {
         let accepting = async {
-            // The semaphore is never closed.
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            let accepted = reserve.accept().await;
-            if let Err(error) = &accepted {
-                tracing::warn!(%error, "the admin port cannot accept connections");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+            connections.has_place().await;
+            loop {
+                match reserve.accept().await {
+                    Ok(accepted) => return accepted,
+                    // It gives its descriptor back when its task has its turn.
+                    Err(_) if connections.end_spent() => tokio::task::yield_now().await,
+                    Err(error) => {
+                        tracing::warn!(%error, "the admin port cannot accept connections");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
             }
-            (slot, accepted)
         };
         tokio::select! {
-            (Ok(slot), Ok((stream, is_spent))) = accepting => {
+            (stream, from, is_spent) = accepting => {
                 let reserve = is_spent.then(|| Arc::clone(&reserve));
-                let is_hurried =
-                    reserve.is_some() || slots.available_permits() < MAX_CONNECTIONS - FEW_CONNECTIONS;
-                let serving =
-                    serve_connection(stream, Arc::clone(&pages), reserve, is_hurried, slot);
+                let (place, ended) = connections.enter(from.ip(), is_spent);
+                let serving = serve_connection(stream, Arc::clone(&pages), reserve, place, ended);
                 pages.supervisor.run("connection", serving);
+                // A request that has come with it is answered before a further connection may take its place.
+                for _ in 0..TURNS {
+                    tokio::task::yield_now().await;
+                }
             }
             _ = ticks.tick() => {
                 pages.status.ask();
@@ -285,19 +290,22 @@ fn ticks() -> Interval {
     ticks
 }
 
-/// Serves a connection. With `reserve` it is one that uses a descriptor of the reserve, which it gives back after one
-/// answer. A hurried connection also gets only one answer.
+/// Serves a connection until it or its place ends. With `reserve` it is one that uses a descriptor of the reserve, which
+/// it gives back after one answer.
 async fn serve_connection(
     stream: TcpStream,
     pages: Arc<Pages>,
     reserve: Option<Arc<Reserve>>,
-    is_hurried: bool,
-    _slot: OwnedSemaphorePermit,
+    place: Place,
+    ended: oneshot::Receiver<()>,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
-        Box::pin(async { Ok::<_, Infallible>(answer(request, &pages, false).await) })
+        Box::pin(async {
+            let _answering = place.answer();
+            Ok::<_, Infallible>(answer(request, &pages, false).await)
+        })
     });
-    let timeout = if is_hurried {
+    let timeout = if reserve.is_some() {
         SHORT_HEAD_TIMEOUT
     } else {
         HEAD_TIMEOUT
@@ -305,11 +313,15 @@ async fn serve_connection(
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(timeout)
-        .keep_alive(!is_hurried)
+        .keep_alive(reserve.is_none())
         .serve_connection(TokioIo::new(stream), service);
-    let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the admin port has failed");
+    tokio::select! {
+        served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection to the admin port has failed");
+            }
+        }
+        _ = ended => tracing::debug!("an idle connection to the admin port makes way for another one"),
     }
     if let Some(reserve) = reserve {
         reserve.take_back(connection.into_parts().io.into_inner());

@@ -5,6 +5,7 @@
 //! for a moment.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 // Held to push or pop a descriptor.
@@ -43,15 +44,15 @@ impl Reserve {
         }
     }
 
-    /// Accepts a connection. Returns whether it uses a descriptor of the reserve.
+    /// Accepts a connection. Returns the address that it is from, and whether it uses a descriptor of the reserve.
     ///
     /// # Errors
     /// If none can be accepted.
-    pub(super) async fn accept(&self) -> io::Result<(TcpStream, bool)> {
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, bool)> {
         let mut is_spent = false;
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => return Ok((stream, is_spent)),
+                Ok((stream, from)) => return Ok((stream, from, is_spent)),
                 // Another thread may be faster than this one: then the next descriptor is spent.
                 Err(error) if is_out_of_files(&error) && self.files.lock().pop().is_some() => {
                     is_spent = true;
