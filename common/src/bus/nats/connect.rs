@@ -19,6 +19,7 @@ use crate::bus::nats::connection::{self, Connection};
 use crate::bus::nats::listener::{Listener, RefusedServers};
 use crate::bus::nats::names::Names;
 use crate::bus::nats::replies::{EXPIRE_EVERY, Replies};
+use crate::bus::nats::send_queue::SendQueue;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::{cluster_record, dial, needed, permissions};
 use crate::bus::nats_errors::NatsErrors;
@@ -82,6 +83,7 @@ pub(super) async fn connect(
         replies,
         errors,
         log_clock: LogClock::new(),
+        send_queue: SendQueue::new(),
     };
     let answers = connection.subscribe(connection.replies.pattern()).await;
     let answers = answers.map_err(|cause| ConnectError::Setup {

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::names::Names;
 use crate::bus::nats::replies::{PendingReply, Replies, Waiter};
+use crate::bus::nats::send_queue::SendQueue;
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::types::ConnectionState;
 use crate::log_clock::LogClock;
@@ -40,6 +41,7 @@ pub(super) struct Connection {
     /// Answers of JetStream and entries that readers get tell it the server's time.
     pub(super) log_clock: LogClock,
     pub(super) errors: NatsErrors,
+    pub(super) send_queue: SendQueue,
 }
 
 /// The next message of a client library's subscription.
@@ -48,7 +50,7 @@ pub(super) async fn next(subscriber: &mut Subscriber) -> Option<async_nats::Mess
 }
 
 impl Connection {
-    /// Sends a message. Waits while the connection is saturated, but not for a reconnect.
+    /// Sends a message. Waits while the connection is saturated, in messages or in bytes, but not for a reconnect.
     pub(super) async fn send(
         &self,
         subject: String,
@@ -60,6 +62,13 @@ impl Connection {
             return Err(PublishError::Disconnected);
         }
         let size = payload.len();
+        let payload = match self.send_queue.try_count(&payload) {
+            Some(payload) => payload,
+            None => tokio::select! {
+                payload = self.send_queue.count(payload) => payload,
+                () = self.down() => return Err(PublishError::Disconnected),
+            },
+        };
         let message = OutboundMessage {
             subject: subject.clone().into(),
             reply: reply.map(Into::into),

@@ -9,6 +9,8 @@ mod pub_ack;
 
 mod replies;
 
+mod send_queue;
+
 mod connection;
 
 mod jetstream;
