@@ -11,15 +11,15 @@ use grandstand_common::id::Partition;
 
 use super::effects::{Effects, Timer};
 
-/// The time for which appends to a partition must fail before clients are notified.
+/// The time for which appends to a partition must fail, or its owner be silent, before clients are notified.
 const NOTIFY_AFTER: Duration = Duration::from_secs(1);
 
 /// The time within which a lost connection may come back before clients are notified. A server that closes a connection
 /// because of one message (D27) is there again at once.
 const RECONNECT_WITHIN: Duration = Duration::from_millis(250);
 
-/// The time after its last failed append at which a partition is forgotten, because no session appends to it any more.
-/// Longer than a chain's longest backoff and an append's timeout together.
+/// The time after its last failed append, or report of silence, at which a partition is forgotten, because no session
+/// appends to it any more. Longer than a chain's longest backoff and an append's timeout together.
 const FORGET_AFTER: Duration = Duration::from_secs(12);
 
 /// The failed appends of a partition since the last stored one.
@@ -31,7 +31,14 @@ struct Failing {
     full: bool,
 }
 
-/// The health of the bus.
+/// The silence of a partition's owner, which reports none of the entries that the log has.
+#[derive(Debug, Clone, Copy)]
+struct Silence {
+    since: Instant,
+    last: Instant,
+}
+
+/// The health of the bus, and whether owners report what is stored.
 #[derive(Debug, Default)]
 pub(crate) struct BusHealth {
     /// The time at which the connection was lost, if it has not come back.
@@ -39,6 +46,7 @@ pub(crate) struct BusHealth {
     /// No partition has an owner, because rooms are being moved to another layout (D33).
     moving: bool,
     failing: BTreeMap<Partition, Failing>,
+    silent: BTreeMap<Partition, Silence>,
     /// The last notice to clients was `degraded`.
     notified: bool,
     timer: Option<Instant>,
@@ -54,6 +62,7 @@ impl BusHealth {
     pub(crate) fn set_moving(&mut self, moving: bool) {
         self.moving = moving;
         self.failing.clear();
+        self.silent.clear();
     }
 
     /// Whether clients were told that the bus is degraded.
@@ -69,6 +78,7 @@ impl BusHealth {
         }
         self.down = (!up).then_some(now);
         self.failing.clear();
+        self.silent.clear();
         true
     }
 
@@ -84,6 +94,21 @@ impl BusHealth {
             Err(_) if !self.is_up() => {}
             Err(why) => self.on_failed(partition, why == AppendFailure::Full, now),
         }
+    }
+
+    /// Notes that entries of a session wait for a report of the partition's owner, and none has come for so long that they
+    /// are appended again.
+    pub(crate) fn on_unreported(&mut self, partition: Partition, now: Instant) {
+        let new = Silence {
+            since: now,
+            last: now,
+        };
+        self.silent.entry(partition).or_insert(new).last = now;
+    }
+
+    /// Notes that the partition's owner has reported entries. Returns whether it was silent before.
+    pub(crate) fn on_reported(&mut self, partition: Partition) -> bool {
+        !self.silent.is_empty() && self.silent.remove(&partition).is_some()
     }
 
     /// Whether the log of a partition was full when an entry was last appended.
@@ -116,7 +141,11 @@ impl BusHealth {
         let is_lost = self
             .down
             .is_some_and(|since| now >= since + RECONNECT_WITHIN);
-        let degraded = is_lost || self.moving || self.failing.values().any(is_long);
+        self.silent
+            .retain(|_, silence| now < silence.last + FORGET_AFTER);
+        let is_silent = |silence: &Silence| now >= silence.since + NOTIFY_AFTER;
+        let is_failing = self.failing.values().any(is_long);
+        let degraded = is_lost || self.moving || is_failing || self.silent.values().any(is_silent);
         if degraded == self.notified {
             return None;
         }
@@ -124,7 +153,8 @@ impl BusHealth {
         Some(if degraded { "degraded" } else { "recovered" })
     }
 
-    /// Sets the timer for the next call of [`poll_notice`](Self::poll_notice), if there are failures to forget.
+    /// Sets the timer for the next call of [`poll_notice`](Self::poll_notice), if there are failures to notify or to
+    /// forget.
     pub(crate) fn arm(&mut self, effects: &mut Effects) {
         let due = self.poll_timeout();
         if let Some(at) = due
@@ -147,8 +177,16 @@ impl BusHealth {
             .values()
             .map(|failing| failing.last + FORGET_AFTER);
         let lost = self.down.filter(|_| !self.notified);
+        let silent = self.silent.values().map(|silence| {
+            if self.notified {
+                silence.last + FORGET_AFTER
+            } else {
+                silence.since + NOTIFY_AFTER
+            }
+        });
         forgotten
             .chain(lost.map(|since| since + RECONNECT_WITHIN))
+            .chain(silent)
             .min()
     }
 }
@@ -210,5 +248,29 @@ mod tests {
         health.on_failed(P, false, due);
         health.set_up(true, due);
         assert_eq!(health.poll_notice(due), Some("recovered"));
+    }
+
+    #[test]
+    fn d31_clients_are_notified_of_an_owner_that_reports_nothing() {
+        let start = tokio::time::Instant::now().into_std();
+        let mut health = BusHealth::default();
+        health.on_unreported(P, start);
+        assert!(!health.on_reported(Partition(4)));
+        assert!(health.on_reported(P), "it was only slow");
+        health.on_unreported(P, start);
+        assert_eq!(health.poll_notice(start), None);
+        let due = health.poll_timeout().unwrap();
+        assert_eq!(due, at(1_000)(start));
+        assert_eq!(health.poll_notice(due), Some("degraded"));
+        health.on_unreported(P, at(4_000)(start));
+        assert_eq!(health.poll_notice(at(15_000)(start)), None);
+        assert!(health.on_reported(P));
+        assert_eq!(health.poll_notice(at(15_000)(start)), Some("recovered"));
+        assert_eq!(health.poll_timeout(), None);
+        // The sessions that waited have ended.
+        health.on_unreported(P, start);
+        assert_eq!(health.poll_notice(due), Some("degraded"));
+        assert_eq!(health.poll_timeout(), Some(at(12_000)(start)));
+        assert_eq!(health.poll_notice(at(12_000)(start)), Some("recovered"));
     }
 }

@@ -84,6 +84,7 @@ fn on_room(
         effects.tell_owner(key, OwnerNote::Changed);
         return;
     }
+    let partition = room.partition();
     let begins = epoch > room.epoch() || instance != room.instance();
     if begins {
         room.begin(epoch, instance);
@@ -103,7 +104,9 @@ fn on_room(
         }
     }
     let lacks_updates = hot::lacks_items(hub, effects, key, batch.stream, batch.first);
+    let mut has_report = false;
     for Item { kind } in batch.items {
+        has_report |= kind.as_ref().is_some_and(is_report);
         match kind {
             // The answer to an earlier request, of an owner that does not number them.
             Some(ItemKind::Synced(_)) if lacks_updates => {}
@@ -122,6 +125,17 @@ fn on_room(
     for lane in LaneId::ALL {
         delivery::mark_dirty(hub, effects, key.lane(lane));
     }
+    if has_report && state.health.on_reported(partition) {
+        notify_health(state, effects, now);
+    }
+}
+
+/// Whether an item reports entries of the log.
+fn is_report(kind: &ItemKind) -> bool {
+    matches!(
+        kind,
+        ItemKind::Processed(_) | ItemKind::Refused(_) | ItemKind::Gone(_) | ItemKind::Closed(_)
+    )
 }
 
 /// Whether the owner considers the player of a report connected.
@@ -350,9 +364,14 @@ pub(super) fn on_chain_timer(
     now: Now,
 ) {
     let bus_up = state.health.is_up();
-    if let Some(room) = state.hub.rooms.get_mut(key) {
-        let (address, sessions) = room.sessions_mut();
-        sessions.on_timer(address, session, bus_up, now, effects);
+    let Some(room) = state.hub.rooms.get_mut(key) else {
+        return;
+    };
+    let partition = room.partition();
+    let (address, sessions) = room.sessions_mut();
+    if sessions.on_timer(address, session, bus_up, now, effects) {
+        state.health.on_unreported(partition, now.at);
+        notify_health(state, effects, now);
     }
 }
 

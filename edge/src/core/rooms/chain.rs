@@ -134,6 +134,11 @@ impl Chain {
         self.window.len() >= self.config.window || self.bytes >= self.config.window_bytes
     }
 
+    /// Whether the log has the first entry of the window, as far as it is known in this round.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.window.front().is_some_and(|w| w.stored.is_some())
+    }
+
     /// The bytes of the encoded entries in the window.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

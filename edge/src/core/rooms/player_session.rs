@@ -197,6 +197,12 @@ impl PlayerSession {
         self.chain.handle_refused(tag.n, tag.round, why.code(), now);
     }
 
+    /// Whether the log has an entry that the owner has not reported. A `Joined` does not count, whose client gets an error
+    /// of its own.
+    pub(super) fn waits_for_report(&self) -> bool {
+        self.joined && self.chain.is_stored()
+    }
+
     /// Appends overdue entries again, if the bus is up. Returns whether the whole window was appended again.
     pub(super) fn on_timer(&mut self, bus_up: bool, now: Instant) -> bool {
         self.timer = None;

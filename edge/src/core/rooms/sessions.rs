@@ -193,7 +193,8 @@ impl Sessions {
         }
     }
 
-    /// Appends a session's overdue entries again, if the bus is up.
+    /// Appends a session's overdue entries again, if the bus is up. Returns whether its owner has not reported what is stored
+    /// for so long that the whole window is appended again.
     pub(crate) fn on_timer(
         &mut self,
         address: &RoomAddress,
@@ -201,15 +202,17 @@ impl Sessions {
         bus_up: bool,
         now: Now,
         effects: &mut Effects,
-    ) {
+    ) -> bool {
         let Some(player) = self.sessions.get_mut(&session) else {
-            return;
+            return false;
         };
+        let waits = player.waits_for_report();
         let restarted = player.on_timer(bus_up, now.at);
         effects.counts().chain_restarts += u64::from(restarted);
         if bus_up {
             player.send_appends(address, session, effects);
         }
+        restarted && waits
     }
 
     /// Appends all windows again after the bus was away, because entries may have been lost or reordered (D3).

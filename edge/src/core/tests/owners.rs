@@ -60,6 +60,35 @@ fn d06_an_owner_that_is_asked_nothing_else_is_told_the_sessions_every_30_s() {
 }
 
 #[test]
+fn d31_clients_are_told_when_an_owner_reports_nothing_and_when_it_does_again() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    let input = serde_json::json!({"type": "input", "room": ROOM, "seq": 1, "data": 1});
+    bench.send(conn, input);
+    let append = bench
+        .commands()
+        .into_iter()
+        .find_map(|command| match command {
+            Command::Append { tag, .. } => Some(tag),
+            _ => None,
+        });
+    bench
+        .core
+        .handle_appended(append.unwrap(), Ok(9), bench.now);
+    for _ in 0..10 {
+        bench.advance(150);
+    }
+    assert_eq!(bench.take_types(conn), [""; 0]);
+    for _ in 0..10 {
+        bench.advance(150);
+    }
+    assert_eq!(bench.take_messages(conn)[0]["code"], "degraded");
+    bench.receive(vec![update(1, 0), processed(session, 1, 1)]);
+    let told = bench.take_types(conn);
+    assert_eq!(told, ["update", "ack", "notice"]);
+}
+
+#[test]
 fn a_gap_in_a_lanes_versions_requests_a_sync() {
     let mut bench = Bench::new();
     let (conn, _) = bench.player(1, "alice");
