@@ -23,6 +23,8 @@ const SET_UP_DEADLINE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// The looks between two checks whether NATS still refuses it.
 const LOOKS_PER_CHECK: u32 = 8;
+/// The time between two trials of all permissions.
+const TRY_EVERY: Duration = Duration::from_secs(30);
 /// The looks between two checks of whether a stream or bucket is still there. Each checks the next one.
 const LOOKS_PER_STREAM: u32 = 4;
 
@@ -169,19 +171,35 @@ impl ClusterSettings {
 /// Says what NATS refuses while it lasts, and checks whether it has passed. Forever.
 async fn drive_errors(bus: Bus, nats: Component) {
     let errors = bus.errors().cloned().unwrap_or_default();
+    let saying = async {
+        loop {
+            sleep(LOOK_EVERY).await;
+            nats.set(match errors.current() {
+                Some(words) => Phase::Unready(words.into()),
+                None => Phase::Ready,
+            });
+        }
+    };
+    // A check waits for NATS, and what is said does not wait for it.
+    tokio::join!(saying, drive_checks(&bus, &errors));
+}
+
+/// Checks what NATS refuses and permits, and whether the streams are there. Forever.
+async fn drive_checks(bus: &Bus, errors: &NatsErrors) {
+    let mut tried = Instant::now();
     for look in 0_u32.. {
         sleep(LOOK_EVERY).await;
         if look % LOOKS_PER_CHECK == 0 && errors.any() {
             bus.check_refusals().await;
         }
-        if look % LOOKS_PER_STREAM == 0
-            && let Bus::Nats(nats) = &bus
-        {
-            nats.check_stream(look / LOOKS_PER_STREAM).await;
+        if let Bus::Nats(nats) = bus {
+            if look % LOOKS_PER_STREAM == 0 {
+                nats.check_stream(look / LOOKS_PER_STREAM).await;
+            }
+            if tried.elapsed() >= TRY_EVERY {
+                nats.try_permissions().await;
+                tried = Instant::now();
+            }
         }
-        nats.set(match errors.current() {
-            Some(words) => Phase::Unready(words.into()),
-            None => Phase::Ready,
-        });
     }
 }

@@ -55,7 +55,8 @@ async fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String>
 /// # Panics
 /// If it has not in time.
 pub async fn until_ready_is(process: &Process, status: u16) -> String {
-    let deadline = Instant::now() + PATIENCE;
+    // A process tries its permissions every 30 s.
+    let deadline = Instant::now() + 2 * PATIENCE;
     loop {
         match get(process.admin(), "/ready").await {
             Some((found, text)) if found == status => return text,

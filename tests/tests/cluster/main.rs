@@ -41,6 +41,8 @@ mod waiting;
 mod names;
 mod permissions;
 
+mod taken_away;
+
 mod reported;
 
 mod repartition;

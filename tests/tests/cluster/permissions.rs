@@ -15,7 +15,7 @@ const NATS_CONF: &str = include_str!("../../../config/nats.conf");
 const USERS: [&str; 4] = ["edge", "worker", "tool", "repartition"];
 
 /// The users of the shipped configuration, with passwords.
-fn shipped() -> Vec<String> {
+pub(super) fn shipped() -> Vec<String> {
     let (_, users) = NATS_CONF.split_once("\nauthorization {").unwrap();
     let (users, _) = users.split_once("\n}\n").unwrap();
     let mut text = format!("authorization {{{users}\n}}\n");
@@ -27,14 +27,14 @@ fn shipped() -> Vec<String> {
 }
 
 /// The configuration without the permission in one line. NATS takes an empty list for everything.
-fn without(line: usize) -> String {
+pub(super) fn without(line: usize) -> String {
     let mut lines = shipped();
     lines[line] = "\"nothing\"".to_owned();
     lines.join("\n")
 }
 
 /// Each permission: its line, its user, its verb and its subject.
-fn permissions() -> Vec<(usize, &'static str, &'static str, String)> {
+pub(super) fn permissions() -> Vec<(usize, &'static str, &'static str, String)> {
     let (mut user, mut verb) = ("", "");
     let mut all = Vec::new();
     for (number, line) in shipped().into_iter().enumerate() {
@@ -69,7 +69,7 @@ fn plan() -> Plan {
     plan.env("GRANDSTAND_WORKER_ROOMS_SNAPSHOT_ENTRIES", 1)
 }
 
-fn start(nats: &NatsServer, user: &str) -> Start {
+pub(super) fn start(nats: &NatsServer, user: &str) -> Start {
     let url = url(nats, user);
     match user {
         "edge" => plan().edge(&url, "edge-0"),
@@ -165,14 +165,14 @@ async fn d27_the_shipped_permissions_suffice_and_each_one_is_named_if_it_is_miss
 }
 
 /// A configuration with one user for all, with these permissions.
-fn everybody(permissions: &str) -> String {
+pub(super) fn everybody(permissions: &str) -> String {
     format!(
         "authorization {{ users: [ {{ user: all, password: all, permissions: {{ {permissions} }} }} ] }}\n\
          no_auth_user: all\n"
     )
 }
 
-async fn rig() -> Rig {
+pub(super) async fn rig() -> Rig {
     let plan = Plan {
         workers: 1,
         edges: 1,
@@ -218,9 +218,17 @@ async fn d27_a_subscription_that_nats_removed_is_made_again() {
         .await;
     let text = until_ready_is(&rig.edges[0], 503).await;
     assert!(text.contains("subscribe to edge.*"), "{text}");
+    alice.input("relay-1", json!("one")).await;
+    alice
+        .until("the edge says that it hears no owner", |c| {
+            c.has_notice("degraded")
+        })
+        .await;
     rig.nats.reload(&everybody("publish: \">\"")).await;
     until_ready_is(&rig.edges[0], 200).await;
-    alice.input("relay-1", json!("one")).await;
     alice.until_answered("relay-1").await;
-    assert_eq!(alice.rooms["relay-1"].view["count"], 1);
+    alice.input("relay-1", json!("two")).await;
+    alice.until_answered("relay-1").await;
+    assert!(alice.has_notice("recovered"));
+    assert_eq!(alice.rooms["relay-1"].view["count"], 2);
 }

@@ -18,7 +18,9 @@ use crate::bus::nats::replies::Waiter;
 use crate::bus::nats::second_connection::SecondConnection;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
-use crate::bus::nats::{connect, connection, inspect, jetstream, names, permissions, reader};
+use crate::bus::nats::{
+    connect, connection, inspect, jetstream, names, needed, permissions, reader,
+};
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::{self, BusOptions};
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
@@ -139,6 +141,28 @@ impl Nats {
         }
     }
 
+    /// Tries all permissions that the role of the process needs. One that was taken away is known before it is needed, for
+    /// example by a takeover.
+    pub(crate) async fn try_permissions(&self) {
+        let Inner {
+            connection,
+            servers,
+            options,
+            ..
+        } = &*self.inner;
+        let layout = connection.replies.layout().unwrap_or(self.layout);
+        let needed = |role| {
+            let mut trials = needed::in_general(&connection.names, role);
+            trials.extend(needed::in_layout(&connection.names, role, &layout));
+            trials
+        };
+        let now = tokio::time::Instant::now().into_std();
+        match permissions::denied(servers, options, needed).await {
+            Ok(denied) => denied.iter().for_each(|e| connection.errors.note(e, now)),
+            Err(error) => tracing::debug!(%error, "cannot try the permissions"),
+        }
+    }
+
     /// Looks whether the stream with this number, in turn, is still there, if this process creates streams. One that is
     /// missing is created again soon, also if no process uses it at the moment.
     pub(crate) async fn check_stream(&self, number: u32) {
@@ -228,6 +252,8 @@ impl Nats {
     ) -> Result<Bytes, RequestError> {
         let connection = &self.inner.connection;
         let subject = connection.names.subject(subject);
+        // A denied request is not answered. That is no silence of those who would answer it.
+        connection.check_permitted(&subject)?;
         let answer = connection.request(subject, payload, timeout).await?;
         Ok(answer.payload)
     }

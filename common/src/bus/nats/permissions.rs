@@ -43,9 +43,8 @@ pub(super) async fn check(
         return Ok(());
     };
     let trials = needed(role);
-    let errors = run(servers, options, &trials).await?;
-    let first = errors.iter().find(|e| trials.iter().any(|t| t.is_about(e)));
-    let Some(words) = first.map(|error| error.words.clone()) else {
+    let errors = denials(servers, options, &trials).await?;
+    let Some(words) = errors.first().map(|error| error.words.clone()) else {
         return Ok(());
     };
     let list = |direction| {
@@ -70,6 +69,29 @@ pub(super) async fn check(
         what: what.join(" and to "),
         words,
     })
+}
+
+/// Tries permissions that the role of the process needs, if it has one, and returns those that NATS denies.
+pub(super) async fn denied(
+    servers: &Servers,
+    options: &BusOptions,
+    needed: impl FnOnce(BusRole) -> Vec<Trial>,
+) -> Result<Vec<NatsError>, ConnectError> {
+    match options.role.filter(|_| options.trial) {
+        Some(role) => denials(servers, options, &needed(role)).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Runs trials and returns the errors that are about them.
+async fn denials(
+    servers: &Servers,
+    options: &BusOptions,
+    trials: &[Trial],
+) -> Result<Vec<NatsError>, ConnectError> {
+    let mut errors = run(servers, options, trials).await?;
+    errors.retain(|error| trials.iter().any(|trial| trial.is_about(error)));
+    Ok(errors)
 }
 
 /// Returns the denied permissions that NATS grants by now.
