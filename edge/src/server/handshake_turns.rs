@@ -2,6 +2,9 @@
 //! clients wait, each turn answers one.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 
 use tokio::sync::{Notify, Semaphore};
 
@@ -53,6 +56,20 @@ impl HandshakeTurns {
         }
     }
 
+    /// Polls a handshake whose turn it is. Whenever it has waited for its client, it takes another turn: each part of a TLS
+    /// handshake takes a tenth of a millisecond.
+    pub(crate) async fn drive_one<F: Future>(&self, handshake: F) -> F::Output {
+        let mut handshake = pin!(handshake);
+        loop {
+            let polled = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
+            if let Poll::Ready(output) = polled {
+                return output;
+            }
+            woken().await;
+            self.take().await;
+        }
+    }
+
     /// Sets whether connected clients wait to be read. While they do, one handshake per turn is answered: each
     /// handshake adds a client, and with more new clients per turn than are read per turn the waiting time grows
     /// without bound.
@@ -77,6 +94,16 @@ impl HandshakeTurns {
             self.free.forget_permits(self.free.available_permits());
         }
     }
+}
+
+/// Waits until something wakes the task.
+async fn woken() {
+    let mut is_woken = false;
+    poll_fn(|_| match std::mem::replace(&mut is_woken, true) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
 }
 
 #[cfg(test)]
@@ -115,6 +142,42 @@ mod tests {
                     }
                     assert_eq!(inside.get() - before, 5 * expected);
                 }
+            })
+            .await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_handshake_that_has_waited_for_its_client_takes_another_turn() {
+        const PER_TURN: usize = 2;
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                let turns = Rc::new(HandshakeTurns::new(PER_TURN));
+                let (arrived, answered) = (Rc::new(Notify::new()), Rc::new(Cell::new(0)));
+                for _ in 0..100 {
+                    let turns = Rc::clone(&turns);
+                    let (arrived, answered) = (Rc::clone(&arrived), Rc::clone(&answered));
+                    tokio::task::spawn_local(async move {
+                        let handshake = async {
+                            arrived.notified().await;
+                            answered.set(answered.get() + 1);
+                        };
+                        turns.drive_one(handshake).await;
+                    });
+                }
+                let driver = Rc::clone(&turns);
+                tokio::task::spawn_local(async move { driver.drive().await });
+                // The runtime polls some of the tasks at each yield.
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                arrived.notify_waiters();
+                let mut most = 0;
+                for _ in 0..1_000 {
+                    let before = answered.get();
+                    tokio::task::yield_now().await;
+                    most = most.max(answered.get() - before);
+                }
+                assert_eq!((answered.get(), most), (100, PER_TURN));
             })
             .await;
     }

@@ -145,7 +145,9 @@ async fn drive_http(
         .max_header_size(context.options.header_bytes)
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), service);
-    let result = timeout_at(deadline, poll_fn(|cx| http.poll_without_shutdown(cx))).await;
+    let answering = poll_fn(|cx| http.poll_without_shutdown(cx));
+    let answering = context.handshake_turns.drive_one(answering);
+    let result = timeout_at(deadline, answering).await;
     let parts = http.into_parts();
     let service = parts.service;
     let stream = parts.io.into_inner();
