@@ -23,6 +23,8 @@ pub mod exit;
 
 pub mod http;
 
+pub mod file;
+
 pub mod process;
 
 pub mod auth;

@@ -12,6 +12,7 @@ use crate::auth::jwks_source::{JwksSource, SourceError};
 use crate::auth::key_set::KeySetSettings;
 use crate::auth::keys::Key;
 use crate::auth::verifier::{Expected, Verifier};
+use crate::file;
 use crate::process::config::Checks;
 
 /// The most seconds that clocks may differ by.
@@ -232,7 +233,7 @@ impl AuthConfig {
 }
 
 fn read_key(path: &Path) -> Result<Key, AuthConfigError> {
-    let pem = std::fs::read(path).map_err(|why| AuthConfigError::File {
+    let pem = file::read(path).map_err(|why| AuthConfigError::File {
         path: path.to_owned(),
         why,
     })?;

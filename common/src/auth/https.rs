@@ -19,6 +19,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Position, Url};
 
+use crate::file;
+
 /// The most time of a fetch.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -207,8 +209,8 @@ fn read_roots(path: &Path) -> Result<RootCertStore, AddressError> {
         why,
     };
     let mut roots = RootCertStore::empty();
-    let found = CertificateDer::pem_file_iter(path).map_err(|why| wrong(why.to_string()))?;
-    for certificate in found {
+    let pem = file::read(path).map_err(|why| wrong(why.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|why| wrong(why.to_string()))?;
         roots
             .add(certificate)

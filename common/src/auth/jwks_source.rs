@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::auth::https::{AddressError, Fetch, FetchError};
 use crate::auth::jwks::{Jwks, JwksError};
+use crate::file;
 
 /// The source of a key set: a file or an https address.
 #[derive(Debug, Clone)]
@@ -93,7 +94,7 @@ impl JwksSource {
         match &self.0 {
             Place::Https(_) => Ok(()),
             Place::File(path) => {
-                let text = std::fs::read(path).map_err(ReadFailure::File);
+                let text = file::read(path).map_err(ReadFailure::File);
                 self.parsed(text).map(drop)
             }
         }
@@ -101,7 +102,12 @@ impl JwksSource {
 
     pub(super) async fn read(&self) -> Result<Jwks, ReadError> {
         let text = match &self.0 {
-            Place::File(path) => tokio::fs::read(path).await.map_err(ReadFailure::File),
+            Place::File(path) => {
+                let path = path.clone();
+                let read = tokio::task::spawn_blocking(move || file::read(&path)).await;
+                read.unwrap_or_else(|end| Err(end.into()))
+                    .map_err(ReadFailure::File)
+            }
             Place::Https(fetch) => fetch.get().await.map(Vec::from).map_err(ReadFailure::Fetch),
         };
         self.parsed(text)

@@ -23,6 +23,7 @@ pub mod service_manager;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use self::config::{Config, Sources};
 use self::shutdown::Signals;
@@ -63,6 +64,9 @@ impl ProcessArgs {
             .flag("--log", "log.filter", self.log.as_ref())
     }
 }
+
+/// The most time for which the end waits for calls that block, such as reads of files.
+const BLOCKED: Duration = Duration::from_secs(1);
 
 /// The supervisor, the failures, the log and the signals that `main` hands to the process that it frames.
 #[derive(Debug)]
@@ -162,7 +166,7 @@ where
         .enable_all()
         .build()
         .map_err(failed)?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         let mut frame = Frame {
             supervisor: supervisor.clone(),
             failures,
@@ -170,5 +174,8 @@ where
             signals: Signals::new().map_err(failed)?,
         };
         supervisor.guard("main", drive(&mut frame)).await?
-    })
+    });
+    // A file system or a name server that does not answer would otherwise keep the process.
+    runtime.shutdown_timeout(BLOCKED);
+    result
 }

@@ -10,6 +10,8 @@ use nkeys::KeyPair;
 // Taken while a connection is made.
 use parking_lot::Mutex;
 
+use crate::file;
+
 /// The beginning of the lines around the values.
 const FENCE: &str = "---";
 
@@ -40,7 +42,7 @@ impl Credentials {
     /// If it cannot be read, or has no JWT or key in it.
     pub(super) async fn open(path: &Path) -> io::Result<Self> {
         let last = LastRead {
-            login: FileLogin::parse(&tokio::fs::read_to_string(path).await?)?,
+            login: read(path.to_owned()).await?,
             is_old: false,
         };
         Ok(Self {
@@ -55,9 +57,7 @@ impl Credentials {
     /// # Errors
     /// If the key cannot sign.
     pub(super) async fn answer(self, nonce: Vec<u8>) -> Result<Auth, AuthError> {
-        let text = tokio::fs::read_to_string(&*self.path).await;
-        let read = text.and_then(|text| FileLogin::parse(&text));
-        let login = self.update(read);
+        let login = self.update(read(self.path.to_path_buf()).await);
         let mut auth = Auth::new();
         auth.signature = Some(login.key.sign(&nonce).map_err(AuthError::new)?);
         match login.jwt {
@@ -89,6 +89,13 @@ impl Credentials {
 }
 
 impl FileLogin {
+    fn read(path: &Path) -> io::Result<Self> {
+        let text = String::from_utf8(file::read(path)?);
+        let text =
+            text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))?;
+        Self::parse(&text)
+    }
+
     /// Finds the JWT and the key: each is the line between two lines of dashes. The seed of an nkey stands alone.
     fn parse(text: &str) -> io::Result<Self> {
         if let Ok(key) = KeyPair::from_seed(text.trim()) {
@@ -122,7 +129,12 @@ impl FileLogin {
 /// # Errors
 /// If it has not.
 pub(super) fn check(path: &Path) -> io::Result<()> {
-    FileLogin::parse(&std::fs::read_to_string(path)?).map(drop)
+    FileLogin::read(path).map(drop)
+}
+
+async fn read(path: PathBuf) -> io::Result<FileLogin> {
+    let read = tokio::task::spawn_blocking(move || FileLogin::read(&path)).await;
+    read.unwrap_or_else(|end| Err(end.into()))
 }
 
 #[cfg(test)]

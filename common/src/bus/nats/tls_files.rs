@@ -9,6 +9,7 @@ use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::options::TlsFiles;
+use crate::file;
 
 /// Adds the files to the options of a connection.
 pub(super) fn add_to(options: ConnectOptions, files: &TlsFiles) -> ConnectOptions {
@@ -36,15 +37,18 @@ pub fn check_tls_files(files: &TlsFiles) -> Result<(), ConnectError> {
         return Ok(());
     };
     check_certificates(certificate)?;
-    let read = PrivateKeyDer::from_pem_file(key);
-    read.map(drop)
-        .map_err(|error| unusable(key, "private key", &error))
+    let no_key = |error| unusable(key, "private key", &error);
+    let pem = file::read(key).map_err(|error| no_key(Error::Io(error)))?;
+    PrivateKeyDer::from_pem_slice(&pem)
+        .map(drop)
+        .map_err(no_key)
 }
 
 /// The client library reads a file without certificates as an empty list, so that is found here.
 fn check_certificates(path: &Path) -> Result<(), ConnectError> {
     let one = |error| unusable(path, "certificate", &error);
-    let mut all = CertificateDer::pem_file_iter(path).map_err(one)?;
+    let pem = file::read(path).map_err(|error| one(Error::Io(error)))?;
+    let mut all = CertificateDer::pem_slice_iter(&pem);
     let first = all.next().unwrap_or(Err(Error::NoItemsFound));
     first.map_err(one)?;
     all.try_for_each(|certificate| certificate.map(drop))
