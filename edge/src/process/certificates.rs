@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::{error, info, warn};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::process::config::now_s;
 use crate::server::metrics::CertificateMetrics;
-use crate::server::tls::Tls;
+use crate::server::tls::{Reloaded, Tls};
 
 /// The days before a certificate's expiry from which on the log warns, once a day.
 const WARN_DAYS: i64 = 14;
@@ -21,19 +20,26 @@ pub(super) async fn drive_certificates(
     mut every: watch::Receiver<Duration>,
     metrics: CertificateMetrics,
 ) {
-    let mut seen = contents(&tls).await;
+    // Files may have changed since they were read, while the start waited for NATS.
+    let mut seen = tls.checksum();
     let mut warned_s = 0;
+    let (mut shown, mut said) = (Vec::new(), Vec::new());
     loop {
         let now = now_s();
         let warns = now - warned_s >= DAY_S;
+        let before = std::mem::take(&mut shown);
         for (files, at) in tls.files().iter().zip(tls.expire_s()) {
-            let file = files.certificate.display();
+            let file = files.certificate.display().to_string();
             let days = (at - now).div_euclid(DAY_S);
             metrics.set_days_left(&file, days);
             if warns && days < WARN_DAYS {
                 warned_s = now;
                 warn!(%file, days, "a TLS certificate expires soon: replace its files, and they are used within seconds");
             }
+            shown.push(file);
+        }
+        for file in before.iter().filter(|file| !shown.contains(file)) {
+            metrics.forget(file);
         }
         let pause = *every.borrow_and_update();
         tokio::select! {
@@ -41,42 +47,42 @@ pub(super) async fn drive_certificates(
             // An error means that the process ends.
             Ok(()) = every.changed() => {}
         }
-        let now = contents(&tls).await;
-        if now == seen {
+        let now = in_background(&tls, Tls::look).await.unwrap_or(seen);
+        // Time may heal a bad certificate, if it was not valid yet.
+        if now == seen && said.is_empty() {
             continue;
         }
         seen = now;
-        let reloaded = {
-            let tls = tls.clone();
-            tokio::task::spawn_blocking(move || tls.reload(now_s())).await
-        };
-        match reloaded {
-            Ok(Ok(())) => {
-                info!("the TLS certificates have changed and are used for new connections")
-            }
-            Ok(Err(error)) => {
-                error!(%error, "the changed TLS certificates are not used: the earlier ones stay")
-            }
-            Err(error) => error!(%error, "the TLS certificates cannot be read"),
+        match in_background(&tls, |tls| tls.reload(now_s())).await {
+            Some(Ok(reloaded)) => said = say(reloaded, &said),
+            Some(Err(error)) => error!(%error, "the changed TLS certificates are not used"),
+            None => {}
         }
     }
 }
 
-/// A checksum of all files. A file that cannot be read counts as empty.
-async fn contents(tls: &Tls) -> u64 {
+/// Logs the result of a reload, except errors that were `said` before. Returns all of its errors.
+fn say(Reloaded { changed, errors }: Reloaded, said: &[String]) -> Vec<String> {
+    let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    for error in errors.iter().filter(|error| !said.contains(error)) {
+        error!(%error, "a changed TLS certificate is not used: the earlier one stays");
+    }
+    if changed > 0 {
+        info!(
+            changed,
+            "TLS certificates have changed and are used for new connections"
+        );
+    } else if errors.is_empty() && !said.is_empty() {
+        info!("the files of the TLS certificates are whole again");
+    }
+    errors
+}
+
+/// Reads files on a thread that may block. `None` if the process ends.
+async fn in_background<T: Send + 'static>(
+    tls: &Tls,
+    read: impl FnOnce(&Tls) -> T + Send + 'static,
+) -> Option<T> {
     let tls = tls.clone();
-    let summed = tokio::task::spawn_blocking(move || {
-        let mut sum = Xxh3::new();
-        let files = tls.files();
-        let paths = files
-            .iter()
-            .flat_map(|files| [&files.certificate, &files.key]);
-        for path in paths {
-            let bytes = std::fs::read(path).unwrap_or_default();
-            sum.update(&(bytes.len() as u64).to_le_bytes());
-            sum.update(&bytes);
-        }
-        sum.digest()
-    });
-    summed.await.unwrap_or_default()
+    tokio::task::spawn_blocking(move || read(&tls)).await.ok()
 }

@@ -50,9 +50,14 @@ impl CertificateMetrics {
         );
     }
 
-    pub(crate) fn set_days_left(&self, file: &impl ToString, days: i64) {
-        let labels = vec![("file", file.to_string())];
+    pub(crate) fn set_days_left(&self, file: &str, days: i64) {
+        let labels = vec![("file", file.to_owned())];
         self.days_left.get_or_create(&labels).set(days);
+    }
+
+    /// Removes a file that is not used any more.
+    pub(crate) fn forget(&self, file: &str) {
+        self.days_left.remove(&vec![("file", file.to_owned())]);
     }
 }
 

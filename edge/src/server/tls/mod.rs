@@ -3,6 +3,8 @@
 //! A session is driven without I/O. During the handshake and the HTTP request it belongs to a `TlsStream`, afterwards
 //! to the connection's entry, which keeps plaintext in its outbox and encrypts a record when the socket accepts it.
 
+mod certificate;
+
 mod certificates;
 
 mod tickets;
@@ -23,10 +25,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use serde::{Deserialize, Serialize};
 
-use certificates::Certificates;
+use certificates::{Certificates, Renewed};
 use tickets::Tickets;
 
-pub use certificates::{CertificateError, CertificateFiles};
+pub use certificate::{CertificateError, CertificateFiles};
 
 /// The oldest version of TLS that clients may use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,8 +101,19 @@ struct Shared {
 #[derive(Debug)]
 struct Current {
     options: TlsOptions,
+    certificates: Arc<Certificates>,
+    /// The checksum of the files when they were read.
+    checksum: u64,
     config: Arc<ServerConfig>,
-    expire_s: Vec<i64>,
+}
+
+/// The result of [`Tls::reload`].
+#[derive(Debug)]
+pub struct Reloaded {
+    /// How many certificates are others than before.
+    pub changed: usize,
+    /// The reasons why earlier ones stay.
+    pub errors: Vec<CertificateError>,
 }
 
 impl Tls {
@@ -116,7 +129,7 @@ impl Tls {
             None => Tickets::new(&random),
         };
         let tickets = Arc::new(tickets);
-        let current = read(options, &provider, &tickets, now_s)?;
+        let current = Current::read(options, &provider, &tickets, now_s)?;
         Ok(Self(Arc::new(Shared {
             provider,
             tickets,
@@ -124,13 +137,33 @@ impl Tls {
         })))
     }
 
-    /// Reads the certificates again. If one of them cannot be used, all earlier ones stay.
+    /// Reads the certificates again. Where one cannot be used, the earlier one stays.
     ///
     /// # Errors
-    /// See [`TlsError`].
-    pub fn reload(&self, now_s: i64) -> Result<(), TlsError> {
-        let options = self.0.current.read().options.clone();
-        self.replace(options, now_s)
+    /// If TLS cannot be set up.
+    pub fn reload(&self, now_s: i64) -> Result<Reloaded, TlsError> {
+        let Shared {
+            provider,
+            tickets,
+            current,
+        } = &*self.0;
+        let (options, earlier) = {
+            let current = current.read();
+            (current.options.clone(), Arc::clone(&current.certificates))
+        };
+        let checksum = certificates::checksum(&options.certificates);
+        let Renewed {
+            certificates,
+            changed,
+            errors,
+        } = earlier.renewed(provider, now_s);
+        let new = Current::new(options, checksum, certificates, provider, tickets)?;
+        let mut current = current.write();
+        // Another configuration may count by now, which has its own files.
+        if changed > 0 && Arc::ptr_eq(&current.certificates, &earlier) {
+            *current = new;
+        }
+        Ok(Reloaded { changed, errors })
     }
 
     /// Reads the certificates of other options, for new connections. The secret of session tickets stays. If one of the
@@ -144,7 +177,7 @@ impl Tls {
             tickets,
             current,
         } = &*self.0;
-        let new = read(options, provider, tickets, now_s)?;
+        let new = Current::read(options, provider, tickets, now_s)?;
         *current.write() = new;
         Ok(())
     }
@@ -156,7 +189,17 @@ impl Tls {
 
     /// The times at which the certificates that are in use expire, in seconds since 1970.
     pub fn expire_s(&self) -> Vec<i64> {
-        self.0.current.read().expire_s.clone()
+        self.0.current.read().certificates.expire_s()
+    }
+
+    /// The checksum of the files when they were read, as that of [`look`](Self::look).
+    pub fn checksum(&self) -> u64 {
+        self.0.current.read().checksum
+    }
+
+    /// The checksum of the files as they are now. It changes with their content.
+    pub fn look(&self) -> u64 {
+        certificates::checksum(&self.files())
     }
 
     /// A key for another use of the secret of session tickets.
@@ -183,27 +226,42 @@ fn provider() -> CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
 
-fn read(
-    options: TlsOptions,
-    provider: &Arc<CryptoProvider>,
-    tickets: &Arc<Tickets>,
-    now_s: i64,
-) -> Result<Current, TlsError> {
-    let certificates = Certificates::read(&options.certificates, provider, now_s)?;
-    let expire_s = certificates.expire_s();
-    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
-        .with_protocol_versions(options.least_version.versions())?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(certificates));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.ticketer = Arc::clone(tickets) as _;
-    // Edges share no memory, so that only tickets can be resumed anywhere.
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    // A client resumes once at a time; a second ticket would cost more bytes than it saves.
-    config.send_tls13_tickets = 1;
-    Ok(Current {
-        options,
-        config: Arc::new(config),
-        expire_s,
-    })
+impl Current {
+    fn read(
+        options: TlsOptions,
+        provider: &Arc<CryptoProvider>,
+        tickets: &Arc<Tickets>,
+        now_s: i64,
+    ) -> Result<Self, TlsError> {
+        // A file that changes meanwhile is found at the next look.
+        let checksum = certificates::checksum(&options.certificates);
+        let certificates = Certificates::read(&options.certificates, provider, now_s)?;
+        Self::new(options, checksum, certificates, provider, tickets)
+    }
+
+    fn new(
+        options: TlsOptions,
+        checksum: u64,
+        certificates: Certificates,
+        provider: &Arc<CryptoProvider>,
+        tickets: &Arc<Tickets>,
+    ) -> Result<Self, TlsError> {
+        let certificates = Arc::new(certificates);
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+            .with_protocol_versions(options.least_version.versions())?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&certificates) as _);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.ticketer = Arc::clone(tickets) as _;
+        // Edges share no memory, so that only tickets can be resumed anywhere.
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        // A client resumes once at a time; a second ticket would cost more bytes than it saves.
+        config.send_tls13_tickets = 1;
+        Ok(Self {
+            options,
+            certificates,
+            checksum,
+            config: Arc::new(config),
+        })
+    }
 }
