@@ -158,10 +158,19 @@ impl Connection {
                 self.feed(&mut unread, &mut turn);
                 continue;
             }
-            match context.connections.read(self.key, bytes, turn.now) {
+            let read = match self.close_state {
+                CloseState::Open | CloseState::Closed => {
+                    context.connections.read(self.key, bytes, turn.now)
+                }
+                CloseState::Broken | CloseState::Shut => {
+                    context.connections.read_unseen(self.key, bytes, turn.now)
+                }
+            };
+            match read {
                 Ok(received) => {
                     context.count_received(received.count);
                     more = wary || received.more;
+                    self.charge_records(received.idle_records, &turn);
                     self.feed(&mut bytes[..received.count], &mut turn);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Wait,
@@ -298,6 +307,22 @@ impl Connection {
             if !input.is_empty() && self::now() >= turn.ends {
                 return self.keep(input);
             }
+        }
+    }
+
+    /// Charges records of TLS that have brought next to nothing, as frames.
+    fn charge_records(&mut self, count: u32, turn: &Turn<'_>) {
+        if count == 0 || self.close_reported {
+            return;
+        }
+        let context = turn.context;
+        let handler = &context.route(self.route).handler;
+        handler.frames(self.key, count, turn.now);
+        if let (ConnState::Closing(kind @ ErrorKind::RateLimited), _) =
+            context.connections.state(self.key)
+        {
+            self.report_close(context, CloseReason::Closed(kind));
+            self.close_state = CloseState::Broken;
         }
     }
 

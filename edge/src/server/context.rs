@@ -13,6 +13,7 @@ use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 use crate::limits::{Arrived, Refused, SharedLimits};
 use crate::server::connections::Connections;
+use crate::server::handshake_log::HandshakeLog;
 use crate::server::handshake_turns::HandshakeTurns;
 use crate::server::handshakes::{HandshakeLimits, Handshakes};
 use crate::server::metrics::ServerMetrics;
@@ -65,6 +66,7 @@ pub(crate) struct ServerContext {
     received: Cell<u64>,
     pub(crate) handshakes: Handshakes,
     pub(crate) handshake_turns: HandshakeTurns,
+    pub(super) handshake_log: HandshakeLog,
     /// A permit for each refused client that is answered.
     pub(super) refusals: Arc<Semaphore>,
 }
@@ -86,6 +88,7 @@ impl ServerContext {
             received: Cell::new(0),
             handshakes: Handshakes::new(options.handshakes),
             handshake_turns: HandshakeTurns::new(options.handshakes.accepts),
+            handshake_log: HandshakeLog::default(),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             options,
         })

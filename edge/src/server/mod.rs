@@ -6,6 +6,8 @@ pub mod http;
 
 pub(crate) mod handshake_turns;
 
+mod handshake_log;
+
 pub mod handshakes;
 
 pub mod routes;

@@ -1,4 +1,4 @@
-//! Four facts about a connection in one byte.
+//! Five facts about a connection in one byte.
 
 /// Flags of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) enum Flag {
     Blocked = 4,
     /// The connection is in the queue of connections to be driven.
     Woken = 8,
+    /// The last read was full of data.
+    Bulk = 16,
 }
 
 impl Flags {

@@ -235,6 +235,24 @@ impl Connections {
         Ok(received)
     }
 
+    /// Reads available bytes into `scratch` that nobody looks at.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_unseen(
+        &self,
+        key: ConnKey,
+        scratch: &mut [u8],
+        now: Instant,
+    ) -> io::Result<Received> {
+        let mut table = self.0.table.borrow_mut();
+        let now = table.coarse(now);
+        let Some(conn) = table.get_mut(key) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        conn.read_unseen(scratch, now)
+    }
+
     /// Replies to the client's close frame, unless the edge has already sent one.
     pub(crate) fn answer_close(&self, key: ConnKey, code: Option<u16>) {
         let mut table = self.0.table.borrow_mut();

@@ -16,6 +16,9 @@ use crate::time::coarse::CoarseInstant;
 /// The most items of an outbox in one vectored write.
 const SLICES: usize = 64;
 
+/// The most bytes that are read with TLS at once, unless the last read was full of data.
+const FIRST_READ: usize = 4 << 10;
+
 /// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnState {
@@ -45,6 +48,8 @@ pub(crate) enum FlushStatus {
 pub(crate) struct Received {
     /// The bytes read. 0 if TLS needs more of them.
     pub(crate) count: usize,
+    /// Records of TLS that have brought next to nothing.
+    pub(crate) idle_records: u32,
     /// Whether the socket may have more. A stream socket that returns fewer bytes than asked for is empty (epoll(7)).
     pub(crate) more: bool,
 }
@@ -232,16 +237,42 @@ impl ConnEntry {
             Link::Plain(socket) => {
                 let count = read(socket, buffer)?;
                 let more = count == buffer.len();
-                Received { count, more }
+                Received {
+                    count,
+                    idle_records: 0,
+                    more,
+                }
             }
             Link::Tls(..) => self.read_encrypted(buffer)?,
             Link::Quic(stream) => {
                 let count = stream.read(buffer)?;
-                Received { count, more: true }
+                Received {
+                    count,
+                    idle_records: 0,
+                    more: true,
+                }
             }
         };
         self.on_activity(now);
         Ok(received)
+    }
+
+    /// Reads available bytes that nobody looks at. With TLS they are not decrypted.
+    pub(super) fn read_unseen(
+        &mut self,
+        buffer: &mut [u8],
+        now: CoarseInstant,
+    ) -> io::Result<Received> {
+        let Link::Tls(socket, _) = &mut self.link else {
+            return self.read(buffer, now);
+        };
+        let count = read(socket, buffer)?;
+        self.on_activity(now);
+        Ok(Received {
+            count,
+            idle_records: 0,
+            more: count == buffer.len(),
+        })
     }
 
     fn read_encrypted(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
@@ -251,14 +282,22 @@ impl ConnEntry {
         if tls.has_ended() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        // Records that bring next to nothing are charged after they are decrypted, so that they are decrypted a few at a time.
+        let most = match self.flags.has(Flag::Bulk) {
+            true => buffer.len(),
+            false => FIRST_READ,
+        };
         let (result, decrypted, more) = with_wire(buffer.len(), |wire| {
             let kept = tls.take_partial(wire);
-            let result = read(socket, &mut wire[kept..]);
+            let end = wire.len().min(kept + most);
+            let result = read(socket, &mut wire[kept..end]);
             let count = *result.as_ref().unwrap_or(&0);
             // Without new bytes this only keeps the incomplete record again.
             let decrypted = tls.decrypt(&mut wire[..kept + count], buffer);
-            (result, decrypted, kept + count == wire.len())
+            (result, decrypted, kept + count == end)
         });
+        let idle_records = tls.take_idle_records();
+        self.flags.set(Flag::Bulk, more && idle_records == 0);
         self.send_encrypted();
         result?;
         let decrypted =
@@ -268,6 +307,7 @@ impl ConnEntry {
         }
         Ok(Received {
             count: decrypted.count,
+            idle_records,
             more: more || decrypted.ended,
         })
     }

@@ -4,6 +4,8 @@
 
 mod error;
 
+mod gate;
+
 pub(crate) mod request;
 
 mod response;
@@ -40,6 +42,7 @@ use crate::server::context::ServerContext;
 use crate::server::handler::ConnectInfo;
 use crate::server::proxy;
 use crate::server::tls::stream::TlsStream;
+use gate::{Gate, Gated};
 use stream::ClientStream;
 
 pub use error::HttpError;
@@ -132,10 +135,12 @@ async fn drive_http(
     (peer, arrived): (SocketAddr, Arrived),
     deadline: Instant,
 ) -> Option<Upgraded> {
+    let (is_encrypted, gate) = (stream.session().is_some(), Gate::default());
     let service = HttpService {
         context: Rc::clone(&context),
         peer,
-        is_encrypted: stream.session().is_some(),
+        is_encrypted,
+        gate: gate.clone(),
         answered: Cell::new(0),
         arrived: RefCell::new(arrived),
         upgrade: RefCell::new(None),
@@ -144,15 +149,18 @@ async fn drive_http(
         .max_buf_size(context.options.header_bytes.max(8192))
         .max_header_size(context.options.header_bytes)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Gated::new(stream, gate)), service);
     let answering = poll_fn(|cx| http.poll_without_shutdown(cx));
     let answering = context.handshake_turns.drive_one(answering);
     let result = timeout_at(deadline, answering).await;
     let parts = http.into_parts();
     let service = parts.service;
-    let stream = parts.io.into_inner();
+    let mut stream = parts.io.into_inner().into_inner();
     if let Some(tls) = stream.session() {
         context.metrics.on_tls_handshake(tls.negotiated());
+    }
+    if let Some(error) = stream.tls_failure() {
+        context.handshake_log.on_tls_failure(peer, error, now());
     }
     match result {
         Ok(Ok(())) => {
@@ -172,12 +180,15 @@ async fn drive_http(
             }
         }
         Ok(Err(error)) => {
-            if error.is_parse() {
-                context
-                    .metrics
-                    .on_refused(HttpError::from_parse(&error).code());
-            }
             debug!(%peer, %error, "handshake failed");
+            if error.is_parse() {
+                let received = &parts.read_buf;
+                context.handshake_log.on_bad_request(peer, received, now());
+                let refused = HttpError::from_parse(&error);
+                context.metrics.on_refused(refused.code());
+                let answer = response::before_request(refused, is_encrypted);
+                write(&mut stream, &answer).await;
+            }
         }
         // Between two requests no request waits for a response.
         Err(_) if service.answered.get() > 0 && parts.read_buf.is_empty() => {}
@@ -197,13 +208,19 @@ async fn refuse_late(context: &ServerContext, mut stream: ClientStream, peer: So
     if !stream.can_answer() {
         return;
     }
-    let answer = response::deadline(context.handshakes.limits().timeout);
+    let limit = context.handshakes.limits().timeout;
+    let answer = response::deadline(limit, stream.session().is_some());
+    write(&mut stream, &answer).await;
+    let _ = timeout(LINGER, linger(stream)).await;
+}
+
+/// Writes a response, as far as the client takes it.
+async fn write(stream: &mut ClientStream, answer: &[u8]) {
     let written = async {
-        stream.write_all(&answer).await?;
+        stream.write_all(answer).await?;
         stream.flush().await
     };
     let _ = timeout(LINGER, written).await;
-    let _ = timeout(LINGER, linger(stream)).await;
 }
 
 /// Responds to a client that a limit refuses, once its request has begun to arrive.
@@ -214,7 +231,7 @@ pub(crate) async fn answer_refused(
 ) {
     let error = HttpError::from_refused(&refused);
     context.metrics.on_refused(error.code());
-    let answer = response::before_request(error);
+    let answer = response::before_request(error, false);
     let answered = async {
         // Closing a socket before its first bytes arrive would reset the connection.
         socket.peek(&mut [0]).await?;
@@ -244,6 +261,7 @@ struct HttpService {
     context: Rc<ServerContext>,
     peer: SocketAddr,
     is_encrypted: bool,
+    gate: Gate,
     answered: Cell<u64>,
     arrived: RefCell<Arrived>,
     upgrade: RefCell<Option<(u8, ConnectInfo)>>,
@@ -256,6 +274,7 @@ impl Service<Request<Incoming>> for HttpService {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.answered.set(self.answered.get() + 1);
+        self.gate.open();
         ready(Ok(self.answer(&request)))
     }
 }
@@ -301,4 +320,8 @@ impl HttpService {
         response::harden(&mut response, self.is_encrypted);
         response
     }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }

@@ -19,6 +19,9 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 /// The policy of all other responses: they may do nothing.
 const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
 
+/// The time for which a browser that has seen a response over TLS uses nothing else for this host: a year.
+const STRICT: &str = "max-age=31536000";
+
 /// 101, which makes the socket a WebSocket.
 pub(super) fn upgraded(upgrade: &Upgrade) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
@@ -70,7 +73,7 @@ pub(super) fn harden<B>(response: &mut Response<B>, is_encrypted: bool) {
     if is_encrypted {
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000"),
+            HeaderValue::from_static(STRICT),
         );
     }
 }
@@ -130,24 +133,28 @@ pub(super) fn refused(
 }
 
 /// The 408 response to an incomplete request, as bytes for the bare socket.
-pub(super) fn deadline(timeout: Duration) -> Vec<u8> {
+pub(super) fn deadline(timeout: Duration, is_encrypted: bool) -> Vec<u8> {
     let mut body = body(HttpError::Deadline);
     body["timeout_ms"] = (timeout.as_millis() as u64).into();
-    bare(HttpError::Deadline, &body)
+    bare(HttpError::Deadline, &body, is_encrypted)
 }
 
 /// The response to a client whose request is not read, as bytes for the bare socket.
-pub(super) fn before_request(error: HttpError) -> Vec<u8> {
-    bare(error, &body(error))
+pub(super) fn before_request(error: HttpError, is_encrypted: bool) -> Vec<u8> {
+    bare(error, &body(error), is_encrypted)
 }
 
-fn bare(error: HttpError, body: &serde_json::Value) -> Vec<u8> {
+fn bare(error: HttpError, body: &serde_json::Value, is_encrypted: bool) -> Vec<u8> {
     let (status, body) = (error.status(), body.to_string() + "\n");
     let retry = error.retry_after_s();
     let retry = retry.map_or_else(String::new, |after| format!("Retry-After: {after}\r\n"));
+    let strict = match is_encrypted {
+        true => format!("Strict-Transport-Security: {STRICT}\r\n"),
+        false => String::new(),
+    };
     format!(
         "HTTP/1.1 {} {}\r\nConnection: close\r\nContent-Type: application/json\r\n{retry}\
-         X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {NO_CONTENT}\r\n\
+         X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {NO_CONTENT}\r\n{strict}\
          Content-Length: {}\r\n\r\n{body}",
         status.as_str(),
         status.canonical_reason().unwrap_or_default(),

@@ -37,6 +37,14 @@ impl ClientStream {
         }
     }
 
+    /// The error with which TLS has ended.
+    pub(super) fn tls_failure(&self) -> Option<&rustls::Error> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.failure(),
+        }
+    }
+
     /// Whether the client can read a response. Before the end of a TLS handshake it cannot.
     pub(super) fn can_answer(&self) -> bool {
         self.session().is_none_or(|tls| !tls.is_handshaking())

@@ -267,6 +267,11 @@ fn responses_tell_browsers_to_be_strict_and_name_no_server() {
             (&format!("{UPGRADE}\r\n"), nothing),
             // Not complete at the deadline.
             ("GET / HTTP/1.1\r\n", nothing),
+            ("what is this\r\n\r\n", nothing),
+            (
+                &format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)),
+                nothing,
+            ),
         ] {
             let mut peer = rig.connect().await;
             peer.write(request).await;

@@ -19,6 +19,15 @@ const OVERHEAD: usize = 64;
 /// The least size of a buffer for received bytes. It holds any record, and what is kept of an incomplete message.
 pub(crate) const MIN_BUFFER: usize = 2 * RECORD;
 
+/// The bytes of the header of a record: its type, its version, and the length of the rest.
+const HEADER: usize = 5;
+
+/// A record with fewer bytes counts as a frame of its own: no frame of a client is shorter (RFC 6455 section 5.2).
+const LEAST_FRAME: usize = 6;
+
+/// The most records with next to nothing in them that a client may send before its connection opens.
+const MAX_IDLE_RECORDS: u32 = 1024;
+
 /// The most bytes that are kept of an incomplete record or message. A record has at most 18,437 (RFC 5246 section 6.2.3).
 const MAX_PARTIAL: usize = MIN_BUFFER - 4096;
 
@@ -40,6 +49,8 @@ pub(crate) struct TlsSession {
     /// Encrypted bytes, of which the first `sent` are sent.
     encrypted: Vec<u8>,
     sent: usize,
+    /// The records with next to nothing in them that are not taken.
+    idle_records: u32,
     /// Whether the client has ended its side.
     ended: bool,
     /// Whether this side is ended.
@@ -76,6 +87,7 @@ impl TlsSession {
             partial: Vec::new(),
             encrypted: Vec::new(),
             sent: 0,
+            idle_records: 0,
             ended: false,
             closed: false,
         })
@@ -101,6 +113,16 @@ impl TlsSession {
         Some((version, kind == HandshakeKind::Resumed))
     }
 
+    /// Takes the number of records that have brought next to nothing: they cost as much as others. The handshake has none.
+    pub(crate) fn take_idle_records(&mut self) -> u32 {
+        std::mem::take(&mut self.idle_records)
+    }
+
+    /// Whether there are more such records than a client needs before its connection opens.
+    pub(crate) fn has_too_many_idle_records(&self) -> bool {
+        self.idle_records > MAX_IDLE_RECORDS
+    }
+
     /// Puts the bytes of an incomplete record at the start of `wire`, which has at least [`MIN_BUFFER`] bytes, and returns
     /// their number. Bytes from the socket are read behind them.
     pub(crate) fn take_partial(&mut self, wire: &mut [u8]) -> usize {
@@ -124,6 +146,8 @@ impl TlsSession {
         if self.ended {
             return Ok(Decrypted { count, ended: true });
         }
+        let (records, mut filled) = (whole_records(wire), 0);
+        let was_handshaking = self.is_handshaking();
         loop {
             let rest = &mut wire[used..];
             let UnbufferedStatus { discard, state } = self.connection.process_tls_records(rest);
@@ -134,6 +158,7 @@ impl TlsSession {
                         let record = record?;
                         let end = count + record.payload.len();
                         plain[count..end].copy_from_slice(record.payload);
+                        filled += u32::from(record.payload.len() >= LEAST_FRAME);
                         count = end;
                         used += record.discard;
                     }
@@ -159,6 +184,10 @@ impl TlsSession {
             return Err(Error::General("a message is too long".to_owned()));
         }
         self.partial.extend_from_slice(rest);
+        if !was_handshaking {
+            let idle = records.saturating_sub(filled);
+            self.idle_records = self.idle_records.saturating_add(idle);
+        }
         Ok(Decrypted {
             count,
             ended: self.ended,
@@ -316,6 +345,20 @@ impl TlsSession {
         }
         Ok(true)
     }
+}
+
+/// The number of whole records.
+fn whole_records(mut wire: &[u8]) -> u32 {
+    let mut records = 0;
+    while let Some(&[high, low]) = wire.get(HEADER - 2..HEADER) {
+        let end = HEADER + usize::from(u16::from_be_bytes([high, low]));
+        let Some(rest) = wire.get(end..) else {
+            break;
+        };
+        wire = rest;
+        records += 1;
+    }
+    records
 }
 
 /// Appends a message of the handshake.

@@ -24,6 +24,7 @@ pub(crate) struct TlsStream {
     plain: Vec<u8>,
     taken: usize,
     ended: bool,
+    failure: Option<rustls::Error>,
 }
 
 impl TlsStream {
@@ -38,12 +39,18 @@ impl TlsStream {
             plain: Vec::new(),
             taken: 0,
             ended: false,
+            failure: None,
         })
     }
 
     /// The session.
     pub(crate) fn session(&self) -> &TlsSession {
         &self.session
+    }
+
+    /// The error with which the client has ended the session.
+    pub(crate) fn failure(&self) -> Option<&rustls::Error> {
+        self.failure.as_ref()
     }
 
     /// The socket, the session, and the plaintext that is not read.
@@ -79,6 +86,7 @@ impl TlsStream {
                 let decrypted = self.session.decrypt(&mut wire[..total], &mut self.plain);
                 (read, count, decrypted)
             });
+            let is_flood = self.session.has_too_many_idle_records();
             self.plain
                 .truncate(decrypted.as_ref().map_or(0, |decrypted| decrypted.count));
             // The handshake waits for what is sent now. If the socket is full, the next poll sends the rest.
@@ -86,12 +94,16 @@ impl TlsStream {
             match decrypted {
                 Ok(decrypted) => self.ended = decrypted.ended,
                 Err(error) => {
+                    self.failure = Some(error.clone());
                     let invalid = io::Error::new(io::ErrorKind::InvalidData, error);
                     return Poll::Ready(Err(invalid));
                 }
             }
             if let Poll::Ready(Err(error)) = sent {
                 return Poll::Ready(Err(error));
+            }
+            if is_flood {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             match read {
                 Poll::Ready(Ok(())) if count == 0 => self.ended = true,

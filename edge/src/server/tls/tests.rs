@@ -3,8 +3,8 @@ mod hostile;
 pub(crate) mod rig;
 
 use std::io;
+use std::time::Duration;
 
-use rcgen::{CertificateParams, KeyPair};
 use rustls::HandshakeKind;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,8 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
+use crate::server::context::ServerOptions;
 use crate::server::handler::CloseReason;
-use crate::server::testing::{Told, UPGRADE};
+use crate::server::handshakes::HandshakeLimits;
+use crate::server::testing::{Setup, Told, UPGRADE, run};
 use rig::{BOTH, Client, Folder, NOW_S, bytes, client, localhost, message, options, with};
 
 #[test]
@@ -186,45 +188,42 @@ fn changed_files_are_used_and_bad_ones_are_not() {
     let trusted = |certificate: &CertificateDer<'static>| {
         Arc::new(client(std::slice::from_ref(certificate), &BOTH))
     };
+    assert_eq!(tls.look(), tls.checksum());
     std::fs::write(&files.certificate, "no certificate").unwrap();
-    let error = tls.reload(NOW_S).unwrap_err().to_string();
+    assert_ne!(tls.look(), tls.checksum());
+    let reloaded = tls.reload(NOW_S).unwrap();
+    let error = reloaded.errors[0].to_string();
     assert!(error.contains("localhost.pem"), "{error}");
+    assert_eq!(reloaded.changed, 0);
     with(&tls, async |rig| {
         assert!(Client::connect(&rig, &trusted(&old)).await.is_ok());
         let new = folder.write("localhost", &["localhost"]);
-        tls.reload(NOW_S).unwrap();
+        let reloaded = tls.reload(NOW_S).unwrap();
+        assert_eq!((reloaded.changed, reloaded.errors.len()), (1, 0));
+        assert_eq!(tls.look(), tls.checksum());
         assert!(Client::connect(&rig, &trusted(&new)).await.is_ok());
         assert!(Client::connect(&rig, &trusted(&old)).await.is_err());
     });
 }
 
 #[test]
-fn unusable_certificates_are_named() {
+fn a_bad_certificate_does_not_hold_up_a_good_one() {
     let folder = Folder::new();
-    folder.write("good", &["localhost"]);
-    folder.write("other", &["localhost"]);
-    let mut expired = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    expired.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    expired.not_after = rcgen::date_time_ymd(2021, 1, 1);
-    let key = KeyPair::generate().unwrap();
-    let certificate = expired.self_signed(&key).unwrap();
-    std::fs::write(folder.files("expired").certificate, certificate.pem()).unwrap();
-    std::fs::write(folder.files("expired").key, key.serialize_pem()).unwrap();
-    std::fs::write(folder.0.join("empty.pem"), "").unwrap();
-    for (certificate, key, part) in [
-        ("good", "other", "does not fit"),
-        ("expired", "expired", "expired at"),
-        ("empty", "good", "has no certificate"),
-        ("missing", "good", "missing.pem cannot be read"),
-        ("good", "missing", "missing.key cannot be read"),
-    ] {
-        let files = CertificateFiles {
-            certificate: folder.files(certificate).certificate,
-            key: folder.files(key).key,
-        };
-        let error = Tls::new(options(vec![files]), NOW_S).unwrap_err();
-        assert!(error.to_string().contains(part), "{error}");
-    }
+    let first = folder.write("first", &["first.example"]);
+    folder.write("second", &["second.example"]);
+    let files = vec![folder.files("first"), folder.files("second")];
+    let tls = Tls::new(options(files), NOW_S).unwrap();
+    let second = folder.write("second", &["second.example"]);
+    std::fs::remove_file(folder.files("first").key).unwrap();
+    let reloaded = tls.reload(NOW_S).unwrap();
+    assert_eq!((reloaded.changed, reloaded.errors.len()), (1, 1));
+    let config = Arc::new(client(&[first, second], &BOTH));
+    with(&tls, async |rig| {
+        for name in ["first.example", "second.example"] {
+            let connected = Client::connect_as(&rig, &config, name).await;
+            connected.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    });
 }
 
 #[test]
@@ -247,6 +246,45 @@ fn what_is_not_tls_is_refused_with_an_alert_and_disturbs_nobody() {
         }
         good.send(b"still here").await;
         assert_eq!(good.frame().await.1, b"still here");
+    });
+}
+
+#[test]
+fn each_response_tells_browsers_to_use_nothing_but_tls() {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    let config = Arc::new(client(&[certificate], &BOTH));
+    let handshakes = HandshakeLimits {
+        timeout: Duration::from_millis(300),
+        ..HandshakeLimits::default()
+    };
+    let options = ServerOptions {
+        handshakes,
+        ..ServerOptions::default()
+    };
+    let setup = Setup {
+        options,
+        tls: Some(tls),
+        ..Setup::default()
+    };
+    run(setup, async |rig| {
+        for request in [
+            "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /none HTTP/1.1\r\nHost: x\r\n\r\n",
+            "what is this\r\n\r\n",
+            "GET / HTTP/1.1\r\n",
+        ] {
+            let mut client = Client::connect(&rig, &config).await.unwrap();
+            client.0.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            client.0.read_to_end(&mut answer).await.unwrap();
+            let answer = String::from_utf8(answer).unwrap().to_lowercase();
+            assert!(answer.starts_with("http/1.1 "), "{answer}");
+            assert!(
+                answer.contains("strict-transport-security: max-age=31536000\r\n"),
+                "{answer}"
+            );
+        }
     });
 }
 

@@ -139,3 +139,52 @@ fn a_value_that_cannot_be_read_is_not_taken_for_a_missing_one() {
         }
     });
 }
+
+#[test]
+fn a_request_that_cannot_be_parsed_is_answered_in_words() {
+    let header = "X: y\r\n".repeat(150);
+    let cases = [
+        ("what is this\r\n\r\n".to_owned(), 400, "bad_request"),
+        ("\u{16}\u{3}\u{1}\r\n\r\n".to_owned(), 400, "bad_request"),
+        (
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+            400,
+            "bad_request",
+        ),
+        (
+            format!("{UPGRADE}Content-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+            400,
+            "bad_request",
+        ),
+        (format!("{UPGRADE}{header}\r\n"), 431, "header_too_big"),
+        (
+            format!("{UPGRADE}X: {}\r\n\r\n", "y".repeat(20_000)),
+            431,
+            "header_too_big",
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\n\r\n", "y".repeat(70_000)),
+            431,
+            "header_too_big",
+        ),
+    ];
+    run(Setup::default(), async |rig| {
+        for (request, status, code) in cases {
+            for before in [0, 1, 3] {
+                let mut peer = rig.connect().await;
+                let pages = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(before);
+                peer.write(pages + &request).await;
+                for _ in 0..before {
+                    let (head, _) = peer.response().await;
+                    assert!(head.starts_with("http/1.1 200 "), "{head}");
+                }
+                let (head, body) = peer.response().await;
+                assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+                assert!(head.contains("connection: close"), "{head}");
+                let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+                assert_eq!(body["code"], code);
+                assert!(peer.rest().await.is_empty());
+            }
+        }
+    });
+}

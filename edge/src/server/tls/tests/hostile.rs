@@ -2,13 +2,14 @@
 
 use std::io::{IoSlice, Write};
 
+use grandstand_common::error::ErrorKind;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ConnectionTrafficSecrets, version};
 
-use super::rig::{Folder, client, localhost};
+use super::rig::{Client, Folder, client, localhost, with};
 use super::*;
 use crate::server::tls::session::{MIN_BUFFER, TlsSession};
 
@@ -115,4 +116,37 @@ fn a_session_sends_while_a_message_of_the_handshake_is_incomplete() {
         session.encrypt_record(&[IoSlice::new(b"pong")]).unwrap();
     }
     session.encrypt_end();
+}
+
+#[test]
+fn d25_records_that_carry_next_to_nothing_are_charged_as_frames() {
+    let folder = Folder::new();
+    let (tls, certificate) = localhost(&folder);
+    // A message that never ends, a byte in each record.
+    let endless = [&[0x82, 0xFE, 0xFF, 0xFF, 0, 0, 0, 0][..], &[0; 1000]].concat();
+    for (version, changes_keys) in [
+        (&version::TLS13, true),
+        (&version::TLS13, false),
+        (&version::TLS12, false),
+    ] {
+        let config = Arc::new(client(std::slice::from_ref(&certificate), &[version]));
+        with(&tls, async |rig| {
+            rig.close_after_frames(50);
+            let mut client = Client::connect(&rig, &config).await.unwrap();
+            client.upgrade("/v1/ws", &[]).await;
+            let Told::Open(conn, _) = rig.told().await else {
+                panic!("the connection is not open");
+            };
+            for byte in &endless {
+                if changes_keys {
+                    client.0.get_mut().1.refresh_traffic_keys().unwrap();
+                }
+                // The edge may have closed the connection.
+                client.0.write_all(&[*byte]).await.ok();
+                client.0.flush().await.ok();
+            }
+            let reason = CloseReason::Closed(ErrorKind::RateLimited);
+            assert_eq!(rig.told().await, Told::Closed(conn, reason));
+        });
+    }
 }
