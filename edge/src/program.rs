@@ -59,11 +59,12 @@ impl Args {
 /// Runs the edge until TERM or INT, or until a new process has taken over, and returns the process' exit code.
 pub fn run(args: &Args) -> ExitCode {
     let sources = args.sources();
+    let activated = Sockets::activated();
     program::run(
         "grandstand-edge",
         &args.process,
         &sources,
-        async |config, frame| drive(config, sources.clone(), frame).await,
+        async |config, frame| drive(config, sources.clone(), activated?, frame).await,
     )
 }
 
@@ -89,7 +90,12 @@ struct Running {
     sockets: Sockets,
 }
 
-async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> Result<(), Failure> {
+async fn drive(
+    mut config: EdgeConfig,
+    sources: Sources,
+    activated: Sockets,
+    frame: &mut Frame,
+) -> Result<(), Failure> {
     let mut reloads = Reloads::new(sources, config.clone(), frame.log.clone()).map_err(internal)?;
     let status = Status::new();
     let component = status.component("edge");
@@ -105,7 +111,7 @@ async fn drive(mut config: EdgeConfig, sources: Sources, frame: &mut Frame) -> R
     };
     let signals = &mut frame.signals;
     let started = tokio::select! {
-        started = start(&config, process) => started,
+        started = start(&config, activated, process) => started,
         signal = signals.next() => {
             tracing::info!(signal, "ending before the start is complete");
             frame.supervisor.stand_down();
@@ -173,7 +179,11 @@ enum Event {
 
 /// Starts the edge and its admin port. If a process runs that can be replaced, its sockets are used, and it is told to end
 /// once this one accepts.
-async fn start(config: &EdgeConfig, process: ProcessParts<'_>) -> Result<Running, Failure> {
+async fn start(
+    config: &EdgeConfig,
+    activated: Sockets,
+    process: ProcessParts<'_>,
+) -> Result<Running, Failure> {
     let ProcessParts {
         status,
         component,
@@ -198,7 +208,7 @@ async fn start(config: &EdgeConfig, process: ProcessParts<'_>) -> Result<Running
         supervisor: supervisor.clone(),
     };
     let metrics = EdgeMetrics::register(&mut registry);
-    let (takeover, mut sockets) = inherited(config).await?;
+    let (takeover, mut sockets) = inherited(config, activated).await?;
     let listener = admin_listener(config, &mut sockets)?;
     let copy = listener.try_clone();
     let access = ApiAccess::new(Arc::clone(api), &config.edge.admin_token);
@@ -272,13 +282,16 @@ async fn complete(takeover: Takeover, api: &EdgeApi, supervisor: &Supervisor) {
 }
 
 /// The sockets that come from the process that runs, or else from the service manager.
-async fn inherited(config: &EdgeConfig) -> Result<(Option<Takeover>, Sockets), UpgradeError> {
+async fn inherited(
+    config: &EdgeConfig,
+    activated: Sockets,
+) -> Result<(Option<Takeover>, Sockets), UpgradeError> {
     if let Some(path) = config.upgrade.path()
         && let Some((takeover, sockets)) = Takeover::begin(path).await?
     {
         return Ok((Some(takeover), sockets));
     }
-    Ok((None, Sockets::activated()?))
+    Ok((None, activated))
 }
 
 fn admin_listener(config: &EdgeConfig, sockets: &mut Sockets) -> Result<TcpListener, Failure> {

@@ -268,7 +268,7 @@ async fn a_new_process_that_fails_changes_nothing() {
 
 /// An edge to which a service manager has handed `socket` over as `edge.listen`.
 fn activated(nats: &str, socket: impl Into<OwnedFd>, listen: SocketAddr) -> Command {
-    let script = r#"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=edge.listen exec "$0" "$@" 3<&0"#;
+    let script = r#"export LISTEN_PID=$$ LISTEN_FDS=${COUNT:-1} LISTEN_FDNAMES=edge.listen; exec "$0" "$@" 3<&0"#;
     let mut command = Command::new("sh");
     command
         .args(["-c", script])
@@ -316,7 +316,15 @@ async fn a_service_manager_hands_sockets_over() {
 
     let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
     let listen = datagrams.local_addr().unwrap();
-    let mut edge = activated(&nats.url(), datagrams, listen);
+    let last = refused(activated(&nats.url(), datagrams, listen)).await;
+    assert!(
+        last.contains("edge.listen") && last.contains("datagram"),
+        "{last}"
+    );
+}
+
+/// Runs an edge that does not start. Returns its last line.
+async fn refused(mut edge: Command) -> String {
     let output = tokio::task::spawn_blocking(move || edge.output().unwrap());
     let output = tokio::time::timeout(PATIENCE, output)
         .await
@@ -324,9 +332,18 @@ async fn a_service_manager_hands_sockets_over() {
         .unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(78), "{text}");
-    let last = text.lines().last().unwrap();
-    assert!(
-        last.contains("edge.listen") && last.contains("datagram"),
-        "{text}"
-    );
+    text.lines().last().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn descriptors_that_the_service_manager_has_not_opened_are_not_touched() {
+    let nowhere = format!("nats://{}", Port::take().address());
+    for count in ["2", "5", "100", "1000000", "-1", "many"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = listener.local_addr().unwrap();
+        let mut edge = activated(&nowhere, listener, listen);
+        edge.env("COUNT", count);
+        let last = refused(edge).await;
+        assert!(last.contains("LISTEN_FDS"), "{count}: {last}");
+    }
 }

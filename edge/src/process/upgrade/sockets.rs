@@ -1,11 +1,15 @@
 //! Listening sockets that come from another process.
 
 use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
+use std::path::Path;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::error::UpgradeError;
 use crate::server::listen::HandedOver;
+
+/// The first descriptor of the service manager (sd_listen_fds(3)).
+const FIRST: u32 = 3;
 
 /// Open sockets, each named by the configuration key of its address, such as `edge.listen`, or by what it is for.
 /// Several may have one name: one per shard.
@@ -59,11 +63,15 @@ impl Sockets {
         self.0.is_empty()
     }
 
-    /// The sockets that the service manager has opened (`LISTEN_FDS`), by the names that it gives them (`LISTEN_FDNAMES`).
+    /// The sockets that the service manager has opened (`LISTEN_FDS`), by the names that it gives them (`LISTEN_FDNAMES`). Must
+    /// be called before the process opens files of its own, because these would be taken for sockets of the service manager.
     ///
     /// # Errors
-    /// If its variables are malformed.
+    /// If its variables are malformed, or name what is not open.
     pub(crate) fn activated() -> Result<Self, UpgradeError> {
+        if !are_open() {
+            return Err(UpgradeError::Activation);
+        }
         let mut sockets = Self::default();
         for (name, file) in sd_listen_fds::get().map_err(|_| UpgradeError::Activation)? {
             let file = file.into_std();
@@ -88,4 +96,18 @@ impl Sockets {
             );
         }
     }
+}
+
+/// Whether the descriptors that the service manager names are open.
+fn are_open() -> bool {
+    let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
+    let (Some(count), Some(process)) = (number("LISTEN_FDS"), number("LISTEN_PID")) else {
+        return true;
+    };
+    let folder = Path::new("/dev/fd");
+    if process != std::process::id() || !folder.exists() {
+        return true;
+    }
+    let mut descriptors = (FIRST..).take(count as usize);
+    descriptors.all(|fd| folder.join(fd.to_string()).symlink_metadata().is_ok())
 }
