@@ -112,7 +112,10 @@ mod tests {
 
     #[test]
     fn each_kind_is_said_once_a_minute() {
-        let (log, start) = (HandshakeLog::default(), Instant::now());
+        let (log, start) = (
+            HandshakeLog::default(),
+            tokio::time::Instant::now().into_std(),
+        );
         let at = |s| start + Duration::from_secs(s);
         assert_eq!(log.count(Trouble::Other, at(0)), Some(0));
         assert_eq!(log.count(Trouble::TlsAtPlain, at(1)), Some(0));

@@ -63,6 +63,13 @@ impl Shedding {
     }
 }
 
+/// Waits for the error that says when a client may come again.
+async fn is_told_when(client: &mut Client) {
+    let error = client.expect("error", json!({"code": "overloaded"})).await;
+    let wait = error["retry_after_ms"].as_u64().unwrap_or_default();
+    assert!((5_000..=10_000).contains(&wait), "{error}");
+}
+
 #[tokio::test]
 async fn new_connections_are_shed_first_then_spectators_then_players() {
     let (nats, folder) = (NatsServer::start().await, TempDir::new("shedding"));
@@ -102,14 +109,12 @@ async fn new_connections_are_shed_first_then_spectators_then_players() {
     spectator.settle().await;
 
     site.use_up(92.5).await;
-    spectator
-        .expect("error", json!({"code": "overloaded"}))
-        .await;
+    is_told_when(&mut spectator).await;
     assert_eq!(spectator.until_closed().await, 1013);
     player.settle().await;
 
     site.use_up(110.0).await;
-    player.expect("error", json!({"code": "overloaded"})).await;
+    is_told_when(&mut player).await;
     assert_eq!(player.until_closed().await, 1013);
 
     Shedding::configure(&site.file, PLENTY);

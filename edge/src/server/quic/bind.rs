@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::server::listen::ListenError;
 use crate::server::quic::socket::UdpSockets;
@@ -52,8 +52,8 @@ impl UdpPort {
     pub fn adopt(options: &UdpOptions, adopted: Vec<UdpSocket>) -> Result<Self, ListenError> {
         let mut options = options.clone();
         for socket in &adopted {
-            let set = socket.set_nonblocking(true);
-            let addr = set.and_then(|()| socket.local_addr());
+            let tuned = tune(&SockRef::from(socket), &options);
+            let addr = tuned.and_then(|()| socket.local_addr());
             options.addr = addr.map_err(|error| ListenError::of(options.addr, error))?;
         }
         Ok(Self {
@@ -110,10 +110,14 @@ fn socket(options: &UdpOptions, addr: SocketAddr, share: bool) -> io::Result<Udp
     }
     socket.set_reuse_port(share)?;
     socket.bind(&SockAddr::from(addr))?;
+    tune(&socket, options)?;
+    Ok(socket.into())
+}
+
+fn tune(socket: &Socket, options: &UdpOptions) -> io::Result<()> {
     socket.set_recv_buffer_size(options.buffers)?;
     socket.set_send_buffer_size(options.buffers)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    socket.set_nonblocking(true)
 }
 
 /// The size that the kernel allows for the buffers of a socket, in bytes, if it is less than `wanted`.
@@ -152,6 +156,22 @@ mod tests {
             ..options(addr)
         };
         assert!(UdpPort::open(&shared, 1).is_ok());
+    }
+
+    #[test]
+    fn sockets_have_the_buffers_of_the_configuration_whoever_opened_them() {
+        let of = |port: &UdpPort| {
+            let socket = SockRef::from(&port.sockets()[0]);
+            let sizes = (socket.recv_buffer_size(), socket.send_buffer_size());
+            (sizes.0.unwrap(), sizes.1.unwrap())
+        };
+        let options = options(([127, 0, 0, 1], 0).into());
+        let opened = UdpPort::open(&options, 1).unwrap();
+        // The kernel counts its own use of a buffer as well.
+        assert!(of(&opened).0 >= options.buffers && of(&opened).1 >= options.buffers);
+        let other = UdpSocket::bind(options.addr).unwrap();
+        let adopted = UdpPort::adopt(&options, vec![other]).unwrap();
+        assert_eq!(of(&adopted), of(&opened));
     }
 
     #[test]

@@ -1,3 +1,4 @@
+mod bounds;
 mod floods;
 mod hostile;
 mod rig;

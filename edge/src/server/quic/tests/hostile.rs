@@ -60,7 +60,7 @@ fn an_unproven_address_gets_at_most_three_times_what_it_sent() {
 }
 
 /// The first packet of a client's handshake.
-async fn first_packet(quic: &rig::Quic) -> (quinn::Endpoint, Vec<u8>) {
+pub(super) async fn first_packet(quic: &rig::Quic) -> (quinn::Endpoint, Vec<u8>) {
     let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let to = listener.local_addr().unwrap();

@@ -164,8 +164,12 @@ impl Quic {
 
     /// A client's settings, for a protocol.
     pub(super) fn config(&self, protocol: &[u8]) -> ClientConfig {
+        self.config_of(vec![protocol.to_vec()])
+    }
+
+    fn config_of(&self, protocols: Vec<Vec<u8>>) -> ClientConfig {
         let mut config = client(std::slice::from_ref(&self.certificate), &[&version::TLS13]);
-        config.alpn_protocols = vec![protocol.to_vec()];
+        config.alpn_protocols = protocols;
         ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()))
     }
 
@@ -173,6 +177,17 @@ impl Quic {
     pub(super) async fn connect(&self, protocol: &[u8]) -> Result<Connection, ConnectionError> {
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
         self.connect_from(&endpoint, protocol).await
+    }
+
+    /// Connects with an offer of many protocols.
+    pub(super) async fn connect_with(
+        &self,
+        protocols: Vec<Vec<u8>>,
+    ) -> Result<Connection, ConnectionError> {
+        let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+        let config = self.config_of(protocols);
+        let connecting = endpoint.connect_with(config, self.addr, "localhost");
+        connecting.unwrap().await
     }
 
     async fn connect_from(
