@@ -351,7 +351,7 @@ async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failur
     };
     tokio::select! {
         () = ending => {}
-        signal = frame.signals.next() => tracing::warn!(signal, "ending at once"),
+        signal = frame.signals.next() => end_at_once(signal, &frame.supervisor),
     }
     frame.result()
 }
@@ -381,9 +381,15 @@ async fn end_replaced(
     };
     tokio::select! {
         () = edge.hand_over(successor, answer) => {}
-        signal = twice => tracing::warn!(signal, "ending at once"),
+        signal = twice => end_at_once(signal, &frame.supervisor),
     }
     frame.result()
+}
+
+/// Notes that the parts of the process end because it ends.
+fn end_at_once(signal: &'static str, supervisor: &Supervisor) {
+    tracing::warn!(signal, "ending at once");
+    supervisor.stand_down();
 }
 
 /// Says how the kernel's buffers for packets can be as large as they are configured.

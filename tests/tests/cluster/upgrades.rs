@@ -347,3 +347,20 @@ async fn descriptors_that_the_service_manager_has_not_opened_are_not_touched() {
         assert!(last.contains("LISTEN_FDS"), "{count}: {last}");
     }
 }
+
+#[tokio::test]
+async fn a_second_signal_ends_an_edge_at_once_and_is_no_failure() {
+    let mut site = Upgradable::draining(60_000).await;
+    let mut client = Client::connect(site.client_options("kate")).await;
+    client.join(ROOM, json!({})).await;
+    site.edge.term();
+    client
+        .until("the notice", |client| client.has_notice("draining"))
+        .await;
+    site.edge.term();
+    let ended = site.edge.ended().await;
+    let log = site.edge.log_text();
+    assert!(ended.success(), "{ended}: {log}");
+    assert!(log.contains("ending at once"), "{log}");
+    assert!(!log.contains("ERROR"), "{log}");
+}
