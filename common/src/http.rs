@@ -1,7 +1,11 @@
-//! Rules for HTTP requests that all listeners of a process follow.
+//! Rules for HTTP that all listeners of a process follow.
 
+use hyper::header::HeaderValue;
 use hyper::http::uri::Authority;
-use hyper::{Request, Version, header};
+use hyper::{Request, Response, Version, header};
+
+/// The policy of responses without content of their own for browsers: they may do nothing.
+pub const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Whether a request has the `Host` header that it must have (RFC 9112 section 3.2): exactly one and a valid one, and
 /// before HTTP/1.1 none or one.
@@ -15,4 +19,16 @@ pub fn has_valid_host<B>(request: &Request<B>) -> bool {
         }
         (Some(_), Some(_)) => false,
     }
+}
+
+/// Adds the headers that tell browsers to be strict, as far as the response has none of its own.
+pub fn harden<B>(response: &mut Response<B>) {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(NO_CONTENT));
 }

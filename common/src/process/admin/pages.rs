@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use super::api::ApiAccess;
 use super::exposition;
 use super::status::Status;
-use crate::http::has_valid_host;
+use crate::http::{harden, has_valid_host};
 use crate::process::metrics;
 use crate::supervisor::Supervisor;
 
@@ -29,6 +29,16 @@ const OPEN: [&str; 4] = ["/health", "/startup", "/ready", "/metrics"];
 
 /// Answers a request. A request that the next process of an upgrade passes on `is_checked` already.
 pub(super) async fn answer(
+    request: Request<Incoming>,
+    pages: &Pages,
+    is_checked: bool,
+) -> Response<Full<Bytes>> {
+    let mut response = find_answer(request, pages, is_checked).await;
+    harden(&mut response);
+    response
+}
+
+async fn find_answer(
     request: Request<Incoming>,
     pages: &Pages,
     is_checked: bool,

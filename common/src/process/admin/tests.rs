@@ -70,6 +70,17 @@ async fn readiness_follows_the_components() {
 }
 
 #[tokio::test]
+async fn answers_tell_browsers_to_be_strict() {
+    let (admin, _) = start(&Status::new());
+    for (method, path) in [("GET", "/ready"), ("POST", "/metrics"), ("GET", "/none")] {
+        let (head, _) = request(&admin, method, path).await;
+        assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+        let policy = "content-security-policy: default-src 'none'; frame-ancestors 'none'";
+        assert!(head.contains(policy), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn metrics_are_served_with_current_values() {
     let (admin, counter) = start(&Status::new());
     counter.inc_by(7);

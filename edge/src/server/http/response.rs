@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use grandstand_common::http::{self, NO_CONTENT};
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -15,9 +16,6 @@ use crate::server::routes::Page;
 /// The policy of a page: it may run its own scripts, and open WebSockets, also at other edges.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// The policy of all other responses: they may do nothing.
-const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// The time for which a browser that has seen a response over TLS uses nothing else for this host: a year.
 const STRICT: &str = "max-age=31536000";
@@ -62,16 +60,9 @@ pub(super) fn page(page: &Page) -> Response<Full<Bytes>> {
 /// Adds the headers that tell browsers to be strict, as far as the response has none of its own. `is_encrypted`: whether it
 /// goes over TLS, so that the browser is to use nothing else for this host.
 pub(super) fn harden<B>(response: &mut Response<B>, is_encrypted: bool) {
-    let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers
-        .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static(NO_CONTENT));
+    http::harden(response);
     if is_encrypted {
-        headers.insert(
+        response.headers_mut().insert(
             header::STRICT_TRANSPORT_SECURITY,
             HeaderValue::from_static(STRICT),
         );
