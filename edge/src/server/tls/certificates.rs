@@ -21,7 +21,7 @@ pub(super) struct Certificates(Vec<(CertificateFiles, Arc<Certificate>)>);
 #[derive(Debug)]
 pub(super) struct Renewed {
     pub(super) certificates: Certificates,
-    /// How many are others than before.
+    /// The number of those that are others than before.
     pub(super) changed: usize,
     /// The reasons why earlier ones stay.
     pub(super) errors: Vec<CertificateError>,

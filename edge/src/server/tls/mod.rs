@@ -110,7 +110,7 @@ struct Current {
 /// The result of [`Tls::reload`].
 #[derive(Debug)]
 pub struct Reloaded {
-    /// How many certificates are others than before.
+    /// The number of certificates that are others than before.
     pub changed: usize,
     /// The reasons why earlier ones stay.
     pub errors: Vec<CertificateError>,

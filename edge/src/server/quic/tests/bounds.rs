@@ -1,4 +1,4 @@
-//! What a client can make the edge keep: bytes, streams, handshakes (docs/bounds.md).
+//! Bounds of what the edge keeps for a client: bytes, streams, handshakes (docs/bounds.md).
 
 use std::future::Future;
 use std::net::UdpSocket;
