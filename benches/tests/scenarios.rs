@@ -259,7 +259,8 @@ fn slow_measures_readers_and_the_memory_of_the_edge() {
 
 #[test]
 fn quic_delivers_live_messages_over_all_transports() {
-    let found = figures("quic --connections 20 --viewers 5 --seconds 1");
+    // The memory of fewer connections is less than what the allocator gives back meanwhile.
+    let found = figures("quic --connections 200 --viewers 5 --seconds 1");
     assert!(number(&found, "user_bytes_per_connection") > 0.0);
     for transport in ["websocket", "quic_stream", "quic_datagrams"] {
         // Datagrams may be lost, even on this machine.
