@@ -38,8 +38,20 @@ pub(super) struct EdgeProbes {
     alone: bool,
 }
 
+/// The state of a process according to an answer or a missing one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Liveness {
+    /// The process lives, or it is too early to say.
+    Alive,
+    /// The process is gone, and was not before.
+    Gone,
+    /// The process is still gone.
+    StillGone,
+}
+
 #[derive(Debug, Default)]
 struct Probed {
+    is_gone: bool,
     misses: u32,
     /// The number of misses after which it is gone.
     max_misses: u32,
@@ -99,26 +111,33 @@ impl EdgeProbes {
             .collect()
     }
 
-    /// Handles whether a process answered; `None` if that is unknown. Returns whether the process is gone, at every
-    /// missing answer while it is.
+    /// Handles whether a process answered; `None` if that is unknown.
     #[must_use]
     pub(super) fn handle_answer(
         &mut self,
         now: Instant,
         process: &ProcessId,
         alive: Option<bool>,
-    ) -> bool {
+    ) -> Liveness {
         let settled = self.alone || self.up_since.is_some_and(|up| now >= up + SETTLED);
         let Some(probed) = self.processes.get_mut(process) else {
-            return false;
+            return Liveness::Alive;
         };
         probed.in_flight = false;
         if alive != Some(false) || !settled {
             probed.misses = 0;
-            return false;
+            probed.is_gone = false;
+            return Liveness::Alive;
         }
         probed.misses += 1;
-        probed.misses >= probed.max_misses
+        if probed.misses < probed.max_misses {
+            return Liveness::Alive;
+        }
+        if std::mem::replace(&mut probed.is_gone, true) {
+            Liveness::StillGone
+        } else {
+            Liveness::Gone
+        }
     }
 
     /// The time of the next call of [`poll`](Self::poll).
@@ -149,8 +168,10 @@ mod tests {
             gone.push(probes.handle_answer(now, &process, Some(round == 6)));
         }
         // Rounds 0 to 3 are in the first second and do not count; 4 and 5 miss, 6 answers, 7 to 10 miss.
-        let at: Vec<_> = (0..gone.len()).filter(|&round| gone[round]).collect();
-        assert_eq!(at, [10, 11, 12, 13]);
+        let mut expected = vec![Liveness::Alive; 10];
+        expected.push(Liveness::Gone);
+        expected.extend([Liveness::StillGone; 3]);
+        assert_eq!(gone, expected);
     }
 
     #[test]
@@ -161,7 +182,8 @@ mod tests {
         probes.handle_connection(start, true);
         let first = probes.poll(start, BTreeSet::from([old.clone()]), BTreeSet::new());
         assert_eq!(first, std::slice::from_ref(&old));
-        assert!(!probes.handle_answer(start, &old, Some(false)));
+        let of_old = probes.handle_answer(start, &old, Some(false));
+        assert_eq!(of_old, Liveness::Alive);
         let both = || BTreeSet::from([old.clone(), new.clone()]);
         let next = start + PROBE_INTERVAL;
         assert!(!probes.is_due(start + PROBE_INTERVAL / 2));
@@ -170,8 +192,9 @@ mod tests {
             [old.clone(), new.clone()]
         );
         // A process without sessions is forgotten with its misses.
-        assert!(!probes.handle_answer(next, &old, Some(false)));
-        assert!(!probes.handle_answer(next, &new, Some(true)));
+        let of_old = probes.handle_answer(next, &old, Some(false));
+        let of_new = probes.handle_answer(next, &new, Some(true));
+        assert_eq!((of_old, of_new), (Liveness::Alive, Liveness::Alive));
         assert_eq!(
             probes.poll(
                 next + PROBE_INTERVAL,
@@ -201,8 +224,9 @@ mod tests {
         let gone: Vec<_> = (0..WATCH_MISSES)
             .map(|round| miss(round, BTreeSet::new()))
             .collect();
-        assert_eq!(gone.iter().position(|gone| *gone), Some(119));
+        let first = gone.iter().position(|gone| *gone != Liveness::Alive);
+        assert_eq!(first, Some(119));
         // With a session of a player it is gone at once.
-        assert!(miss(WATCH_MISSES, one()));
+        assert_eq!(miss(WATCH_MISSES, one()), Liveness::StillGone);
     }
 }

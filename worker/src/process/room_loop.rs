@@ -13,7 +13,7 @@ use grandstand_common::process::admin::Pulse;
 use tokio::sync::watch;
 
 use super::answers::{Answers, EdgeAnswer, EngineAnswer};
-use super::edge_probes::EdgeProbes;
+use super::edge_probes::{EdgeProbes, Liveness};
 use super::orders::{LoopReport, Order};
 use super::questions::{self, Question};
 use super::readers::Readers;
@@ -254,10 +254,14 @@ impl RoomLoop {
 
     fn on_edge_answer(&mut self, answer: EdgeAnswer) {
         let now = self.clock.now();
-        if let EdgeAnswer::Alive(process, alive) = answer
-            && self.edge_probes.handle_answer(now.at, &process, alive)
-        {
+        let EdgeAnswer::Alive(process, alive) = answer else {
+            return;
+        };
+        let liveness = self.edge_probes.handle_answer(now.at, &process, alive);
+        if liveness == Liveness::Gone {
             tracing::info!(edge = %process, "an edge is gone");
+        }
+        if liveness != Liveness::Alive {
             self.engine.handle_process_gone(now, &process);
         }
     }
