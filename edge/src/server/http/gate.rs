@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) struct Gate(Rc<Cell<bool>>);
 
 impl Gate {
-    /// Lets the next response through.
+    /// Passes on what is written, until the next flush.
     pub(super) fn open(&self) {
         self.0.set(true);
     }
