@@ -1,4 +1,7 @@
-//! The counters of an engine.
+//! The counters of an engine, and the numbers of rooms.
+
+use std::iter::Sum;
+use std::ops::{AddAssign, SubAssign};
 
 use crate::stored::error::DecodeError;
 
@@ -30,5 +33,42 @@ impl Counts {
             DecodeError::Damaged => self.damaged += 1,
             _ => self.unreadable_snapshots += 1,
         }
+    }
+}
+
+/// The numbers of rooms of a partition, an engine or a worker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RoomCounts {
+    /// Rooms in memory.
+    pub loaded: usize,
+    /// Rooms that are stored and not in memory.
+    pub stored: usize,
+    /// Rooms that the bus does not take at the moment, because its limits have become lower.
+    pub held: usize,
+}
+
+impl AddAssign for RoomCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.loaded += other.loaded;
+        self.stored += other.stored;
+        self.held += other.held;
+    }
+}
+
+impl SubAssign for RoomCounts {
+    fn sub_assign(&mut self, other: Self) {
+        self.loaded -= other.loaded;
+        self.stored -= other.stored;
+        self.held -= other.held;
+    }
+}
+
+impl Sum for RoomCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        let mut sum = Self::default();
+        for summand in counts {
+            sum += summand;
+        }
+        sum
     }
 }

@@ -22,8 +22,6 @@ use crate::counts::Counts;
 use crate::current_call::CurrentCall;
 use crate::partition::OwnedPartition;
 
-use self::schedule::Schedule;
-
 pub use self::partitions::Partitions;
 pub(crate) use self::partitions::RoomPlace;
 
@@ -35,7 +33,6 @@ const MAX_REPLIES: usize = 4_096;
 pub struct Engine {
     context: Context,
     partitions: Partitions,
-    schedule: Schedule,
     replies: Vec<PendingReply>,
 }
 
@@ -53,7 +50,6 @@ impl Engine {
         Self {
             context: Context::new(now, config, games),
             partitions: Partitions::default(),
-            schedule: Schedule::default(),
             replies: Vec::new(),
         }
     }
@@ -62,11 +58,7 @@ impl Engine {
     /// state of the partition is dropped.
     pub fn take(&mut self, now: Now, partition: Partition, epoch: Epoch) {
         self.context.now = now;
-        self.drop_partition(partition);
-        let owned = OwnedPartition::take(&mut self.context, partition, epoch);
-        self.partitions.insert(partition, owned);
-        self.schedule.touch(partition);
-        self.count_partitions();
+        self.partitions.take(&mut self.context, partition, epoch);
     }
 
     /// Notes the entries of a partition at which loops of its owners got stuck. Call it after [`take`](Self::take). A room
@@ -89,33 +81,12 @@ impl Engine {
 
     /// Drops a partition whose lease is lost. Nothing more of it is written.
     pub fn drop_partition(&mut self, partition: Partition) {
-        let Some(owned) = self.partitions.remove(partition) else {
-            return;
-        };
-        for room in owned.hot_rooms() {
-            self.context.outbox.forget_hot(room);
-        }
-        self.context.forget(partition);
-        self.schedule.forget(partition);
-        self.count_partitions();
-        self.context.commands.extend([
-            Command::CloseLog { partition },
-            Command::CloseKv {
-                partition,
-                source: KvSource::Rooms,
-            },
-            Command::CloseKv {
-                partition,
-                source: KvSource::Quarantine,
-            },
-        ]);
+        self.partitions.drop_partition(&mut self.context, partition);
     }
 
     /// Drops all partitions, and the items that are not sent to edges yet.
     pub fn drop_all(&mut self) {
-        for partition in self.partitions.ids() {
-            self.drop_partition(partition);
-        }
+        self.partitions.drop_all(&mut self.context);
         self.replies.clear();
         self.context.outbox.clear();
     }
@@ -215,7 +186,7 @@ impl Engine {
             return;
         };
         self.context.outbox.heard(now.at, &edge);
-        let Some(owned) = self.partitions.get_mut(partition) else {
+        let Some(owned) = self.partitions.get(partition) else {
             return;
         };
         // The edge knows a later owner. If the leases were rolled back, that one is gone, and this owner needs a higher
@@ -230,9 +201,11 @@ impl Engine {
         if !owned.is_ready() {
             return;
         }
-        self.schedule.touch(partition);
-        owned.handle_interest(&mut self.context, &edge, interest);
         let epoch = owned.epoch();
+        self.with_partition(partition, |owned, cx| {
+            owned.handle_interest(cx, &edge, interest);
+            TenureState::Held
+        });
         if let Some(to) = reply
             && self.replies.len() < MAX_REPLIES
         {
@@ -259,10 +232,9 @@ impl Engine {
     /// dead.
     pub fn handle_process_gone(&mut self, now: Now, process: &ProcessId) {
         self.context.now = now;
-        for (partition, owned) in self.partitions.all_mut() {
-            owned.handle_process_gone(&mut self.context, process);
-            self.schedule.touch(partition);
-        }
+        self.partitions.with_all(&mut self.context, |owned, cx| {
+            owned.handle_process_gone(cx, process);
+        });
     }
 
     /// Handles a reconnect to the bus: sends each edge the number of its last batch at once.
@@ -277,10 +249,9 @@ impl Engine {
         (config.max_payload, config.value_bytes) = (max_payload, value_bytes);
         self.context.outbox.set_max_payload(max_payload);
         self.context.said_too_big = false;
-        for (partition, owned) in self.partitions.all_mut() {
-            owned.handle_limits(&self.context);
-            self.schedule.touch(partition);
-        }
+        self.partitions.with_all(&mut self.context, |owned, cx| {
+            owned.handle_limits(cx);
+        });
     }
 
     /// Notes the time that handling events took since the last call, as far as entries of logs were among them. From it
@@ -295,21 +266,7 @@ impl Engine {
     /// Does the work that is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does it too.
     pub fn handle_timeout(&mut self, now: Now) {
         self.context.now = now;
-        if self.schedule.take_clock_step(now) {
-            for (partition, owned) in self.partitions.all() {
-                self.schedule.set_due(partition, owned.poll_timeout(now));
-            }
-        }
-        for partition in self.schedule.take(now.at) {
-            self.run(partition, |owned, cx| owned.handle_timeout(cx));
-            let Some(owned) = self.partitions.get(partition) else {
-                continue;
-            };
-            self.schedule.set_due(partition, owned.poll_timeout(now));
-            if owned.is_waiting() {
-                self.schedule.touch(partition);
-            }
-        }
+        self.partitions.handle_timeout(&mut self.context);
         self.context.outbox.handle_timeout(now.at);
     }
 
@@ -345,21 +302,19 @@ impl Engine {
         self.context.loads.has_next()
     }
 
+    /// Whether the numbers of rooms are the sums over all partitions.
+    #[cfg(test)]
+    fn has_counted_rooms(&self) -> bool {
+        self.partitions.room_counts() == self.partitions.recount_rooms()
+    }
+
     /// Whether a partition has work although no turn would look at it.
     #[cfg(test)]
     fn has_forgotten_work(&mut self, now: Now) -> bool {
         let work = |context: &Context| format!("{:?} {:?}", context.commands, context.outbox);
         let before = work(&self.context);
-        for partition in self.partitions.ids() {
-            let due = self
-                .partitions
-                .get(partition)
-                .and_then(|owned| owned.poll_timeout(now));
-            let is_touched = self.schedule.touched().any(|touched| touched == partition);
-            if !is_touched && due.is_none_or(|at| at > now.at) {
-                self.run(partition, |owned, cx| owned.handle_timeout(cx));
-            }
-        }
+        self.context.now = now;
+        self.partitions.handle_unscheduled(&mut self.context);
         before != work(&self.context)
     }
 
@@ -376,11 +331,7 @@ impl Engine {
         }
         self.context.applied = applied;
         if has_loaded {
-            for partition in self.schedule.touched() {
-                if let Some(owned) = self.partitions.get_mut(partition) {
-                    owned.begin_reads(&mut self.context);
-                }
-            }
+            self.partitions.begin_reads(&mut self.context);
         }
     }
 
@@ -396,53 +347,19 @@ impl Engine {
     /// The time of the next call of [`flush`](Self::flush) if nothing arrives. Ask again after every `flush`.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let now = self.context.now;
-        let touched = self.schedule.touched();
-        let touched = touched.filter_map(|partition| self.partitions.get(partition));
-        let touched = touched.filter_map(|owned| owned.poll_timeout(now));
+        let partitions = self.partitions.poll_timeout(now);
         let loads = Some(now.at).filter(|_| self.context.loads.has_next());
         let outbox = self.context.outbox.poll_timeout();
-        let others = [self.schedule.next_due(), loads, outbox];
-        touched.chain(others.into_iter().flatten()).min()
+        [partitions, loads, outbox].into_iter().flatten().min()
     }
 
-    fn count_partitions(&mut self) {
-        self.context.partitions = u32::try_from(self.partitions.count()).unwrap_or(u32::MAX);
-    }
-
-    /// Calls `run` on an owned partition that something happened to.
+    /// Calls `handle` on an owned partition that something happens to.
     fn with_partition(
         &mut self,
         partition: Partition,
-        run: impl FnOnce(&mut OwnedPartition, &mut Context) -> TenureState,
+        handle: impl FnOnce(&mut OwnedPartition, &mut Context) -> TenureState,
     ) {
-        if self.partitions.get(partition).is_some() {
-            self.schedule.touch(partition);
-            self.run(partition, run);
-        }
-    }
-
-    /// Calls `run` on an owned partition, and drops the partition if it is lost or released by the call.
-    fn run(
-        &mut self,
-        partition: Partition,
-        run: impl FnOnce(&mut OwnedPartition, &mut Context) -> TenureState,
-    ) {
-        let Some(owned) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        let epoch = owned.epoch();
-        let command = match run(owned, &mut self.context) {
-            TenureState::Held => return,
-            TenureState::Lost(later) => Command::Lost {
-                partition,
-                epoch,
-                later,
-            },
-            TenureState::RolledBack => Command::RolledBack { partition, epoch },
-            TenureState::Released => Command::Released { partition, epoch },
-        };
-        self.drop_partition(partition);
-        self.context.commands.push_back(command);
+        self.partitions.with(&mut self.context, partition, handle);
     }
 }
 

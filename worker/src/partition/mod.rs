@@ -89,6 +89,7 @@ use grandstand_common::wire::{self, Body, Entry};
 
 use crate::command::{KvSource, Now, Outcome};
 use crate::context::{Context, TenureState};
+use crate::counts::RoomCounts;
 use crate::loads::StoredValue;
 use crate::requests::Purpose;
 use room_reads::WaitingEvent;
@@ -116,19 +117,13 @@ impl OwnedPartition {
         self.state.tenure.epoch
     }
 
-    /// Returns the number of rooms in memory.
-    pub(crate) fn loaded_rooms(&self) -> usize {
-        self.state.rooms.loaded()
-    }
-
-    /// Returns the number of rooms that are stored and not in memory.
-    pub(crate) fn stored_rooms(&self) -> usize {
-        self.state.rooms.stored()
-    }
-
-    /// Returns the number of rooms that the bus does not take at the moment.
-    pub(crate) fn held_rooms(&self) -> usize {
-        self.state.coverage.held()
+    /// Returns the numbers of its rooms.
+    pub(crate) fn room_counts(&self) -> RoomCounts {
+        RoomCounts {
+            loaded: self.state.rooms.loaded(),
+            stored: self.state.rooms.stored(),
+            held: self.state.coverage.held(),
+        }
     }
 
     /// Handles other limits of the bus: tries again what it did not take.

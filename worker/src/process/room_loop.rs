@@ -236,7 +236,9 @@ impl RoomLoop {
         let counts = self.engine.counts();
         let before = std::mem::replace(&mut self.counted, counts);
         self.settings().metrics.add(before, counts);
-        self.start.counts.set(&self.engine);
+        self.start
+            .counts
+            .set(self.engine.partitions().room_counts());
     }
 
     /// Probes the edge processes that hold sessions of this loop's rooms or watch them, if that is due.

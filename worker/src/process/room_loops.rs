@@ -14,11 +14,12 @@ use super::fence::Fence;
 use super::metrics::WorkerMetrics;
 use super::orders::{LoopReport, Order, Orders};
 use super::questions::Questions;
-use super::room_start::{Host, RoomCounts, RoomStart};
+use super::room_start::{Host, RoomStart, SharedRoomCounts};
 use super::room_thread;
 use super::settings::{WorkerError, WorkerSettings};
 use super::time::now;
 use super::work_queue::QUEUE;
+use crate::counts::RoomCounts;
 use crate::current_call::CurrentCall;
 
 /// The time without an answer after which a room loop counts as stuck. It is counted in questions that the lease loop
@@ -63,7 +64,7 @@ struct RoomLoopHandle {
     orders: Arc<Orders>,
     fence: Arc<Fence>,
     current_call: CurrentCall,
-    counts: Arc<RoomCounts>,
+    counts: Arc<SharedRoomCounts>,
     /// The loop's entry among those that operators ask. It is removed when this is dropped.
     questions: Questions,
     question: Question,
@@ -258,13 +259,15 @@ impl<'a> RoomLoops<'a> {
 
     /// Sets the metrics that are sums over the loops.
     pub(super) fn count(&self, metrics: &WorkerMetrics) {
-        let sum = |of: fn(&RoomCounts) -> usize| {
-            let counts = self.loops.iter().map(|l| of(&l.counts));
-            counts.sum::<usize>() as i64
-        };
-        metrics.rooms.set(sum(RoomCounts::loaded));
-        metrics.idle_rooms.set(sum(RoomCounts::stored));
-        metrics.held_rooms.set(sum(RoomCounts::held));
+        let counts = self.loops.iter().map(|l| l.counts.get());
+        let RoomCounts {
+            loaded,
+            stored,
+            held,
+        } = counts.sum();
+        metrics.rooms.set(loaded as i64);
+        metrics.idle_rooms.set(stored as i64);
+        metrics.held_rooms.set(held as i64);
     }
 
     /// Ends the loops, and waits a little until they have ended.

@@ -13,8 +13,8 @@ use super::fence::Fence;
 use super::orders::{LoopReport, Orders};
 use super::questions::Question;
 use super::settings::WorkerSettings;
+use crate::counts::RoomCounts;
 use crate::current_call::CurrentCall;
-use crate::engine::Engine;
 
 /// The threads that room loops run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) struct RoomStart {
     pub(super) orders: Arc<Orders>,
     pub(super) fence: Arc<Fence>,
     pub(super) current_call: CurrentCall,
-    pub(super) counts: Arc<RoomCounts>,
+    pub(super) counts: Arc<SharedRoomCounts>,
     pub(super) reports: mpsc::Sender<(u64, LoopReport)>,
     /// The questions of operators.
     pub(super) questions: mpsc::Receiver<Question>,
@@ -50,37 +50,26 @@ pub(super) struct RoomStart {
     pub(super) until_ended: Option<mpsc::Receiver<()>>,
 }
 
-/// The numbers of a loop's rooms.
+/// The numbers of a loop's rooms, as the lease loop reads them.
 #[derive(Debug, Default)]
-pub(super) struct RoomCounts {
+pub(super) struct SharedRoomCounts {
     loaded: AtomicUsize,
     stored: AtomicUsize,
     held: AtomicUsize,
 }
 
-impl RoomCounts {
-    /// Sets the numbers of the loop's engine.
-    pub(super) fn set(&self, engine: &Engine) {
-        self.loaded
-            .store(engine.partitions().loaded_rooms(), Ordering::Relaxed);
-        self.stored
-            .store(engine.partitions().stored_rooms(), Ordering::Relaxed);
-        self.held
-            .store(engine.partitions().held_rooms(), Ordering::Relaxed);
+impl SharedRoomCounts {
+    pub(super) fn set(&self, counts: RoomCounts) {
+        self.loaded.store(counts.loaded, Ordering::Relaxed);
+        self.stored.store(counts.stored, Ordering::Relaxed);
+        self.held.store(counts.held, Ordering::Relaxed);
     }
 
-    /// The rooms that NATS does not take at the moment.
-    pub(super) fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
-    }
-
-    /// The rooms in memory.
-    pub(super) fn loaded(&self) -> usize {
-        self.loaded.load(Ordering::Relaxed)
-    }
-
-    /// The rooms that are stored and not in memory.
-    pub(super) fn stored(&self) -> usize {
-        self.stored.load(Ordering::Relaxed)
+    pub(super) fn get(&self) -> RoomCounts {
+        RoomCounts {
+            loaded: self.loaded.load(Ordering::Relaxed),
+            stored: self.stored.load(Ordering::Relaxed),
+            held: self.held.load(Ordering::Relaxed),
+        }
     }
 }

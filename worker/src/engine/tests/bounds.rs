@@ -172,7 +172,7 @@ fn d27_a_room_that_nats_does_not_take_goes_on_and_is_stored_once_it_does() {
     rig.advance(60_000);
     rig.input("echo-1", alice, 2, "b");
     assert!(answers(&mut rig, "e1").contains(&"processed 10 n2 seq2".to_owned()));
-    assert_eq!(rig.owner.partitions().held_rooms(), 1);
+    assert_eq!(rig.owner.partitions().room_counts().held, 1);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], stored);
     assert!(rig.checkpoint().seq <= grown, "the log has the rest");
     let key = subject::room_key(P, &room_id("echo-1"));
@@ -184,10 +184,10 @@ fn d27_a_room_that_nats_does_not_take_goes_on_and_is_stored_once_it_does() {
     rig.input("echo-1", alice, 3, "c");
     assert!(answers(&mut rig, "e1").contains(&"processed 10 n3 seq3".to_owned()));
     rig.advance(5_000);
-    assert_eq!(rig.owner.partitions().held_rooms(), 1);
+    assert_eq!(rig.owner.partitions().room_counts().held, 1);
     rig.owner.handle_limits(MIB, MIB);
     rig.advance(5_000);
-    assert_eq!(rig.owner.partitions().held_rooms(), 0);
+    assert_eq!(rig.owner.partitions().room_counts().held, 0);
     assert_eq!(rig.snapshot("echo-1").unwrap()["last"], rig.next_seq - 1);
 }
 

@@ -133,15 +133,18 @@ fn d32_an_idle_room_is_written_before_it_leaves_memory() {
         .handle_process_gone(rig.now, &"e1".parse().unwrap());
     rig.advance(4_900);
     assert_eq!(
-        (puts(&rig, "echo-1"), rig.owner.partitions().loaded_rooms()),
+        (
+            puts(&rig, "echo-1"),
+            rig.owner.partitions().room_counts().loaded
+        ),
         (0, 1)
     );
     rig.advance(100);
     assert_eq!(puts(&rig, "echo-1"), 1);
     assert_eq!(
         (
-            rig.owner.partitions().loaded_rooms(),
-            rig.owner.partitions().stored_rooms()
+            rig.owner.partitions().room_counts().loaded,
+            rig.owner.partitions().room_counts().stored
         ),
         (0, 1)
     );

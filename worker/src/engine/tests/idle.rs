@@ -20,8 +20,8 @@ fn idle_rig() -> Rig {
 
 fn rooms(rig: &Rig) -> (usize, usize) {
     (
-        rig.owner.partitions().loaded_rooms(),
-        rig.owner.partitions().stored_rooms(),
+        rig.owner.partitions().room_counts().loaded,
+        rig.owner.partitions().room_counts().stored,
     )
 }
 

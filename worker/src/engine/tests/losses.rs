@@ -120,7 +120,7 @@ fn d17_the_owner_knows_the_processes_of_all_connected_sessions() {
     rig.join("echo-1", "bob", 20);
     rig.join("echo-2", "bob", 21);
     assert_eq!(
-        (held(&rig), rig.owner.partitions().loaded_rooms()),
+        (held(&rig), rig.owner.partitions().room_counts().loaded),
         (vec!["e1".into(), "e2".into()], 2)
     );
     rig.append("echo-1", lost(("alice", 10), 1));
@@ -134,8 +134,8 @@ fn d17_the_owner_knows_the_processes_of_all_connected_sessions() {
     rig.restart();
     let rooms = |rig: &Rig| {
         (
-            rig.owner.partitions().loaded_rooms(),
-            rig.owner.partitions().stored_rooms(),
+            rig.owner.partitions().room_counts().loaded,
+            rig.owner.partitions().room_counts().stored,
         )
     };
     assert_eq!((held(&rig), rooms(&rig)), (vec!["e3".into()], (0, 2)));

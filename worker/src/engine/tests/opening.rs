@@ -14,8 +14,8 @@ use crate::stored::snapshot::{self, SnapshotLimits};
 
 fn rooms(rig: &Rig) -> (usize, usize) {
     (
-        rig.owner.partitions().loaded_rooms(),
-        rig.owner.partitions().stored_rooms(),
+        rig.owner.partitions().room_counts().loaded,
+        rig.owner.partitions().room_counts().stored,
     )
 }
 

@@ -258,6 +258,7 @@ impl Rig {
             assert!(turn < 10_000, "the owner never rests");
             self.deliver();
             self.owner.flush(self.now);
+            assert!(self.owner.has_counted_rooms());
             let mut idle = true;
             let before = self.commands.len();
             while let Some(command) = self.owner.poll_command() {

@@ -315,7 +315,7 @@ fn d12_an_earlier_instances_deletion_timer_does_not_delete_the_room() {
     let first = rig.snapshot("echo-1").unwrap()["room"]["instance"].clone();
     rig.input("echo-1", ("alice", 10), 1, "finish");
     rig.advance(61_000);
-    assert_eq!(rig.owner.partitions().loaded_rooms(), 0);
+    assert_eq!(rig.owner.partitions().room_counts().loaded, 0);
     rig.join("echo-1", "alice", 11);
     // A stale owner appends the timer that deleted the earlier instance.
     let timer = rig.log.iter().rev().find(|stored| {
@@ -324,7 +324,7 @@ fn d12_an_earlier_instances_deletion_timer_does_not_delete_the_room() {
     });
     let timer = Entry::decode(timer.unwrap().payload.clone()).unwrap();
     rig.append("echo-1", timer);
-    assert_eq!(rig.owner.partitions().loaded_rooms(), 1);
+    assert_eq!(rig.owner.partitions().room_counts().loaded, 1);
     rig.advance(3_000);
     let stored = rig.snapshot("echo-1").unwrap();
     assert!(stored["room"]["instance"].as_u64() > first.as_u64());
