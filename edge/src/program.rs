@@ -1,34 +1,28 @@
 //! The edge as a program: its command line, and its run from start to drain.
 
-use std::net::TcpListener;
+mod start;
+
+mod announce;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use grandstand_common::exit::{Exit, ExitError as _, Failure};
-use grandstand_common::process::admin::{Admin, ApiAccess, Component, Phase, Status};
+use grandstand_common::exit::Failure;
+use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::config::Sources;
-use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::reload::Reloads;
-use grandstand_common::process::telemetry::Log;
 use grandstand_common::process::{self as program, Frame, ProcessArgs};
 use grandstand_common::supervisor::{PartEnded, Supervisor};
 use tokio::net::UnixStream;
 
+use crate::process::Edge;
 use crate::process::api::EdgeApi;
 use crate::process::config::EdgeConfig;
-use crate::process::upgrade::{Earlier, Offer, Sockets, Successor, Takeover, UpgradeError};
-use crate::process::{self, BusSource, Edge, EdgeError, EdgeOptions};
-use crate::server::listen::{ListenError, SocketKind, adopt, capped};
-#[cfg(feature = "quic")]
-use crate::server::quic::capped_buffers;
-use crate::server::routes::Pages;
-use crate::shard::metrics::EdgeMetrics;
+use crate::process::upgrade::{Offer, Sockets, Successor};
 
-/// The configuration key of the admin port, by which its socket is handed over.
-const ADMIN: &str = "edge.admin";
+use start::{ProcessParts, Running, internal, start};
 
 /// Hold the connections of players and spectators, in front of workers on NATS
 #[derive(Debug, Parser)]
@@ -66,28 +60,6 @@ pub fn run(args: &Args) -> ExitCode {
         &sources,
         async |config, frame| drive(config, sources.clone(), activated?, frame).await,
     )
-}
-
-/// The parts of the process that an edge needs to start.
-struct ProcessParts<'a> {
-    status: Status,
-    component: &'a Component,
-    log: &'a Log,
-    reloads: &'a Reloads<EdgeConfig>,
-    api: &'a Arc<EdgeApi>,
-    supervisor: &'a Supervisor,
-}
-
-/// A running edge with its admin port.
-struct Running {
-    edge: Edge,
-    admin: Admin,
-    /// The right to use the API of the admin port.
-    access: ApiAccess,
-    /// The socket at which the next process takes over.
-    offer: Option<Offer>,
-    /// The sockets that the next process gets.
-    sockets: Sockets,
 }
 
 async fn drive(
@@ -177,161 +149,6 @@ enum Event {
     Replaced(Successor),
 }
 
-/// Starts the edge and its admin port. If a process runs that can be replaced, its sockets are used, and it is told to end
-/// once this one accepts.
-async fn start(
-    config: &EdgeConfig,
-    activated: Sockets,
-    process: ProcessParts<'_>,
-) -> Result<Running, Failure> {
-    let ProcessParts {
-        status,
-        component,
-        log,
-        reloads,
-        api,
-        supervisor,
-    } = process;
-    let mut registry = registry(Build {
-        service: "edge",
-        version: env!("CARGO_PKG_VERSION"),
-    });
-    log.register(&mut registry);
-    reloads.register(&mut registry);
-    let options = EdgeOptions {
-        bus: BusSource::Nats,
-        admission: process::admission(config)
-            .map_err(|e| Failure::new(Exit::Config, e.to_string()))?,
-        pages: Pages::new(),
-        echo: false,
-        api: Some(Arc::clone(api)),
-        supervisor: supervisor.clone(),
-    };
-    let metrics = EdgeMetrics::register(&mut registry);
-    let (takeover, mut sockets) = inherited(config, activated).await?;
-    let listener = admin_listener(config, &mut sockets)?;
-    let copy = listener.try_clone();
-    let access = ApiAccess::new(Arc::clone(api), &config.edge.admin_token);
-    let shared = access.clone();
-    let answer = || {
-        let started = Admin::start_at(listener, status, registry, Some(shared), supervisor);
-        started.map_err(internal)
-    };
-    let starting = process::start(config, options, &mut sockets, component, &metrics);
-    let (admin, mut edge) = match takeover {
-        None => {
-            let admin = answer()?;
-            (admin, starting.await.map_err(not_started)?)
-        }
-        // Until this process is ready, the one that runs answers.
-        Some(_) => {
-            let edge = starting.await.map_err(not_started)?;
-            (answer()?, edge)
-        }
-    };
-    announce(config, &edge);
-    sockets.close_rest();
-    let mut offer = config.upgrade.path().map(Offer::new).transpose()?;
-    match (takeover, &mut offer) {
-        (None, Some(offer)) => offer.publish()?,
-        (Some(takeover), Some(offer)) => {
-            complete(takeover, api, supervisor).await;
-            if let Err(error) = offer.publish() {
-                tracing::error!(%error, "the next process cannot take over from this one");
-            }
-        }
-        (_, None) => {}
-    }
-    edge.take_packets().map_err(not_started)?;
-    let mut sockets = edge.take_sockets();
-    if offer.is_some() {
-        let copied = copy.and_then(|copy| sockets.push_copy(ADMIN, copy));
-        copied.map_err(internal)?;
-    }
-    Ok(Running {
-        edge,
-        admin,
-        access,
-        offer,
-        sockets,
-    })
-}
-
-/// Logs where clients may connect, and which settings of the kernel hold them back.
-fn announce(config: &EdgeConfig, edge: &Edge) {
-    tracing::info!(address = %edge.address(), "clients may connect");
-    if let Some(address) = edge.tls_address() {
-        tracing::info!(%address, "clients may connect with TLS");
-    }
-    if let Some(address) = edge.quic_address() {
-        tracing::info!(%address, "clients may connect with QUIC");
-        #[cfg(feature = "quic")]
-        warn_of_small_buffers(config.quic.buffer_bytes as usize);
-    }
-    advise(config);
-}
-
-/// Tells the earlier process to end, and keeps the way to it while it drains.
-async fn complete(takeover: Takeover, api: &EdgeApi, supervisor: &Supervisor) {
-    let Some(Earlier { process, stream }) = takeover.complete().await else {
-        return;
-    };
-    if let Err(error) = api.earlier().add(process, stream, supervisor).await {
-        tracing::warn!(process, %error, "the earlier process does not answer: its metrics are missing");
-    }
-}
-
-/// The sockets that come from the process that runs, or else from the service manager.
-async fn inherited(
-    config: &EdgeConfig,
-    activated: Sockets,
-) -> Result<(Option<Takeover>, Sockets), UpgradeError> {
-    if let Some(path) = config.upgrade.path()
-        && let Some((takeover, sockets)) = Takeover::begin(path).await?
-    {
-        return Ok((Some(takeover), sockets));
-    }
-    Ok((None, activated))
-}
-
-fn admin_listener(config: &EdgeConfig, sockets: &mut Sockets) -> Result<TcpListener, Failure> {
-    let address = config.edge.admin;
-    for socket in sockets.take(ADMIN) {
-        let adopted = adopt(socket, SocketKind::Listener, address);
-        if let Some(listener) = adopted.map_err(|e| Failure::new(Exit::Config, e.to_string()))? {
-            return Ok(listener);
-        }
-    }
-    Ok(Admin::bind(ADMIN, address)?)
-}
-
-fn not_started(error: EdgeError) -> Failure {
-    let key = match error {
-        EdgeError::Listen(ListenError::HandedOver(_)) => "",
-        EdgeError::Listen(_) => "edge.listen: ",
-        EdgeError::Quic(ListenError::HandedOver(_)) => "",
-        EdgeError::Quic(_) => "quic.listen: ",
-        _ => "",
-    };
-    Failure::new(error.exit(), format!("{key}{error}"))
-}
-
-fn internal(error: std::io::Error) -> Failure {
-    Failure::new(Exit::Internal, format!("{ADMIN}: {error}"))
-}
-
-fn advise(config: &EdgeConfig) {
-    let wanted = config.listener().backlog;
-    if let Some(cap) = capped(wanted) {
-        tracing::info!(
-            cap,
-            wanted,
-            "net.core.somaxconn caps tcp.backlog: clients beyond the cap retry only after a second when many connect at \
-             once; to raise it, run sysctl -w net.core.somaxconn={wanted}"
-        );
-    }
-}
-
 /// Waits until a new process has taken over.
 async fn taken(offer: Option<&Offer>, sockets: &Sockets) -> Successor {
     match offer {
@@ -390,17 +207,4 @@ async fn end_replaced(
 fn end_at_once(signal: &'static str, supervisor: &Supervisor) {
     tracing::warn!(signal, "ending at once");
     supervisor.stand_down();
-}
-
-/// Says how the kernel's buffers for packets can be as large as they are configured.
-#[cfg(feature = "quic")]
-fn warn_of_small_buffers(wanted: usize) {
-    if let Some(cap) = capped_buffers(wanted) {
-        tracing::info!(
-            cap,
-            wanted,
-            "net.core.rmem_max and wmem_max cap quic.buffer_bytes: when many packets arrive at once, those beyond the cap \
-             are lost and sent again; to raise them, run sysctl -w net.core.rmem_max={wanted} net.core.wmem_max={wanted}"
-        );
-    }
 }
