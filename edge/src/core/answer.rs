@@ -11,7 +11,7 @@ use super::rooms::event::presence_message;
 use super::rooms::lane::Lane;
 use super::rooms::sessions::PlayerSession;
 use super::state::Hub;
-use crate::codec::put_message;
+use crate::codec::{WireFormat, put_message};
 use crate::conn::key::ConnKey;
 
 /// Answers a `join` with `joined` and the frames that the client has not been sent, in the protocol's order. The frames
@@ -75,25 +75,36 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     } else {
         // Without frames, the member gets the lane's next snapshot like all others.
         answer.shared = frames.unwrap_or_default();
-        let request = membership.request.take();
-        let wants_datagrams = request.as_ref().is_some_and(|request| request.datagrams);
-        answer.since = request.and_then(|request| request.since);
-        match membership.slot {
-            Some(slot) => lane_state.clients_mut().mark_current(slot),
-            None => {
-                let clients = lane_state.clients_mut();
-                membership.slot = Some(clients.add_member(conn, format, wants_datagrams));
-            }
+        answer.since = admit(membership, lane_state, conn, format);
+        if let Some(recipient) = sessions.recipient(membership.session) {
+            recipient.answer(&mut answer.private, encoding, id);
         }
-        // Those that wait are older: the answer has the latest of them.
-        lane_state.clients_mut().private_mut().take(conn);
-        sessions.answer(membership.session, &mut answer.private, encoding, id);
         if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);
             put_message(&mut answer.private, encoding, &message);
         }
     }
     effects.act(conn, ClientAction::Answer(Box::new(answer)));
+}
+
+/// Makes a client a member of its lane, or lets a member continue. Returns the version and the epoch that the client has
+/// according to its `join`.
+fn admit(
+    membership: &mut Membership,
+    lane: &mut Lane,
+    conn: ConnKey,
+    format: WireFormat,
+) -> Option<(u64, String)> {
+    let request = membership.request.take();
+    let wants_datagrams = request.as_ref().is_some_and(|request| request.datagrams);
+    let clients = lane.clients_mut();
+    match membership.slot {
+        Some(slot) => clients.mark_current(slot),
+        None => membership.slot = Some(clients.add_member(conn, format, wants_datagrams)),
+    }
+    // Frames of its own that wait are older: the answer has the latest of them.
+    clients.private_mut().take(conn);
+    request.and_then(|request| request.since)
 }
 
 /// The lane that a client has joined.

@@ -32,7 +32,8 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
         ItemKind::Direct(direct) => {
             if let Some(data) = &direct.data {
                 let (address, sessions) = room.sessions_mut();
-                let frames = sessions.on_direct(&address.id, direct.session, data);
+                let recipient = sessions.recipient(direct.session);
+                let frames = recipient.and_then(|to| to.on_direct(&address.id, data));
                 if let Some(frames) = frames {
                     room.queue_private(frames);
                 }
@@ -45,7 +46,8 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
                 message: rejected.message,
             };
             let (address, sessions) = room.sessions_mut();
-            let frames = sessions.on_rejected(&address.id, rejected.session, reject);
+            let recipient = sessions.recipient(rejected.session);
+            let frames = recipient.and_then(|to| to.on_rejected(&address.id, reject));
             if let Some(frames) = frames {
                 room.queue_private(frames);
             }

@@ -6,6 +6,8 @@ mod room;
 
 pub(crate) mod sessions;
 
+mod recipient;
+
 mod player_session;
 
 mod private_messages;

@@ -6,16 +6,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
-use grandstand_common::data::Data;
-use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Epoch, Instance, RoomId};
 use grandstand_common::wire::{Body, Empty, Gone, Processed};
 
 use super::config::RoomConfig;
 use super::input_charge;
+use super::recipient::Recipient;
 use super::sync::SyncState;
-use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::core::command::AppendTag;
 use crate::core::effects::Effects;
@@ -301,55 +299,11 @@ impl Sessions {
         self.sessions.remove(&gone.session)
     }
 
-    /// Keeps a player's latest `direct` message. Returns its frames, which follow the players' updates; `None` if they
-    /// wait.
-    pub(crate) fn on_direct(
-        &mut self,
-        room: &RoomId,
-        session: u64,
-        data: &Data,
-    ) -> Option<(ConnKey, Bytes)> {
+    /// A session, to pass messages for its player only on.
+    pub(crate) fn recipient(&mut self, session: u64) -> Option<Recipient<'_>> {
         let player = self.sessions.get_mut(&session)?;
-        player.private_mut().keep_direct(data.detach());
-        if self.sync.is_pending() {
-            player.private_mut().delay_direct();
-            self.set_due(session);
-            return None;
-        }
-        let (conn, encoding) = player.answered_conn()?;
-        let direct = ServerMessage::Direct { room, data };
-        Some((conn, codec::message(encoding, &direct)))
-    }
-
-    /// Keeps a reject. Returns its frames if it is new; they follow the players' updates. `None` also if they wait.
-    pub(crate) fn on_rejected(
-        &mut self,
-        room: &RoomId,
-        session: u64,
-        reject: Reject,
-    ) -> Option<(ConnKey, Bytes)> {
-        let player = self.sessions.get_mut(&session)?;
-        if player.reject(reject.seq).is_some() {
-            return None;
-        }
-        if self.sync.is_pending() {
-            player.private_mut().keep_reject(reject);
-            player.private_mut().delay_reject();
-            self.set_due(session);
-            return None;
-        }
-        let conn = player.answered_conn();
-        let frames =
-            conn.map(|(conn, encoding)| (conn, codec::message(encoding, &reject.message(room))));
-        player.private_mut().keep_reject(reject);
-        frames
-    }
-
-    fn set_due(&mut self, session: u64) {
-        let player = self.sessions.get_mut(&session);
-        if player.is_some_and(PlayerSession::set_due) {
-            self.due.push(session);
-        }
+        let waits = self.sync.is_pending();
+        Some(Recipient::new(session, player, &mut self.due, waits))
     }
 
     /// Passes the frames of their own that sessions are due to `send`, unless messages that precede them may still arrive
@@ -363,28 +317,6 @@ impl Sessions {
             if let Some((conn, frames)) = player.and_then(|player| player.take_due(room)) {
                 send(conn, frames);
             }
-        }
-    }
-
-    /// Appends the frames for this client only to the answer to its `join`. They wait while messages that precede them are
-    /// lost.
-    pub(crate) fn answer(
-        &mut self,
-        session: u64,
-        out: &mut Vec<u8>,
-        encoding: Encoding,
-        room: &RoomId,
-    ) {
-        let Some(player) = self.sessions.get_mut(&session) else {
-            return;
-        };
-        let is_due = if self.sync.is_pending() {
-            player.answer_later()
-        } else {
-            player.answer(out, encoding, room)
-        };
-        if is_due {
-            self.set_due(session);
         }
     }
 
