@@ -18,6 +18,7 @@ use crate::websocket::error::{ProtocolError, close_code};
 use crate::websocket::frame::{MAX_CONTROL_PAYLOAD, Message, MessageKind, Opcode};
 use crate::websocket::header::{FrameFormat, Header, PartialHeader};
 use crate::websocket::inflate::{self, Inflater};
+use crate::websocket::partial_frame::PartialFrame;
 use crate::websocket::payload::{self, Utf8};
 
 /// A message or control frame from a client.
@@ -37,18 +38,6 @@ pub enum Event<'a> {
 
 /// The most bytes that are kept of a message that is too big.
 pub const START_BYTES: usize = 4096;
-
-/// A frame whose header is known and whose payload is incomplete.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    /// Bytes of the payload that have not arrived.
-    left: u32,
-    mask: [u8; 4],
-    opcode: Opcode,
-    fin: bool,
-    /// Whether part of the payload has been copied.
-    begun: bool,
-}
 
 /// The place where an event's payload is stored.
 enum PayloadSource<'b> {
@@ -73,7 +62,7 @@ pub struct Decoder {
     /// The message so far, if it did not arrive in one piece.
     buffer: Vec<u8>,
     control: Option<Box<Control>>,
-    frame: Option<Frame>,
+    frame: Option<PartialFrame>,
     /// The most bytes of a message.
     limit: u32,
     header: PartialHeader,
@@ -256,25 +245,9 @@ impl Decoder {
                     checked?
                 }
             };
-            let here = input
-                .len()
-                .min(usize::try_from(frame.left).unwrap_or(usize::MAX));
-            let (piece, rest) = std::mem::take(input).split_at_mut(here);
-            *input = rest;
-            payload::unmask(piece, frame.mask);
-            let complete = here == frame.left as usize;
-            if complete {
-                self.frame = None;
-            } else {
-                let mut mask = frame.mask;
-                mask.rotate_left(here % 4);
-                self.frame = Some(Frame {
-                    left: frame.left - here as u32,
-                    mask,
-                    begun: true,
-                    ..frame
-                });
-            }
+            let (piece, rest) = frame.take_piece(input);
+            let complete = rest.is_none();
+            self.frame = rest;
             let found = if frame.opcode.is_control() {
                 self.on_control(frame, piece, complete)?
             } else {
@@ -288,7 +261,7 @@ impl Decoder {
     }
 
     /// Checks a header against the current message and the limits, before any payload is stored.
-    fn on_header(&mut self, header: Header) -> Result<Frame, ProtocolError> {
+    fn on_header(&mut self, header: Header) -> Result<PartialFrame, ProtocolError> {
         match (header.opcode, self.message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::NothingToContinue),
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::Interleaved),
@@ -310,18 +283,13 @@ impl Decoder {
             limit.saturating_sub(self.buffer.len() as u32)
         };
         let left = u32::try_from(header.len).ok().filter(|&len| len <= room);
-        Ok(Frame {
-            left: left.ok_or(ProtocolError::TooBig { limit: self.limit })?,
-            mask: header.mask,
-            opcode: header.opcode,
-            fin: header.fin,
-            begun: false,
-        })
+        let left = left.ok_or(ProtocolError::TooBig { limit: self.limit })?;
+        Ok(PartialFrame::new(header, left))
     }
 
     fn on_data<'b>(
         &mut self,
-        frame: Frame,
+        frame: PartialFrame,
         piece: &'b [u8],
         complete: bool,
     ) -> Result<Option<(Complete, PayloadSource<'b>)>, ProtocolError> {
@@ -369,7 +337,7 @@ impl Decoder {
 
     fn on_control<'b>(
         &mut self,
-        frame: Frame,
+        frame: PartialFrame,
         piece: &'b [u8],
         complete: bool,
     ) -> Result<Option<(Complete, PayloadSource<'b>)>, ProtocolError> {

@@ -8,6 +8,8 @@ pub mod frame;
 
 mod header;
 
+mod partial_frame;
+
 mod payload;
 
 mod control;
