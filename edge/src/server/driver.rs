@@ -61,8 +61,9 @@ impl Driver {
         let route = context.route(index);
         let masked = !matches!(link, Link::Quic(_));
         let limits = route.limits.get();
-        let of = (info.peer.ip(), limits.outbox_bytes);
-        let key = context.connections.insert(link, of)?;
+        let key = context
+            .connections
+            .insert(link, info.peer.ip(), limits.outbox_bytes)?;
         let decoder = Decoder::new(limits.message_bytes)
             .with_deflate(info.format.deflate)
             .with_masks(masked);

@@ -14,6 +14,8 @@ pub mod outbox;
 
 mod poller;
 
+mod receive;
+
 mod socket;
 
 mod table;
@@ -40,7 +42,8 @@ use table::Table;
 pub(crate) use facts::ConnFacts;
 pub(crate) use link::Link;
 pub(crate) use poller::{Poller, Readiness};
-pub(crate) use socket::{ConnState, FlushStatus, Received};
+pub(crate) use receive::Received;
+pub(crate) use socket::{ConnState, FlushStatus};
 #[cfg(feature = "quic")]
 pub(crate) use table::CLOSE_GRACE;
 
@@ -144,12 +147,13 @@ impl Connections {
         self.0.table.borrow_mut().handle_timeouts(limit, now)
     }
 
-    /// Adds a link to a client at this address, with an outbox of at most so many bytes.
+    /// Adds a link to a client at this address, with an outbox of at most `cap` bytes.
     ///
     /// # Errors
     /// If the kernel cannot watch another socket.
-    pub(crate) fn insert(&self, link: Link, of: (IpAddr, u32)) -> io::Result<ConnKey> {
-        self.0.table.borrow_mut().insert(link, of, now())
+    pub(crate) fn insert(&self, link: Link, address: IpAddr, cap: u32) -> io::Result<ConnKey> {
+        let mut table = self.0.table.borrow_mut();
+        table.insert(link, address, cap, now())
     }
 
     /// The facts about a connection that operators see; `None` if it was removed.
@@ -198,21 +202,17 @@ impl Connections {
     /// Notes that a packet of the client has arrived.
     #[cfg(feature = "quic")]
     pub(crate) fn on_activity(&self, key: ConnKey, now: Instant) {
-        let mut table = self.0.table.borrow_mut();
-        let now = table.coarse(now);
-        if let Some(conn) = table.get_mut(key) {
+        if let Some((conn, now)) = self.0.table.borrow_mut().get_at(key, now) {
             conn.on_activity(now);
         }
     }
 
     /// Writes the connection's outbox to its link.
     pub(crate) fn flush(&self, key: ConnKey) -> FlushStatus {
-        let mut table = self.0.table.borrow_mut();
-        let now = table.coarse(now());
-        let Some(conn) = table.get_mut(key) else {
-            return FlushStatus::Idle;
-        };
-        conn.flush(now)
+        match self.0.table.borrow_mut().get_at(key, now()) {
+            Some((conn, now)) => conn.flush(now),
+            None => FlushStatus::Idle,
+        }
     }
 
     /// Reads available bytes into `scratch`.
@@ -226,10 +226,7 @@ impl Connections {
         now: Instant,
     ) -> io::Result<Received> {
         let mut table = self.0.table.borrow_mut();
-        let now = table.coarse(now);
-        let Some(conn) = table.get_mut(key) else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
+        let (conn, now) = table.get_at(key, now).ok_or(io::ErrorKind::NotConnected)?;
         let received = conn.read(scratch, now)?;
         table.count_received(key, received.count);
         Ok(received)
@@ -246,10 +243,7 @@ impl Connections {
         now: Instant,
     ) -> io::Result<Received> {
         let mut table = self.0.table.borrow_mut();
-        let now = table.coarse(now);
-        let Some(conn) = table.get_mut(key) else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
+        let (conn, now) = table.get_at(key, now).ok_or(io::ErrorKind::NotConnected)?;
         conn.read_unseen(scratch, now)
     }
 
@@ -317,8 +311,7 @@ impl Transport for Connections {
 
     fn pause(&mut self, conn: ConnKey, paused: bool) {
         let mut table = self.0.table.borrow_mut();
-        let now = table.coarse(now());
-        let Some(found) = table.get_mut(conn) else {
+        let Some((found, now)) = table.get_at(conn, now()) else {
             return;
         };
         if found.flags.set(Flag::Paused, paused) && !paused {

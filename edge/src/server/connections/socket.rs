@@ -1,16 +1,16 @@
 //! One connection's socket: reads, writes, queues unwritten frames, shuts down.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
-use mio::net::TcpStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::conn::transport::SendStatus;
 use crate::server::connections::flags::{Flag, Flags};
 use crate::server::connections::link::Link;
 use crate::server::connections::outbox::Outbox;
-use crate::server::tls::wire::with_wire;
+use crate::server::connections::receive::{Received, receive, receive_encrypted};
 use crate::time::coarse::CoarseInstant;
 
 /// The most items of an outbox in one vectored write.
@@ -41,17 +41,6 @@ pub(crate) enum FlushStatus {
     Drained,
     /// The socket accepts no more bytes. An event follows when it does.
     Blocked,
-}
-
-/// The result of a read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Received {
-    /// The bytes read. 0 if TLS needs more of them.
-    pub(crate) count: usize,
-    /// Records of TLS that have brought next to nothing.
-    pub(crate) idle_records: u32,
-    /// Whether the socket may have more. A stream socket that returns fewer bytes than asked for is empty (epoll(7)).
-    pub(crate) more: bool,
 }
 
 /// A connection's entry in the table.
@@ -87,7 +76,7 @@ impl ConnEntry {
 
     /// Writes to the link. Returns the number of bytes that it accepted, 0 if it is blocked. With TLS, a record that is
     /// encrypted counts as accepted even if the socket is blocked before its end.
-    pub(super) fn write(&mut self, frames: &Bytes) -> io::Result<usize> {
+    fn write(&mut self, frames: &Bytes) -> io::Result<usize> {
         let count = self.write_to_link(frames)?;
         self.sent += count as u64;
         Ok(count)
@@ -152,8 +141,23 @@ impl ConnEntry {
         }
     }
 
+    /// Writes frames, or queues those that the link does not accept. There must be no outbox.
+    pub(super) fn write_or_queue(&mut self, frames: &Bytes, control: bool) -> SendStatus {
+        match self.write(frames) {
+            Ok(count) if self.has_written(count, frames.len()) => SendStatus::Written,
+            Ok(count) => {
+                self.queue_rest(frames, count, control);
+                SendStatus::Queued
+            }
+            Err(_) => {
+                self.state = ConnState::Dead;
+                SendStatus::Gone
+            }
+        }
+    }
+
     /// Queues `frames`, of which `written` bytes are written.
-    pub(super) fn queue_rest(&mut self, frames: &Bytes, written: usize, control: bool) {
+    fn queue_rest(&mut self, frames: &Bytes, written: usize, control: bool) {
         let mut outbox = Box::new(Outbox::new(self.cap as usize));
         if written < frames.len() {
             outbox.push_rest(frames.clone(), written, control);
@@ -162,20 +166,17 @@ impl ConnEntry {
     }
 
     /// Whether all bytes of a write of `total` are with the kernel.
-    pub(super) fn has_written(&self, count: usize, total: usize) -> bool {
+    fn has_written(&self, count: usize, total: usize) -> bool {
         count == total && !(self.flags.has(Flag::Blocked) && matches!(self.link, Link::Tls(..)))
     }
 
     /// Writes or queues the connection's last frame, regardless of the cap.
     pub(super) fn send_last(&mut self, frame: &Bytes) {
-        if let Some(outbox) = &mut self.outbox {
-            outbox.push_last(frame.clone());
-            return;
-        }
-        match self.write(frame) {
-            Ok(count) if self.has_written(count, frame.len()) => {}
-            Ok(count) => self.queue_rest(frame, count, true),
-            Err(_) => self.state = ConnState::Dead,
+        match &mut self.outbox {
+            Some(outbox) => outbox.push_last(frame.clone()),
+            None => {
+                self.write_or_queue(frame, true);
+            }
         }
     }
 
@@ -234,16 +235,24 @@ impl ConnEntry {
     /// Reads available bytes into `buffer`. The error is `UnexpectedEof` at the end of the stream.
     pub(super) fn read(&mut self, buffer: &mut [u8], now: CoarseInstant) -> io::Result<Received> {
         let received = match &mut self.link {
-            Link::Plain(socket) => {
-                let count = read(socket, buffer)?;
-                let more = count == buffer.len();
-                Received {
-                    count,
-                    idle_records: 0,
-                    more,
-                }
+            Link::Plain(socket) => receive(socket, buffer)?,
+            Link::Tls(_, tls) if tls.has_ended() => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            Link::Tls(..) => self.read_encrypted(buffer)?,
+            Link::Tls(socket, tls) => {
+                // Records that bring next to nothing are charged after they are decrypted, so that they are decrypted a
+                // few at a time.
+                let most = match self.flags.has(Flag::Bulk) {
+                    true => buffer.len(),
+                    false => FIRST_READ,
+                };
+                let received = receive_encrypted(socket, tls, most, buffer);
+                let is_bulk = |received: &Received| received.more && received.idle_records == 0;
+                self.flags
+                    .set(Flag::Bulk, received.as_ref().is_ok_and(is_bulk));
+                self.send_encrypted();
+                received?
+            }
             Link::Quic(stream) => {
                 let count = stream.read(buffer)?;
                 Received {
@@ -266,50 +275,9 @@ impl ConnEntry {
         let Link::Tls(socket, _) = &mut self.link else {
             return self.read(buffer, now);
         };
-        let count = read(socket, buffer)?;
+        let received = receive(socket, buffer)?;
         self.on_activity(now);
-        Ok(Received {
-            count,
-            idle_records: 0,
-            more: count == buffer.len(),
-        })
-    }
-
-    fn read_encrypted(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        let Link::Tls(socket, tls) = &mut self.link else {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        };
-        if tls.has_ended() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        // Records that bring next to nothing are charged after they are decrypted, so that they are decrypted a few at a time.
-        let most = match self.flags.has(Flag::Bulk) {
-            true => buffer.len(),
-            false => FIRST_READ,
-        };
-        let (result, decrypted, more) = with_wire(buffer.len(), |wire| {
-            let kept = tls.take_partial(wire);
-            let end = wire.len().min(kept + most);
-            let result = read(socket, &mut wire[kept..end]);
-            let count = *result.as_ref().unwrap_or(&0);
-            // Without new bytes this only keeps the incomplete record again.
-            let decrypted = tls.decrypt(&mut wire[..kept + count], buffer);
-            (result, decrypted, kept + count == end)
-        });
-        let idle_records = tls.take_idle_records();
-        self.flags.set(Flag::Bulk, more && idle_records == 0);
-        self.send_encrypted();
-        result?;
-        let decrypted =
-            decrypted.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        if decrypted.ended && decrypted.count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Received {
-            count: decrypted.count,
-            idle_records,
-            more: more || decrypted.ended,
-        })
+        Ok(received)
     }
 
     /// Whether the client has sent bytes or taken queued ones, and neither is noticed yet. A connection that is paused, or
@@ -377,17 +345,6 @@ impl ConnEntry {
         let socket = socket2::SockRef::from(socket);
         if socket.shutdown(std::net::Shutdown::Write).is_err() {
             self.state = ConnState::Dead;
-        }
-    }
-}
-
-/// Reads from a socket. The error is `UnexpectedEof` at its end.
-fn read(socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match socket.read(buffer) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
         }
     }
 }

@@ -105,10 +105,15 @@ impl Table {
         }
     }
 
+    /// Adds a link to a client at this address, with an outbox of at most `cap` bytes.
+    ///
+    /// # Errors
+    /// If the kernel cannot watch another socket.
     pub(super) fn insert(
         &mut self,
         mut link: Link,
-        (address, cap): (IpAddr, u32),
+        address: IpAddr,
+        cap: u32,
         now: Instant,
     ) -> io::Result<ConnKey> {
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -143,6 +148,16 @@ impl Table {
 
     pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut ConnEntry> {
         self.conns.get_mut(slot_key(key))
+    }
+
+    /// A connection, and `now` in the resolution that connections store.
+    pub(super) fn get_at(
+        &mut self,
+        key: ConnKey,
+        now: Instant,
+    ) -> Option<(&mut ConnEntry, CoarseInstant)> {
+        let now = self.coarse(now);
+        Some((self.get_mut(key)?, now))
     }
 
     /// Notes an event of a connection's socket. Returns whether there is such a connection.
@@ -197,18 +212,10 @@ impl Table {
                 outbox.push_data(frames.clone())
             };
         }
-        let sent = match conn.write(frames) {
-            Ok(count) if conn.has_written(count, frames.len()) => return SendStatus::Written,
-            Ok(count) => {
-                conn.queue_rest(frames, count, control);
-                SendStatus::Queued
-            }
-            Err(_) => {
-                conn.state = ConnState::Dead;
-                SendStatus::Gone
-            }
-        };
-        self.wake(key);
+        let sent = conn.write_or_queue(frames, control);
+        if sent != SendStatus::Written {
+            self.wake(key);
+        }
         sent
     }
 

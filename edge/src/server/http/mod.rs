@@ -117,10 +117,7 @@ pub(crate) async fn drive_handshake(
         },
     };
     match asked {
-        Ok(Ok(_)) => {
-            let from = (peer, arrived);
-            Box::pin(drive_http(context, stream, from, deadline)).await
-        }
+        Ok(Ok(_)) => Box::pin(drive_http(context, stream, peer, arrived, deadline)).await,
         Ok(Err(_)) => None,
         Err(_) => {
             refuse_late(&context, stream, peer).await;
@@ -132,7 +129,8 @@ pub(crate) async fn drive_handshake(
 async fn drive_http(
     context: Rc<ServerContext>,
     stream: ClientStream,
-    (peer, arrived): (SocketAddr, Arrived),
+    peer: SocketAddr,
+    arrived: Arrived,
     deadline: Instant,
 ) -> Option<Upgraded> {
     let (is_encrypted, gate) = (stream.session().is_some(), Gate::default());
