@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grandstand_common::bus::BusRole;
+use grandstand_common::bus::{Bus, BusRole};
 use grandstand_common::exit::{Exit, Failure};
-use grandstand_common::process::admin::{Admin, ApiAccess, Phase, Status};
+use grandstand_common::process::admin::{Admin, ApiAccess, Component, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::drain;
 use grandstand_common::process::metrics::{Build, registry};
@@ -75,19 +75,11 @@ async fn drive(
         Some(access.clone()),
         supervisor,
     )?;
-    component.set(Phase::Starting("connecting to the bus".into()));
-    let scope = supervisor.scope("worker");
-    let name = &config.worker.name;
-    let bus = tokio::select! {
-        bus = config.cluster.start(name, BusRole::Worker, &component, &scope) => bus,
-        signal = api.ending_wanted(&mut frame.signals) => {
-            tracing::info!(signal, "ending before the start is complete");
-            supervisor.stand_down();
-            return frame.result();
-        }
+    let Some(bus) = connect(&config, &component, &api, frame).await? else {
+        return frame.result();
     };
-    let bus = bus?;
 
+    let supervisor = &frame.supervisor;
     let (signal, watch) = drain::channel();
     let worker = grandstand_worker::process::run(bus, games, settings, watch, component);
     tokio::pin!(worker);
@@ -122,4 +114,24 @@ async fn drive(
     };
     frame.result()?;
     ended.map_err(|e| Failure::new(Exit::Internal, e.to_string()))
+}
+
+/// Connects to the bus. Returns `None` if a signal ends the process before.
+async fn connect(
+    config: &WorkerConfig,
+    component: &Component,
+    api: &WorkerApi,
+    frame: &mut Frame,
+) -> Result<Option<Bus>, Failure> {
+    component.set(Phase::Starting("connecting to the bus".into()));
+    let scope = frame.supervisor.scope("worker");
+    let name = &config.worker.name;
+    tokio::select! {
+        bus = config.cluster.start(name, BusRole::Worker, component, &scope) => Ok(Some(bus?)),
+        signal = api.ending_wanted(&mut frame.signals) => {
+            tracing::info!(signal, "ending before the start is complete");
+            frame.supervisor.stand_down();
+            Ok(None)
+        }
+    }
 }

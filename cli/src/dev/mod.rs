@@ -95,21 +95,14 @@ impl Dev {
         let worker_bus = match &bus {
             BusSource::Shared(bus) => bus.clone(),
             BusSource::Nats => {
-                let cluster = &settings.edge.cluster;
-                cluster
-                    .start(&worker.name, BusRole::Worker, &worker_component, supervisor)
-                    .await?
+                connect(&settings, &worker.name, &worker_component, supervisor).await?
             }
         };
         worker.metrics.register(&mut registry);
         let api = EdgeApi::new(frame.log.clone());
         let options = EdgeOptions {
             bus: bus.clone(),
-            admission: AdmissionPolicy {
-                trust_user: true,
-                ..edge::admission(&settings.edge)
-                    .map_err(|e| Failure::new(Exit::Config, e.to_string()))?
-            },
+            admission: admission(&settings)?,
             pages: pages::pages(),
             echo: args.echo,
             api: Some(Arc::clone(&api)),
@@ -212,6 +205,29 @@ async fn open_bus(
     options.accept_loss = args.accept_loss;
     let bus = Bus::open_embedded(args.data.as_deref(), &options).await?;
     Ok(BusSource::Shared(bus))
+}
+
+/// Connects the worker to NATS.
+async fn connect(
+    settings: &Settings,
+    name: &str,
+    component: &Component,
+    supervisor: &Supervisor,
+) -> Result<Bus, Failure> {
+    let cluster = &settings.edge.cluster;
+    let bus = cluster
+        .start(name, BusRole::Worker, component, supervisor)
+        .await?;
+    Ok(bus)
+}
+
+/// Lets clients choose their names without a token.
+fn admission(settings: &Settings) -> Result<AdmissionPolicy, Failure> {
+    let policy = edge::admission(&settings.edge);
+    Ok(AdmissionPolicy {
+        trust_user: true,
+        ..policy.map_err(|e| Failure::new(Exit::Config, e.to_string()))?
+    })
 }
 
 /// Waits until the disk of the data folder fails.

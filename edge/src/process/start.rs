@@ -91,12 +91,7 @@ pub async fn start(
         metrics.degraded.clone(),
     );
     keep_until_stopped("readiness", readiness, shards.stop.subscribe(), &supervisor);
-    let (looks_every, every) = watch::channel(Duration::from_secs(config.tls.reload_s));
-    if let Some(tls) = tls.clone() {
-        let metrics = metrics.certificates.clone();
-        let certificates = certificates::drive_certificates(tls, every, metrics);
-        supervisor.keep("certificates", certificates);
-    }
+    let looks_every = keep_certificates(config, tls.as_ref(), &supervisor, metrics);
     let mut edge = Edge {
         address: addresses.first.unwrap_or(config.edge.listen),
         tls_address: addresses.tls,
@@ -122,6 +117,22 @@ pub async fn start(
         edge.take_packets()?;
     }
     Ok(edge)
+}
+
+/// Reads the certificates again when their files change. Returns the sender of the time between two looks.
+fn keep_certificates(
+    config: &EdgeConfig,
+    tls: Option<&Tls>,
+    supervisor: &Supervisor,
+    metrics: &EdgeMetrics,
+) -> watch::Sender<Duration> {
+    let (looks_every, every) = watch::channel(Duration::from_secs(config.tls.reload_s));
+    if let Some(tls) = tls {
+        let metrics = metrics.certificates.clone();
+        let certificates = certificates::drive_certificates(tls.clone(), every, metrics);
+        supervisor.keep("certificates", certificates);
+    }
+    looks_every
 }
 
 /// The sockets at which an edge listens.

@@ -127,7 +127,14 @@ impl WorkerMetrics {
             "Rooms that cannot be stored, because NATS' limits have become lower",
             self.held_rooms.clone(),
         );
-        let counters = [
+        for (name, help, counter) in self.counters() {
+            registry.register(name, help, counter.clone());
+        }
+    }
+
+    /// The counters, with their names and what they count.
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 20] {
+        [
             ("inputs", "Inputs handed to games", &self.inputs),
             ("rejects", "Inputs that games rejected", &self.rejects),
             (
@@ -200,9 +207,6 @@ impl WorkerMetrics {
                 "Messages that cannot be read",
                 &self.unreadable,
             ),
-        ];
-        for (name, help, counter) in counters {
-            registry.register(name, help, counter.clone());
-        }
+        ]
     }
 }

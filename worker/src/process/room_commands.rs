@@ -1,8 +1,8 @@
 //! Executes the engine's commands and passes it their outcomes.
 
 use bytes::Bytes;
-use grandstand_common::bus::{Bucket, PublishError, PutError, Read};
-use grandstand_common::id::{Partition, ProcessId};
+use grandstand_common::bus::{Bucket, PublishError, PutError, PutReceipt, Read};
+use grandstand_common::id::{Epoch, Partition, ProcessId};
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
 use prost::Message;
@@ -42,14 +42,7 @@ impl RoomLoop {
                 payload,
                 token,
             } => {
-                self.settings().metrics.appends.inc();
-                let receipt = check(self.bus.append(subject, payload).await)?;
-                self.await_outcome(token, async move {
-                    match receipt {
-                        Ok(receipt) => receipt.await.map_or(Outcome::Failed, Outcome::Appended),
-                        Err(_) => Outcome::Failed,
-                    }
-                });
+                self.append(subject, payload, token).await?;
             }
             Command::PutIf {
                 bucket,
@@ -59,14 +52,9 @@ impl RoomLoop {
                 token,
             } => {
                 self.count_put(bucket);
-                let sent = self.bus.start_put_if(bucket, &key, value, expected).await;
-                let receipt = check(sent)?;
-                self.await_outcome(token, async move {
-                    answers::put_outcome(match receipt {
-                        Ok(receipt) => receipt.await,
-                        Err(error) => Err(PutError::NotSent(error)),
-                    })
-                });
+                let sent = self.bus.start_put_if(bucket, &key, value, expected);
+                let receipt = check(sent.await)?;
+                self.await_put(receipt, token);
             }
             Command::DeleteIf {
                 bucket,
@@ -107,15 +95,13 @@ impl RoomLoop {
             Command::Reply { to, payload } => self.publish(to, payload).await?,
             Command::Ready { partition, .. } => self.report_ready(partition),
             Command::Released { partition, epoch } => {
-                self.readers.close_partition(partition);
                 self.settings().metrics.released.inc();
-                self.reports.push(LoopReport::Stopped(partition, epoch));
+                self.stop(partition, epoch);
             }
             Command::RolledBack { partition, epoch } => {
                 tracing::error!(%partition, "the bucket of rooms came back with an older state than it had acked; the partition is taken over again from what is stored");
-                self.readers.close_partition(partition);
                 self.settings().metrics.rolled_back.inc();
-                self.reports.push(LoopReport::Stopped(partition, epoch));
+                self.stop(partition, epoch);
             }
             Command::Lost {
                 partition,
@@ -124,12 +110,45 @@ impl RoomLoop {
             } => {
                 self.reports.push(LoopReport::Seen(partition, later));
                 tracing::warn!(%partition, "a partition was lost: another owner's epoch was seen");
-                self.readers.close_partition(partition);
                 self.settings().metrics.lost.inc();
-                self.reports.push(LoopReport::Stopped(partition, epoch));
+                self.stop(partition, epoch);
             }
         }
         Ok(())
+    }
+
+    /// Appends an entry to a log.
+    async fn append(
+        &mut self,
+        subject: String,
+        payload: Bytes,
+        token: Token,
+    ) -> Result<(), WorkerError> {
+        self.settings().metrics.appends.inc();
+        let receipt = check(self.bus.append(subject, payload).await)?;
+        self.await_outcome(token, async move {
+            match receipt {
+                Ok(receipt) => receipt.await.map_or(Outcome::Failed, Outcome::Appended),
+                Err(_) => Outcome::Failed,
+            }
+        });
+        Ok(())
+    }
+
+    /// Passes the outcome of a put to the engine.
+    fn await_put(&mut self, sent: Result<PutReceipt, PublishError>, token: Token) {
+        self.await_outcome(token, async move {
+            answers::put_outcome(match sent {
+                Ok(receipt) => receipt.await,
+                Err(error) => Err(PutError::NotSent(error)),
+            })
+        });
+    }
+
+    /// Stops reading for a partition that the engine has dropped, and reports it.
+    fn stop(&mut self, partition: Partition, epoch: Epoch) {
+        self.readers.close_partition(partition);
+        self.reports.push(LoopReport::Stopped(partition, epoch));
     }
 
     /// Publishes a message that may be lost, because a gap in the numbers reveals the loss.

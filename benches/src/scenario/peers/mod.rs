@@ -138,29 +138,8 @@ async fn row(
 fn chart(rows: &[Row], options: &Options) -> Chart {
     let names: Vec<_> = rows.iter().map(|row| row.peer.label().to_owned()).collect();
     let of_rates = |value: fn(&Fanout) -> f64, unit: &str| {
-        let line = |rate: &f64| {
-            let mut points = Vec::new();
-            let mut notes = Vec::new();
-            for (at, row) in rows.iter().enumerate() {
-                let Some(fanout) = row.fanout(*rate) else {
-                    continue;
-                };
-                let reached = table::per_second(fanout.per_second);
-                let (bar, note) = match fanout.collapsed {
-                    false => (value(fanout), format!("{}{unit}", short(value(fanout)))),
-                    true if unit == "/s" => (fanout.per_second, format!("collapses at {reached}")),
-                    true => (0.0, "collapses".to_owned()),
-                };
-                points.push((at as f64, bar));
-                notes.push((at as f64, note));
-            }
-            let name = format!("{rate} messages a second");
-            Line {
-                notes,
-                ..Line::new(name, points)
-            }
-        };
-        options.rates.iter().map(line).collect::<Vec<_>>()
+        let rates = options.rates.iter();
+        rates.map(|&rate| line(rows, rate, value, unit)).collect()
     };
     let panel = |y, lines| Panel {
         x: Axis::Names(names.clone()),
@@ -214,4 +193,28 @@ fn chart(rows: &[Row], options: &Options) -> Chart {
         chart.panels.push(connects);
     }
     chart
+}
+
+/// Draws a figure of each server at a rate.
+fn line(rows: &[Row], rate: f64, value: fn(&Fanout) -> f64, unit: &str) -> Line {
+    let mut points = Vec::new();
+    let mut notes = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let Some(fanout) = row.fanout(rate) else {
+            continue;
+        };
+        let reached = table::per_second(fanout.per_second);
+        let (bar, note) = match fanout.collapsed {
+            false => (value(fanout), format!("{}{unit}", short(value(fanout)))),
+            true if unit == "/s" => (fanout.per_second, format!("collapses at {reached}")),
+            true => (0.0, "collapses".to_owned()),
+        };
+        points.push((at as f64, bar));
+        notes.push((at as f64, note));
+    }
+    let name = format!("{rate} messages a second");
+    Line {
+        notes,
+        ..Line::new(name, points)
+    }
 }

@@ -169,97 +169,101 @@ impl Room {
     /// # Errors
     /// If it breaks a rule.
     pub(crate) fn take(&mut self, message: &Value) -> Result<(), Broken> {
-        let number = |key: &str| {
-            message[key]
-                .as_u64()
-                .ok_or(Broken(format!("{key} is missing: {message}")))
-        };
-        let kind = message["type"].as_str().unwrap_or_default();
-        let shown = |is_shown| {
-            if is_shown {
-                Ok(())
-            } else {
-                Err(Broken(format!(
-                    "{kind} before the room was shown: {message}"
-                )))
-            }
-        };
-        match kind {
-            "joined" => {
-                require(self.stage != Stage::Out, || {
-                    format!("joined without a join: {message}")
-                })?;
-                self.stage = Stage::Joined;
-                self.on_joined(message);
-            }
+        match message["type"].as_str().unwrap_or_default() {
+            "joined" => self.on_joined(message)?,
             "left" => {
                 self.stage = Stage::Out;
                 self.left = message["code"].as_str().map(str::to_owned);
             }
-            "error" if message["code"] == "room_rolled_back" => {
-                let seq = number("seq")?;
-                require(seq < self.acked, || {
-                    format!("a rollback that lost no acked input: {message}")
-                })?;
-                self.stage = Stage::Out;
-                self.rolled_back = Some(seq);
-                (self.acked, self.epoch) = (seq, None);
-                self.waiting.clear();
-            }
-            "snapshot" => {
-                require(self.stage >= Stage::Joined, || {
-                    format!("snapshot before joined: {message}")
-                })?;
-                self.stage = Stage::Shown;
-                self.epoch = message["epoch"].as_str().map(str::to_owned);
-                self.version = number("version")?;
-                self.view = message["data"].clone();
-                self.snapshots += 1;
-            }
-            "update" => {
-                require(self.stage >= Stage::Joined && self.epoch.is_some(), || {
-                    format!("update before joined and snapshot: {message}")
-                })?;
-                let version = number("version")?;
-                let prev = number("prev")?;
-                require(prev == self.version && version > prev, || {
-                    format!(
-                        "a gap or a repeat after version {}: {message}",
-                        self.version
-                    )
-                })?;
-                self.stage = Stage::Shown;
-                self.version = version;
-                self.apply(&message["data"])?;
-            }
-            "direct" => shown(self.is_shown())?,
+            "error" if message["code"] == "room_rolled_back" => self.on_rolled_back(message)?,
+            "snapshot" => self.on_snapshot(message)?,
+            "update" => self.on_update(message)?,
+            "direct" => self.require_shown(message)?,
             "error" if message["code"] == "busy" => self.on_busy(message)?,
-            "reject" => {
-                shown(self.is_shown())?;
-                let seq = number("seq")?;
-                let known = self.rejected.contains_key(&seq);
-                require(known || seq > self.ack_here, || {
-                    format!("a reject after its ack: {message}")
-                })?;
-                let code = message["code"].as_str().unwrap_or_default();
-                self.rejected.insert(seq, code.to_owned());
-                self.waiting.retain(|&(s, _)| s != seq);
-            }
-            "ack" => {
-                shown(self.is_shown())?;
-                let seq = number("seq")?;
-                require(seq >= self.acked && seq < self.next_seq, || {
-                    format!("an ack that decreases, or of an input that was not sent: {message}")
-                })?;
-                self.ack_here = seq;
-                self.answered(seq);
-            }
+            "reject" => self.on_reject(message)?,
+            "ack" => self.on_ack(message)?,
             _ => {}
         }
         self.check_faces(message)
     }
 
-    fn on_joined(&mut self, message: &Value) {
+    /// Checks that the room was shown before this message.
+    fn require_shown(&self, message: &Value) -> Result<(), Broken> {
+        require(self.is_shown(), || {
+            format!("a message before the room was shown: {message}")
+        })
+    }
+
+    fn on_rolled_back(&mut self, message: &Value) -> Result<(), Broken> {
+        let seq = number(message, "seq")?;
+        require(seq < self.acked, || {
+            format!("a rollback that lost no acked input: {message}")
+        })?;
+        self.stage = Stage::Out;
+        self.rolled_back = Some(seq);
+        (self.acked, self.epoch) = (seq, None);
+        self.waiting.clear();
+        Ok(())
+    }
+
+    fn on_snapshot(&mut self, message: &Value) -> Result<(), Broken> {
+        require(self.stage >= Stage::Joined, || {
+            format!("snapshot before joined: {message}")
+        })?;
+        self.stage = Stage::Shown;
+        self.epoch = message["epoch"].as_str().map(str::to_owned);
+        self.version = number(message, "version")?;
+        self.view = message["data"].clone();
+        self.snapshots += 1;
+        Ok(())
+    }
+
+    fn on_update(&mut self, message: &Value) -> Result<(), Broken> {
+        require(self.stage >= Stage::Joined && self.epoch.is_some(), || {
+            format!("update before joined and snapshot: {message}")
+        })?;
+        let version = number(message, "version")?;
+        let prev = number(message, "prev")?;
+        require(prev == self.version && version > prev, || {
+            format!(
+                "a gap or a repeat after version {}: {message}",
+                self.version
+            )
+        })?;
+        self.stage = Stage::Shown;
+        self.version = version;
+        self.apply(&message["data"])
+    }
+
+    fn on_reject(&mut self, message: &Value) -> Result<(), Broken> {
+        self.require_shown(message)?;
+        let seq = number(message, "seq")?;
+        let known = self.rejected.contains_key(&seq);
+        require(known || seq > self.ack_here, || {
+            format!("a reject after its ack: {message}")
+        })?;
+        let code = message["code"].as_str().unwrap_or_default();
+        self.rejected.insert(seq, code.to_owned());
+        self.waiting.retain(|&(s, _)| s != seq);
+        Ok(())
+    }
+
+    fn on_ack(&mut self, message: &Value) -> Result<(), Broken> {
+        self.require_shown(message)?;
+        let seq = number(message, "seq")?;
+        require(seq >= self.acked && seq < self.next_seq, || {
+            format!("an ack that decreases, or of an input that was not sent: {message}")
+        })?;
+        self.ack_here = seq;
+        self.answered(seq);
+        Ok(())
+    }
+
+    fn on_joined(&mut self, message: &Value) -> Result<(), Broken> {
+        require(self.stage != Stage::Out, || {
+            format!("joined without a join: {message}")
+        })?;
+        self.stage = Stage::Joined;
         let instance = message["instance"].as_str().map(str::to_owned);
         if self.instance.is_some() && instance != self.instance {
             self.waiting.clear();
@@ -276,6 +280,7 @@ impl Room {
         self.answered(last);
         self.next_seq = self.waiting.back().map_or(last, |&(seq, _)| seq) + 1;
         self.resend = true;
+        Ok(())
     }
 
     fn answered(&mut self, seq: u64) {
@@ -336,6 +341,12 @@ fn faces(value: &Value) -> usize {
         Value::Object(fields) => fields.values().map(faces).sum(),
         _ => 0,
     }
+}
+
+/// Returns a number of a message.
+fn number(message: &Value, key: &str) -> Result<u64, Broken> {
+    let number = message[key].as_u64();
+    number.ok_or_else(|| Broken(format!("{key} is missing: {message}")))
 }
 
 fn require(is_met: bool, violation: impl FnOnce() -> String) -> Result<(), Broken> {
