@@ -248,23 +248,7 @@ impl Director {
                 self.faults.end(&self.rig.nats)?;
                 self.states.remove(&target);
             }
-            Some(State::Ending(since)) => {
-                let ended = process!(self.rig, target, p => p.status());
-                let late = now > since + SHUTDOWN_TIMEOUT;
-                if ended.is_none() && !late {
-                    return Ok(());
-                }
-                let well = ended.is_some_and(|status| status.success());
-                // NATS exits with 1 when a signal ends it.
-                if !well && target != Target::Nats && now > self.excused {
-                    let found = ended.map_or("it still runs".to_owned(), |s| s.to_string());
-                    let expected = format!("exit code 0 within {SHUTDOWN_TIMEOUT:?} of SIGTERM");
-                    let ledger = &mut field.ledger;
-                    ledger.blame(Rule::Process, "", &target.to_string(), &expected, &found);
-                }
-                process!(self.rig, target, p => p.relaunch()?);
-                self.states.remove(&target);
-            }
+            Some(State::Ending(since)) => self.finish_end(target, since, field, now)?,
             Some(_) => {}
             None => {
                 if let Some(status) = process!(self.rig, target, p => p.status()) {
@@ -273,6 +257,32 @@ impl Director {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Starts a process again that was sent SIGTERM at `since`, once it has ended or should have.
+    fn finish_end(
+        &mut self,
+        target: Target,
+        since: Duration,
+        field: &mut Field,
+        now: Duration,
+    ) -> Result<(), RigError> {
+        let ended = process!(self.rig, target, p => p.status());
+        let late = now > since + SHUTDOWN_TIMEOUT;
+        if ended.is_none() && !late {
+            return Ok(());
+        }
+        let well = ended.is_some_and(|status| status.success());
+        // NATS exits with 1 when a signal ends it.
+        if !well && target != Target::Nats && now > self.excused {
+            let found = ended.map_or("it still runs".to_owned(), |s| s.to_string());
+            let expected = format!("exit code 0 within {SHUTDOWN_TIMEOUT:?} of SIGTERM");
+            let ledger = &mut field.ledger;
+            ledger.blame(Rule::Process, "", &target.to_string(), &expected, &found);
+        }
+        process!(self.rig, target, p => p.relaunch()?);
+        self.states.remove(&target);
         Ok(())
     }
 
