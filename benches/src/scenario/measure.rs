@@ -88,7 +88,7 @@ pub async fn measure_until(
     let origin = Instant::now();
     let before = usage()?;
     let idle = generators().map_err(BenchError::Proc)?;
-    let mut last = (0.0, before);
+    let (mut last_s, mut last_used) = (0.0, before);
     let steps = seconds.ceil().max(1.0) as u32;
     for step in 1..=steps {
         let at = start + Duration::from_secs_f64(seconds * f64::from(step) / f64::from(steps));
@@ -97,14 +97,14 @@ pub async fn measure_until(
         let used = usage()?;
         let mut sample = Sample {
             at_s: now_s,
-            edge_cores: (used.edges.cpu_s - last.1.edges.cpu_s) / (now_s - last.0),
+            edge_cores: (used.edges.cpu_s - last_used.edges.cpu_s) / (now_s - last_s),
             edge_memory: used.edges.memory,
             ..Sample::default()
         };
         for (at, load) in loads.iter_mut().enumerate() {
             let tally = load.collect().await?;
             if at == 0 {
-                sample.received = tally.received as f64 / (now_s - last.0);
+                sample.received = tally.received as f64 / (now_s - last_s);
                 sample.p99_ms = tally.latencies.quantile_ms(0.99).unwrap_or(0.0);
                 measured.received += tally.received;
             }
@@ -115,7 +115,7 @@ pub async fn measure_until(
             &format!("{:.0} received/s", sample.received),
         );
         measured.samples.push(sample);
-        last = (now_s, used);
+        (last_s, last_used) = (now_s, used);
         if enough(&measured) {
             break;
         }

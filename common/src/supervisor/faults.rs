@@ -14,14 +14,21 @@ enum Kind {
     Hang,
 }
 
-/// The fault that was injected last; `None` in the sender if faults are disabled.
+/// A fault that a part is told to have.
 #[derive(Debug)]
-pub(super) struct Faults(Option<watch::Sender<(String, Option<Kind>)>>);
+struct Fault {
+    part: String,
+    kind: Kind,
+}
+
+/// The sender of faults, with the last one; `None` if faults are disabled.
+#[derive(Debug)]
+pub(super) struct Faults(Option<watch::Sender<Option<Fault>>>);
 
 impl Faults {
     pub(super) fn from_environment() -> Self {
         let enabled = std::env::var_os(VARIABLE).is_some();
-        Self(enabled.then(|| watch::Sender::new((String::new(), None))))
+        Self(enabled.then(|| watch::Sender::new(None)))
     }
 
     pub(super) fn set(&self, part: &str, how: &str) -> bool {
@@ -34,7 +41,10 @@ impl Faults {
         let Some(fault) = &self.0 else {
             return false;
         };
-        fault.send_replace((part.to_owned(), Some(kind)));
+        fault.send_replace(Some(Fault {
+            part: part.to_owned(),
+            kind,
+        }));
         true
     }
 
@@ -70,15 +80,18 @@ impl Faults {
     }
 }
 
+/// Waits for a wanted fault of a part.
 async fn wait(
-    faults: &mut watch::Receiver<(String, Option<Kind>)>,
+    faults: &mut watch::Receiver<Option<Fault>>,
     part: &str,
     is_wanted: impl Fn(Kind) -> bool,
 ) -> Kind {
-    let wanted =
-        |fault: &(String, Option<Kind>)| fault.0 == part && fault.1.is_some_and(&is_wanted);
-    let found = match faults.wait_for(wanted).await {
-        Ok(fault) => fault.1,
+    let wanted = |fault: &Fault| fault.part == part && is_wanted(fault.kind);
+    let found = match faults
+        .wait_for(|last| last.as_ref().is_some_and(wanted))
+        .await
+    {
+        Ok(fault) => fault.as_ref().map(|fault| fault.kind),
         Err(_) => None,
     };
     match found {

@@ -215,7 +215,7 @@ fn join_players(
     let player = PlayerSession::new(player, inputs, conn_of_session, chain);
     // The entry makes the owner send the lane to this edge, so no request is needed.
     room.lane_mut(at.lane).watch();
-    let (address, sessions) = room.sessions_mut();
+    let (address, sessions) = room.addressed_sessions();
     let joined = Body::Joined(joined);
     sessions.limit_inputs(|| shared.room_inputs(address.id.as_str()));
     sessions.insert(session, player);

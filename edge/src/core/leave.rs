@@ -47,7 +47,7 @@ pub(super) fn end_session(
     if let Some(room) = hub.rooms.get_mut(membership.room)
         && room.lane(membership.lane).term() == membership.term
     {
-        let (address, sessions) = room.sessions_mut();
+        let (address, sessions) = room.addressed_sessions();
         if let Some(departed) = sessions.end(address, membership.session, last, now, effects) {
             hub.clients.count_departing(departed);
         }

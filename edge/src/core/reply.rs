@@ -206,7 +206,7 @@ pub(super) fn update_reading(hub: &mut Hub, effects: &mut Effects, key: RoomKey,
     let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
-    if let Some(conn) = room.sessions_mut().1.update_paused(session) {
+    if let Some(conn) = room.sessions_mut().update_paused(session) {
         resume_reading(hub, effects, conn);
     }
 }

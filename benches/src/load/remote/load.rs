@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::Instant;
 
+use super::last_change::LastChange;
 use crate::error::BenchError;
 use crate::host::proc::Usage;
 use crate::load::clock::now_ns;
@@ -67,18 +68,17 @@ impl Load {
     /// If they do not connect.
     pub async fn wait_connected(&mut self, progress: &mut Progress) -> Result<f64, BenchError> {
         let start = now_ns();
-        let mut last = (0, Instant::now());
+        let mut seen = LastChange::of(0);
         loop {
             let live = self.live();
             if live == self.wanted {
                 return Ok((now_ns() - start) as f64 / 1e9);
             }
-            if live != last.0 {
-                last = (live, Instant::now());
+            if seen.update(live) {
                 let done = f64::from(live) / f64::from(self.wanted);
                 progress.step(done, &format!("{live} of {} connected", self.wanted));
             }
-            if last.1.elapsed() > TIMEOUT {
+            if seen.age() > TIMEOUT {
                 return Err(BenchError::NotConnected {
                     live,
                     wanted: self.wanted,

@@ -4,5 +4,7 @@ mod load;
 
 mod ramp;
 
+mod last_change;
+
 pub use load::Load;
 pub use ramp::RampOutcome;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::last_change::LastChange;
 use super::load::Load;
 use crate::error::BenchError;
 use crate::load::job::Command;
@@ -43,7 +44,7 @@ impl Load {
     ) -> Result<RampOutcome, BenchError> {
         let start = Instant::now();
         let mut outcome = RampOutcome::default();
-        let mut last = (0, Instant::now());
+        let mut seen = LastChange::of(0);
         while outcome.stopped.is_none() {
             self.handle_replies(POLL_INTERVAL).await?;
             outcome.tally.add_later(&self.collect().await?);
@@ -51,11 +52,8 @@ impl Load {
             if live == self.wanted {
                 break;
             }
-            if live != last.0 {
-                last = (live, Instant::now());
-            }
-            outcome.stopped =
-                check(live).or_else(|| failing(live, last.1.elapsed(), &outcome.tally));
+            seen.update(live);
+            outcome.stopped = check(live).or_else(|| failing(live, seen.age(), &outcome.tally));
         }
         outcome.seconds = start.elapsed().as_secs_f64();
         if outcome.stopped.is_some() {
@@ -82,12 +80,10 @@ impl Load {
     /// Waits until all connecting clients are connected or have given up.
     async fn settle(&mut self) -> Result<(), BenchError> {
         let start = Instant::now();
-        let mut last = (self.live(), Instant::now());
-        while last.1.elapsed() < SETTLED_AFTER && start.elapsed() < TIMEOUT {
+        let mut seen = LastChange::of(self.live());
+        while seen.age() < SETTLED_AFTER && start.elapsed() < TIMEOUT {
             self.handle_replies(POLL_INTERVAL).await?;
-            if self.live() != last.0 {
-                last = (self.live(), Instant::now());
-            }
+            seen.update(self.live());
         }
         Ok(())
     }

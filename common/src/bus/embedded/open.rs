@@ -121,9 +121,9 @@ fn examine(dir: &Path, options: &BusOptions) -> Result<Option<Examined>, Connect
         let newest = record.newest.as_ref();
         // A crash while it was created. Nothing was ever acked.
         let is_unfinished = newest.is_some_and(|copy| copy.marks.commit == 0);
-        for unfinished in [(&store, is_unfinished), (&copy_at, true)] {
-            if unfinished.1 && unfinished.0.exists() {
-                std::fs::remove_dir_all(unfinished.0).map_err(failed)?;
+        for (path, is_removed) in [(&store, is_unfinished), (&copy_at, true)] {
+            if is_removed && path.exists() {
+                std::fs::remove_dir_all(path).map_err(failed)?;
             }
         }
         if is_unfinished || !record.exist && !store.exists() {

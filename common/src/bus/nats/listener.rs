@@ -53,15 +53,21 @@ impl Listener {
 
 /// Passes on why servers refuse to be connected to, which no event tells. The number of failed attempts of each server
 /// shows which refusals are new.
-pub(super) struct RefusedServers(Listener, Mutex<HashMap<String, usize>>);
+pub(super) struct RefusedServers {
+    listener: Listener,
+    failed_attempts: Mutex<HashMap<String, usize>>,
+}
 
 impl RefusedServers {
     pub(super) fn new(listener: &Listener) -> Self {
-        Self(listener.clone(), Mutex::default())
+        Self {
+            listener: listener.clone(),
+            failed_attempts: Mutex::default(),
+        }
     }
 
     pub(super) fn hear(&self, servers: &[Server]) {
-        let mut known = self.1.lock();
+        let mut known = self.failed_attempts.lock();
         for server in servers {
             let failed = known
                 .entry(server.addr.as_url_str().to_owned())
@@ -69,7 +75,7 @@ impl RefusedServers {
             let is_new = std::mem::replace(failed, server.failed_attempts) < server.failed_attempts;
             let error = server.last_error.as_deref().filter(|_| is_new);
             if let Some(words) = error.and_then(dial::words_in) {
-                self.0.note(&NatsError::parse(&words));
+                self.listener.note(&NatsError::parse(&words));
             }
         }
     }

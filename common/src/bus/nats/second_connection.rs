@@ -28,14 +28,14 @@ const RETRY: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(500);
 /// The interval of pings. The client gives up a server after three unanswered ones.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// Few requests are in flight.
+/// The most requests and messages that wait. Few are in flight.
 const CAPACITY: usize = 1024;
 
 /// The connection, while there is one, and the task that maintains it.
 #[derive(Debug)]
 pub(crate) struct SecondConnection {
     names: Names,
-    state: Arc<Shared>,
+    shared: Arc<Shared>,
     task: AbortHandle,
 }
 
@@ -62,7 +62,7 @@ enum Found {
 impl SecondConnection {
     /// Starts to look for another server than that of `connection`.
     pub(super) fn start(connection: Connection, servers: Servers, options: BusOptions) -> Self {
-        let state = Arc::new(Shared {
+        let shared = Arc::new(Shared {
             connection: watch::Sender::new(SecondConnectionState::Missing),
             client: watch::Sender::new(None),
         });
@@ -71,19 +71,23 @@ impl SecondConnection {
             connection,
             servers,
             options,
-            state: state.clone(),
+            shared: shared.clone(),
         };
         let supervisor = seeker.options.supervisor.clone();
         let task = supervisor.keep("bus-second-connection", seeker.drive());
-        Self { names, state, task }
+        Self {
+            names,
+            shared,
+            task,
+        }
     }
 
     pub(crate) fn state(&self) -> watch::Receiver<SecondConnectionState> {
-        self.state.connection.subscribe()
+        self.shared.connection.subscribe()
     }
 
     pub(crate) fn client(&self) -> Option<Client> {
-        self.state.client.borrow().clone()
+        self.shared.client.borrow().clone()
     }
 
     /// A subject of the bus as NATS knows it.
@@ -117,28 +121,28 @@ struct Seeker {
     connection: Connection,
     servers: Servers,
     options: BusOptions,
-    state: Arc<Shared>,
+    shared: Arc<Shared>,
 }
 
 impl Seeker {
     async fn drive(self) {
         for number in 1.. {
-            let client = self.find().await;
-            let server = client.0.server_info().server_name;
+            let (client, gone) = self.find().await;
+            let server = client.server_info().server_name;
             tracing::debug!(server, "connected to a second server");
-            self.state.client.send_replace(Some(client.0.clone()));
-            self.state
+            self.shared.client.send_replace(Some(client.clone()));
+            self.shared
                 .connection
                 .send_replace(SecondConnectionState::Connected(number));
-            self.hold(&client.0, &client.1).await;
-            self.state.client.send_replace(None);
-            self.state
+            self.hold(&client, &gone).await;
+            self.shared.client.send_replace(None);
+            self.shared
                 .connection
                 .send_replace(SecondConnectionState::Missing);
         }
     }
 
-    /// Waits until another server is found.
+    /// Waits until another server is found. Returns the connection to it, and what is notified when that is lost.
     async fn find(&self) -> (Client, Arc<Notify>) {
         loop {
             let gone = Arc::new(Notify::new());
@@ -147,7 +151,7 @@ impl Seeker {
                 Found::OnlyOwn => SecondConnectionState::NotNeeded,
                 Found::Unreachable => SecondConnectionState::Missing,
             };
-            self.state.connection.send_if_modified(|last| {
+            self.shared.connection.send_if_modified(|last| {
                 let changed = *last != connection;
                 *last = connection;
                 changed

@@ -28,7 +28,7 @@ pub(super) fn on_refused(
     let Some(room) = hub.rooms.get_mut(key) else {
         return;
     };
-    let Some(player) = room.sessions_mut().1.remove(refused.session) else {
+    let Some(player) = room.sessions_mut().remove(refused.session) else {
         return;
     };
     let id = room.id().clone();
@@ -56,7 +56,7 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
         return;
     };
     let instance = room.instance();
-    let (address, sessions) = room.sessions_mut();
+    let (address, sessions) = room.addressed_sessions();
     let Some(player) = sessions.on_gone(address, gone, now, effects) else {
         return;
     };

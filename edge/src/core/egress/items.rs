@@ -31,7 +31,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
         ItemKind::Update(update) => on_update(hub, effects, key, &update, now),
         ItemKind::Direct(direct) => {
             if let Some(data) = &direct.data {
-                let (address, sessions) = room.sessions_mut();
+                let (address, sessions) = room.addressed_sessions();
                 let recipient = sessions.recipient(direct.session);
                 let frames = recipient.and_then(|to| to.on_direct(&address.id, data));
                 if let Some(frames) = frames {
@@ -45,7 +45,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
                 code: rejected.code,
                 message: rejected.message,
             };
-            let (address, sessions) = room.sessions_mut();
+            let (address, sessions) = room.addressed_sessions();
             let recipient = sessions.recipient(rejected.session);
             let frames = recipient.and_then(|to| to.on_rejected(&address.id, reject));
             if let Some(frames) = frames {
@@ -68,7 +68,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
             crowd::release_waiting(hub, effects, key.lane(LaneId::Spectators));
         }
         ItemKind::Closed(closed) => departures::on_closed(hub, effects, key, &closed.code, now),
-        ItemKind::Synced(synced) => room.sessions_mut().1.sync_mut().on_answer(synced.number),
+        ItemKind::Synced(synced) => room.sessions_mut().sync_mut().on_answer(synced.number),
         ItemKind::Hot(_) => {}
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
 /// Asks the owner for messages about a room that are lost. Frames for single players wait for them (D31).
 pub(super) fn ask_for_lost(hub: &mut Hub, effects: &mut Effects, key: RoomKey) {
     if let Some(room) = hub.rooms.get_mut(key) {
-        room.sessions_mut().1.sync_mut().need();
+        room.sessions_mut().sync_mut().need();
         effects.tell_owner(key, OwnerNote::Resync);
     }
 }
@@ -153,7 +153,7 @@ fn on_processed(hub: &mut Hub, effects: &mut Effects, key: RoomKey, report: &Pro
         return;
     };
     let incarnation = (room.epoch(), room.instance());
-    let (address, sessions) = room.sessions_mut();
+    let (address, sessions) = room.addressed_sessions();
     let change = sessions.on_processed(address, incarnation, report, now, effects);
     match change {
         // The owner considers the player connected, so it is told the room's sessions.

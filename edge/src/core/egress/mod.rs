@@ -96,7 +96,7 @@ fn on_room(
     }
     // A room that begins again needs a sync anyway, and its request is sent after the gap.
     if let (Some(worker), Some(room)) = (gap_of.filter(|_| !begins), hub.rooms.get_mut(key)) {
-        let (_, sessions) = room.sessions_mut();
+        let sessions = room.sessions_mut();
         if !sessions.sync().is_held() {
             // Frames for single players wait until the worker has said whether the gap is about this room.
             sessions.sync_mut().set_held(true);
@@ -116,7 +116,7 @@ fn on_room(
         }
     }
     if let Some(room) = hub.rooms.get_mut(key) {
-        let (_, sessions) = room.sessions_mut();
+        let sessions = room.sessions_mut();
         if sessions.sync().is_pending() && !sessions.sync().is_held() {
             effects.tell_owner(key, OwnerNote::Resync);
         }
@@ -190,7 +190,7 @@ pub(super) fn on_link_reply(
     }
     for key in state.owners.links().take_released(worker) {
         if let Some(room) = state.hub.rooms.get_mut(key) {
-            room.sessions_mut().1.sync_mut().set_held(false);
+            room.sessions_mut().sync_mut().set_held(false);
             room.queue_due();
         }
         delivery::mark_dirty(&mut state.hub, effects, key.lane(LaneId::Players));
@@ -201,7 +201,7 @@ pub(super) fn on_link_reply(
 /// Asks for what a room lacks because of a batch that is, or may be, lost.
 fn on_lost_batch(state: &mut State, effects: &mut Effects, key: RoomKey) {
     if let Some(room) = state.hub.rooms.get_mut(key) {
-        room.sessions_mut().1.sync_mut().set_held(false);
+        room.sessions_mut().sync_mut().set_held(false);
     }
     items::ask_for_lost(&mut state.hub, effects, key);
 }
@@ -243,7 +243,7 @@ pub(super) fn on_lease(
     }
     for key in state.owners.rooms(partition) {
         if let Some(room) = state.hub.rooms.get_mut(key) {
-            let (address, sessions) = room.sessions_mut();
+            let (address, sessions) = room.addressed_sessions();
             sessions.repeat_joins(address, now, effects);
         }
     }
@@ -305,7 +305,7 @@ fn resume(state: &mut State, effects: &mut Effects, now: Now) {
 /// Appends the windows of a room's sessions again (D3). `now` is the time at which the bus came back.
 pub(super) fn repeat_windows(state: &mut State, effects: &mut Effects, key: RoomKey, now: Now) {
     if let Some(room) = state.hub.rooms.get_mut(key) {
-        let (address, sessions) = room.sessions_mut();
+        let (address, sessions) = room.addressed_sessions();
         sessions.restart(address, now, effects);
     }
 }
@@ -323,7 +323,7 @@ pub(super) fn on_appended(
         return;
     };
     let partition = room.partition();
-    let (address, sessions) = room.sessions_mut();
+    let (address, sessions) = room.addressed_sessions();
     sessions.on_appended(address, tag, stored, now, effects);
     if stored == Err(AppendFailure::TooBig) {
         on_too_big(state, effects, tag, now);
@@ -350,7 +350,7 @@ fn on_too_big(state: &mut State, effects: &mut Effects, tag: AppendTag, now: Now
         departures::on_refused(&mut state.hub, effects, tag.room, &refused, now);
         return;
     }
-    let (address, sessions) = room.sessions_mut();
+    let (address, sessions) = room.addressed_sessions();
     sessions.refuse(address, tag, ErrorKind::TooBig, now, effects);
     reply::update_reading(&mut state.hub, effects, tag.room, tag.session);
 }
@@ -368,7 +368,7 @@ pub(super) fn on_chain_timer(
         return;
     };
     let partition = room.partition();
-    let (address, sessions) = room.sessions_mut();
+    let (address, sessions) = room.addressed_sessions();
     if sessions.on_timer(address, session, bus_up, now, effects) {
         state.health.on_unreported(partition, now.at);
         notify_health(state, effects, now);

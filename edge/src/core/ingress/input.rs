@@ -65,7 +65,7 @@ pub(super) fn on_input(
         return;
     };
     let is_full = limits.health.is_full(known.partition(), now.at);
-    let (address, sessions) = known.sessions_mut();
+    let (address, sessions) = known.addressed_sessions();
     let Some(player) = sessions.get(session) else {
         return;
     };

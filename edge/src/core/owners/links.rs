@@ -95,10 +95,8 @@ impl WorkerLinks {
     pub(crate) fn answered(&mut self, worker: &str, to: u64) {
         if let Some(link) = self.links.get_mut(worker) {
             link.in_flight = false;
-            link.gap = link
-                .gap
-                .filter(|gap| gap.1 > to)
-                .map(|gap| (gap.0.max(to + 1), gap.1));
+            let rest = link.gap.filter(|&(_, last)| last > to);
+            link.gap = rest.map(|(first, last)| (first.max(to + 1), last));
         }
     }
 

@@ -30,10 +30,18 @@ pub(crate) struct Owners {
     layout: Layout,
     partitions: Vec<PartitionOwner>,
     links: WorkerLinks,
-    /// Rooms whose number of spectators has changed, and whether they need a sync, until the timer expires.
-    spectators_due: BTreeMap<RoomKey, (Partition, bool)>,
+    /// Rooms whose number of spectators has changed, until the timer expires.
+    spectators_due: BTreeMap<RoomKey, SpectatorsDue>,
     /// Partitions whose owners may be due for a request.
     touched: VecDeque<Partition>,
+}
+
+/// A room about which its owner is told soon.
+#[derive(Debug)]
+struct SpectatorsDue {
+    partition: Partition,
+    /// Whether slow clients need a snapshot.
+    needs_sync: bool,
 }
 
 impl Owners {
@@ -60,7 +68,7 @@ impl Owners {
         for (partition, room) in rooms {
             self.add(partition, room);
             if let Some(due) = self.spectators_due.get_mut(&room) {
-                due.0 = partition;
+                due.partition = partition;
             }
         }
     }
@@ -102,8 +110,11 @@ impl Owners {
             if self.spectators_due.is_empty() {
                 effects.at(now.at + SPECTATORS_INTERVAL, Timer::Spectators);
             }
-            let due = self.spectators_due.entry(room);
-            due.or_insert((partition, false)).1 |= note == OwnerNote::Snapshot;
+            let due = self.spectators_due.entry(room).or_insert(SpectatorsDue {
+                partition,
+                needs_sync: false,
+            });
+            due.needs_sync |= note == OwnerNote::Snapshot;
             return;
         }
         if let Some(owner) = self.of_room(partition) {
@@ -163,13 +174,13 @@ impl Owners {
 
     /// Schedules requests about the rooms whose number of spectators has changed, or whose slow clients need a snapshot.
     pub(crate) fn on_spectators_timer(&mut self) {
-        for (room, (partition, sync)) in std::mem::take(&mut self.spectators_due) {
-            if let Some(owner) = self.of_room(partition) {
-                match sync {
+        for (room, due) in std::mem::take(&mut self.spectators_due) {
+            if let Some(owner) = self.of_room(due.partition) {
+                match due.needs_sync {
                     true => owner.set_sync(room, true),
                     false => owner.change(room),
                 }
-                self.touch(partition);
+                self.touch(due.partition);
             }
         }
     }

@@ -113,8 +113,13 @@ impl Room {
         &self.sessions
     }
 
+    /// The players' sessions, to change them.
+    pub(crate) fn sessions_mut(&mut self) -> &mut Sessions {
+        &mut self.sessions
+    }
+
     /// The players' sessions, to change them, with the address that their entries are sent to.
-    pub(crate) fn sessions_mut(&mut self) -> (&RoomAddress, &mut Sessions) {
+    pub(crate) fn addressed_sessions(&mut self) -> (&RoomAddress, &mut Sessions) {
         (&self.address, &mut self.sessions)
     }
 
