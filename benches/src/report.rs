@@ -36,7 +36,6 @@ impl Figures {
         self.0.is_empty()
     }
 
-    /// The value of this name.
     fn get(&self, name: &str) -> Option<&Value> {
         let (_, value) = self.0.iter().find(|(other, _)| other == name)?;
         Some(value)

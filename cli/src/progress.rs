@@ -32,7 +32,6 @@ impl Progress {
         }
     }
 
-    /// Shows a step.
     pub(crate) fn show(&mut self, step: &Step) {
         let now = Instant::now();
         let interval = if self.terminal {

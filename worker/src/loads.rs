@@ -155,7 +155,6 @@ impl Loads {
         self.parsed >= TURN_BYTES
     }
 
-    /// Begins a turn.
     pub(crate) fn begin_turn(&mut self) {
         (self.decoded, self.parsed) = (0, 0);
     }

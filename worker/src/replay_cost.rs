@@ -15,7 +15,6 @@ pub(crate) struct ReplaySize {
 }
 
 impl ReplaySize {
-    /// Adds an entry.
     pub(crate) fn add_entry(&mut self, bytes: u64) {
         self.entries += 1;
         self.bytes += bytes;

@@ -67,7 +67,6 @@ impl Drop for Server {
 pub(crate) struct Client(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
-    /// Sends a message.
     pub(crate) async fn send(&mut self, message: Value) {
         let text = Message::text(message.to_string());
         self.0.send(text).await.unwrap();

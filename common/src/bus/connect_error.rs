@@ -293,7 +293,6 @@ pub enum StoreFailure {
 const FULL_BYTES: u64 = 1 << 20;
 
 impl StoreFailure {
-    /// An error of the disk.
     pub(crate) fn disk(dir: &Path, error: &io::Error) -> Self {
         let dir = dir.to_owned();
         let cause = error.to_string();

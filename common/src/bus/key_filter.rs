@@ -41,7 +41,6 @@ impl KeyFilter {
         nearest.is_some_and(|prefix| key.starts_with(prefix.as_str()))
     }
 
-    /// The prefixes.
     pub(crate) fn prefixes(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }

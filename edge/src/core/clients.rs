@@ -155,7 +155,6 @@ impl Clients {
         }
     }
 
-    /// All clients.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnKey, &Client)> {
         let keys = (0..self.clients.slots()).filter_map(|slot| self.clients.key_at(slot));
         keys.filter_map(|conn| Some((conn, self.clients.get(conn)?)))

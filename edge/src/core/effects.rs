@@ -98,7 +98,6 @@ pub(crate) enum ClientAction {
 /// sent, and the rest is made again once it has (D26).
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// The room.
     pub(crate) room: RoomKey,
     /// The last version of the lane that the client may have seen.
     pub(crate) seen: u64,

@@ -32,7 +32,6 @@ impl RoomKey {
 /// Identifies a lane of a room of this core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaneKey {
-    /// The room.
     pub(crate) room: RoomKey,
     /// The audience.
     pub(crate) lane: LaneId,

@@ -13,7 +13,6 @@ pub(super) enum Memory {
     },
     /// The control group with the lowest limit among those that the process is in.
     Cgroup {
-        /// Its folder.
         folder: PathBuf,
         /// The names of its files.
         files: &'static Files,

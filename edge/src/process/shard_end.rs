@@ -33,7 +33,6 @@ const LAST_APPENDS: Duration = Duration::from_secs(1);
 pub(super) struct Stop {
     /// The time over which clients are told to reconnect.
     pub(super) within: Duration,
-    /// The end of its listeners.
     pub(super) listeners: ListenerEnd,
 }
 

@@ -60,7 +60,6 @@ impl Handshakes {
         }
     }
 
-    /// The limits.
     pub(crate) fn limits(&self) -> HandshakeLimits {
         self.limits.get()
     }

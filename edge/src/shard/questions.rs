@@ -28,7 +28,6 @@ pub(crate) enum Question {
     Clients(Asked, oneshot::Sender<Part<ListedConnection>>),
     /// The rooms in slots from this one on.
     Rooms(Asked, oneshot::Sender<Part<ListedRoom>>),
-    /// One room.
     Room(RoomId, oneshot::Sender<Option<ListedRoom>>),
 }
 

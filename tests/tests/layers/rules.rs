@@ -27,7 +27,6 @@ pub(crate) struct Reserved {
     pub(crate) name: &'static str,
     /// The crate's folder.
     pub(crate) folder: &'static str,
-    /// The module.
     pub(crate) module: &'static str,
     /// The modules that may import it, besides itself and its roof.
     pub(crate) by: &'static [&'static str],
@@ -72,7 +71,6 @@ pub(crate) struct Dependents {
 pub(crate) struct Violation {
     /// The crate's folder.
     pub(crate) folder: String,
-    /// The rule.
     pub(crate) rule: String,
     /// The file and the line.
     pub(crate) place: String,

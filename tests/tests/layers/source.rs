@@ -22,13 +22,11 @@ pub(crate) struct Source {
 /// A path, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
-    /// Its segments.
     pub(crate) segments: Vec<String>,
     /// The number of modules around it within the file.
     pub(crate) depth: usize,
     /// Whether it stands in a `pub use`.
     pub(crate) public: bool,
-    /// The line.
     pub(crate) line: usize,
 }
 

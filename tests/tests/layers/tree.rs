@@ -143,7 +143,6 @@ impl Crate {
         planted
     }
 
-    /// The file of a module.
     pub(crate) fn file(&self, module: &str) -> &str {
         self.modules.get(module).map_or("?", |m| m.file.as_str())
     }

@@ -77,7 +77,6 @@ impl Partitions {
         self.owned.values().find_map(|owned| owned.room(id))
     }
 
-    /// Returns a partition.
     pub(super) fn get(&self, partition: Partition) -> Option<&OwnedPartition> {
         self.owned.get(&partition)
     }

@@ -32,7 +32,6 @@ impl Schedule {
         self.due.set(&partition, at);
     }
 
-    /// Forgets a partition.
     pub(super) fn forget(&mut self, partition: Partition) {
         self.touched.remove(&partition);
         self.due.set(&partition, None);

@@ -148,7 +148,6 @@ impl Coverage {
         self.in_flight > 0
     }
 
-    /// Whether a room is due.
     pub(super) fn is_due(&self, id: &RoomId, now: Instant) -> bool {
         let cover = self.rooms.get(id);
         let due = cover.and_then(|cover| cover.due(self.limits, self.writes_all_now));

@@ -58,7 +58,6 @@ impl KnownRooms {
         self.rooms.slots()
     }
 
-    /// Returns the room in a slot.
     pub(super) fn at(&self, slot: usize) -> Option<(&RoomId, &KnownRoom)> {
         self.rooms.at(slot)
     }

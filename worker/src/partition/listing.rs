@@ -10,9 +10,7 @@ use super::state::PartitionState;
 /// A room, as its owner knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ListedRoom {
-    /// The room.
     pub(crate) room: String,
-    /// The partition.
     pub(crate) partition: u16,
     /// The epoch of the owner.
     pub(crate) epoch: u64,
@@ -24,7 +22,6 @@ pub(crate) struct ListedRoom {
     pub(crate) code: Option<&'static str>,
     /// The connected players of a room in memory.
     pub(crate) players: usize,
-    /// The spectators.
     pub(crate) spectators: u64,
     /// The shards of edges that watch it.
     pub(crate) edges: usize,
@@ -51,7 +48,6 @@ impl Page {
         }
     }
 
-    /// The items.
     pub(crate) fn into_items(self) -> Vec<ListedRoom> {
         self.items
     }
@@ -79,7 +75,6 @@ pub(super) fn list(state: &PartitionState, from: usize, page: &mut Page) -> Opti
     None
 }
 
-/// One room.
 pub(super) fn show(state: &PartitionState, id: &RoomId) -> Option<ListedRoom> {
     listed(state, id, state.rooms.known().get(id)?)
 }

@@ -135,7 +135,6 @@ impl OwnedPartition {
         self.state.takeover.is_ready()
     }
 
-    /// Returns the hot rooms.
     pub(crate) fn hot_rooms(&self) -> impl Iterator<Item = &RoomId> {
         self.state.audiences.hot_rooms()
     }

@@ -35,13 +35,11 @@ pub(super) struct RoomTable {
 }
 
 impl RoomTable {
-    /// Returns the slot of a room.
     pub(super) fn slot(&self, id: &RoomId) -> Option<Slot> {
         let is_it = |slot: &Slot| self.id(*slot) == Some(id);
         self.slots.find(self.hasher.hash_one(id), is_it).copied()
     }
 
-    /// Returns the id of the room in a slot.
     pub(super) fn id(&self, slot: Slot) -> Option<&RoomId> {
         Some(&self.entries.get(slot.index())?.id)
     }
@@ -51,7 +49,6 @@ impl RoomTable {
         self.entries.capacity()
     }
 
-    /// Returns the room in a slot.
     pub(super) fn at(&self, slot: usize) -> Option<(&RoomId, &KnownRoom)> {
         let entry = self.entries.get(slot)?;
         Some((&entry.id, &entry.room))

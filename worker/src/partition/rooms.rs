@@ -40,7 +40,6 @@ pub(super) struct Rooms {
 }
 
 impl Rooms {
-    /// Returns the rooms that are known.
     pub(super) fn known(&self) -> &KnownRooms {
         &self.known
     }

@@ -37,9 +37,7 @@ pub(super) enum EdgeAnswer {
 /// The outcome of a command of the lease machine.
 #[derive(Debug)]
 pub(super) enum LeaseAnswer {
-    /// The outcome of a put.
     Put(RecordKey, PutOutcome),
-    /// The outcome of a get.
     Get(RecordKey, GetOutcome),
     /// The outcome of a probe of a worker.
     Probe(Probe, ProbeOutcome),

@@ -24,7 +24,6 @@ pub(super) type Part = (Vec<ListedRoom>, Option<RoomPlace>);
 pub(super) enum Question {
     /// The rooms from this place on, at most this many.
     Rooms(RoomPlace, usize, oneshot::Sender<Part>),
-    /// One room.
     Room(RoomId, oneshot::Sender<Option<ListedRoom>>),
 }
 

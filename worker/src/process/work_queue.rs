@@ -24,7 +24,6 @@ pub(super) enum Work {
     Kv(Partition, KvSource, Read<KvEntry>),
     /// The subscriptions of `ctl.{p}` and `live.{p}` are there.
     Listening(Partition),
-    /// A live message.
     Live(Partition, Message),
     /// A request with an edge's interest.
     Ctl(Partition, Message),
@@ -66,7 +65,6 @@ pub(super) struct WorkReceiver {
     items: mpsc::Receiver<Queued>,
 }
 
-/// Creates a queue.
 pub(super) fn work_queue() -> (WorkSender, WorkReceiver) {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let large = Arc::new(Semaphore::new(LARGE_BYTES));

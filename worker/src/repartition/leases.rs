@@ -22,7 +22,6 @@ const GAP: Duration = Duration::from_secs(1);
 /// The leases that were taken.
 #[derive(Debug)]
 pub(super) struct Taken {
-    /// The highest epoch.
     pub(super) highest: Epoch,
     /// The entries at which loops got stuck.
     pub(super) stuck: Vec<StuckEntry>,

@@ -32,7 +32,6 @@ pub(super) enum Key {
     Marker(u64),
     /// No room exists after this entry.
     Deleted(u64),
-    /// A snapshot.
     Room(Box<Snapshot>),
     /// The value cannot be read, for this reason.
     Unreadable(String),

@@ -40,12 +40,10 @@ impl Reader {
         self.encoding
     }
 
-    /// The room with this number.
     pub(crate) fn room(&self, number: u32) -> Option<RoomId> {
         format!("{}{number}", self.prefix).parse().ok()
     }
 
-    /// Reads one message.
     pub(crate) fn read(&self, payload: &[u8]) -> Message {
         let quick = match self.encoding {
             Encoding::Json => json::read(payload, self.prefix.as_bytes()),

@@ -11,7 +11,6 @@ use rustls::{ClientConfig, ExtractedSecrets, HandshakeKind};
 
 use super::invalid::invalid;
 
-/// A handshake.
 pub(super) struct Handshake {
     connection: UnbufferedClientConnection,
     started: bool,

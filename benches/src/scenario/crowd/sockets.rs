@@ -217,7 +217,6 @@ impl Clients {
         }
     }
 
-    /// Ends a phase.
     async fn end(&mut self, name: &'static str) -> Result<Phase, BenchError> {
         self.pinger.tell(Command::Window(0, 0)).await?;
         let mut pings: Latencies = self.pinger.collect().await?.latencies;

@@ -12,7 +12,6 @@ pub(super) struct FaultPauses {
     pub(super) rounds: u32,
     /// The most memory that a worker had after a fault, bytes.
     pub(super) memory: u64,
-    /// The probes.
     pub(super) probes: Spread,
     /// All rooms, including the probes.
     pub(super) all: Spread,

@@ -141,7 +141,6 @@ impl Disk {
         &self.meta
     }
 
-    /// The stream of a partition.
     pub(super) fn stream_of(&self, partition: Partition) -> usize {
         usize::from(partition.0 % self.streams)
     }

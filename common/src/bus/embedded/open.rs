@@ -25,7 +25,6 @@ use crate::clock::unix_ms;
 /// The folder of the working copy in the data folder.
 const CHECK: &str = "check";
 
-/// A store in memory.
 pub(super) fn in_memory(options: &BusOptions) -> Result<StoreHandle, ConnectError> {
     options.check()?;
     let state = State::new(options, Clock::from(unix_ms()), false);

@@ -21,7 +21,6 @@ use crate::wire::BUS_PROTOCOL;
 /// The pause before a put without an outcome is followed by another read.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Reads the record.
 pub(super) async fn read(connection: &Connection) -> Result<Option<ClusterRecord>, BusError> {
     parse(get(connection).await?.as_ref())
 }

@@ -66,7 +66,6 @@ impl Names {
         self.prefixed(format!("IN_{stream}"))
     }
 
-    /// A bucket of a layout.
     pub(super) fn bucket(&self, layout: &Layout, bucket: Bucket) -> BucketName {
         BucketName(self.prefixed(options::bucket_name(layout, bucket)))
     }

@@ -103,7 +103,6 @@ impl Servers {
         Ok(())
     }
 
-    /// The addresses.
     pub(super) fn addresses(&self) -> &[ServerAddr] {
         &self.addresses
     }

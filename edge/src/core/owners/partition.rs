@@ -24,7 +24,6 @@ const MAX_RETRY: Duration = Duration::from_secs(1);
 /// A request to a partition's owner.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct OwnerRequest {
-    /// The partition.
     pub(crate) partition: Partition,
     /// Its owner's epoch.
     pub(crate) epoch: Epoch,

@@ -15,7 +15,6 @@ pub(super) const EVENT_OVERHEAD: usize = 128;
 pub(crate) enum LaneEvent {
     /// A new owner, or a new room of the same name (D15).
     Begin(Epoch, Instance),
-    /// A snapshot.
     Snapshot {
         /// The version that it shows.
         version: u64,
@@ -24,7 +23,6 @@ pub(crate) enum LaneEvent {
         /// Members need it. Otherwise their updates lead to it, and only clients that join later need it.
         whole: bool,
     },
-    /// An update.
     Update {
         /// The version that it leads to.
         version: u64,

@@ -137,7 +137,6 @@ impl Rooms {
         self.rooms.remove(key.index());
     }
 
-    /// A room.
     pub(crate) fn get(&self, key: RoomKey) -> Option<&Room> {
         let room = self.rooms.get(key.index())?;
         (room.address().key == key).then_some(room)
@@ -160,12 +159,10 @@ impl Rooms {
         self.rooms.capacity()
     }
 
-    /// The room in a slot.
     pub(crate) fn at(&self, slot: usize) -> Option<&Room> {
         self.rooms.get(slot)
     }
 
-    /// All rooms.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Room> {
         self.rooms.iter().map(|(_, room)| room)
     }

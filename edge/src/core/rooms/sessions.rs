@@ -41,7 +41,6 @@ impl Sessions {
         self.sessions.insert(session, player);
     }
 
-    /// A session.
     pub(crate) fn get(&self, session: u64) -> Option<&PlayerSession> {
         self.sessions.get(&session)
     }

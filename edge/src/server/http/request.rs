@@ -42,7 +42,6 @@ impl Upgrade {
     }
 }
 
-/// The encoding of a subprotocol.
 pub(crate) fn encoding(subprotocol: &str) -> Option<Encoding> {
     let mut all = Encoding::ALL.into_iter();
     all.find(|encoding| encoding.subprotocol() == subprotocol)
@@ -102,7 +101,6 @@ fn has_body<B>(request: &Request<B>) -> bool {
         || !headers.get_all(header::CONTENT_LENGTH).iter().all(is_zero)
 }
 
-/// Checks a request for a page.
 pub(super) fn check_page<B>(request: &Request<B>) -> Result<(), HttpError> {
     match *request.method() {
         Method::GET | Method::HEAD => Ok(()),

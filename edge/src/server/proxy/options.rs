@@ -35,7 +35,6 @@ impl SharedProxy {
         self.0.store(Arc::new(options));
     }
 
-    /// The options.
     pub(crate) fn current(&self) -> Arc<ProxyOptions> {
         self.0.load_full()
     }

@@ -201,7 +201,6 @@ impl Inlet {
         self.0.readable().await
     }
 
-    /// Whether there is a packet.
     pub(super) fn has_packets(&self) -> bool {
         ready(&self.0, PollFlags::IN).contains(PollFlags::IN)
     }

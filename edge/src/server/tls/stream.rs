@@ -43,7 +43,6 @@ impl TlsStream {
         })
     }
 
-    /// The session.
     pub(crate) fn session(&self) -> &TlsSession {
         &self.session
     }

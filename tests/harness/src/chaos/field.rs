@@ -59,9 +59,7 @@ struct Slot {
 /// The progress of one client in one room.
 #[derive(Debug, Clone)]
 pub(super) struct SeatState {
-    /// The client.
     pub(super) client: String,
-    /// The room.
     pub(super) room: String,
     /// The client's lane.
     pub(super) lane: Lane,
@@ -141,7 +139,6 @@ impl Field {
         now
     }
 
-    /// The game of a slot.
     pub(super) fn game(&self, slot: usize) -> Game {
         self.slots[slot].game
     }

@@ -29,7 +29,6 @@ pub(super) struct SeenUpdate {
 pub(super) struct Histories(Vec<[LaneLog; 2]>);
 
 impl Histories {
-    /// The lane in a history.
     pub(super) fn lane(&mut self, history: usize, lane: Lane) -> &mut LaneLog {
         if self.0.len() <= history {
             self.0.resize_with(history + 1, Default::default);

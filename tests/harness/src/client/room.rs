@@ -343,7 +343,6 @@ fn faces(value: &Value) -> usize {
     }
 }
 
-/// Returns a number of a message.
 fn number(message: &Value, key: &str) -> Result<u64, Broken> {
     let number = message[key].as_u64();
     number.ok_or_else(|| Broken(format!("{key} is missing: {message}")))

@@ -157,7 +157,6 @@ pub(super) fn hashes(dir: &Path) -> Vec<(PathBuf, u64)> {
     files(dir).into_iter().map(hash).collect()
 }
 
-/// Copies a folder.
 pub(super) fn copied(from: &Path, name: &str) -> Folder {
     let to = Folder::new(name);
     copy(from, &to.0);

@@ -173,7 +173,6 @@ impl Quic {
         ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()))
     }
 
-    /// Connects.
     pub(super) async fn connect(&self, protocol: &[u8]) -> Result<Connection, ConnectionError> {
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
         self.connect_from(&endpoint, protocol).await
