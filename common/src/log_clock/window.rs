@@ -29,12 +29,16 @@ impl Window {
             _ => self.best.push_back((second, sample)),
         }
         self.drop_before(second.saturating_sub(SECONDS - 1));
-        let recent = self.greatest_since(second.saturating_sub(SET_BACK_SECONDS - 1));
+        let recent_from = second.saturating_sub(SET_BACK_SECONDS - 1);
+        let recent = self.greatest_since(recent_from);
         let all = self.greatest_since(0);
-        let lasts = second.saturating_sub(SET_BACK_SECONDS - 1);
-        let seconds = self.best.iter().filter(|(at, _)| *at >= lasts).count();
+        let seconds = self
+            .best
+            .iter()
+            .filter(|(at, _)| *at >= recent_from)
+            .count();
         if seconds as u64 == SET_BACK_SECONDS && all - recent > SET_BACK_US {
-            self.drop_before(lasts);
+            self.drop_before(recent_from);
             return recent;
         }
         all

@@ -68,16 +68,16 @@ impl Plan {
     /// A worker's program, arguments and environment.
     pub fn worker(&self, nats: &str, name: &str) -> Start {
         let start = Start::worker().flag("--nats", nats);
-        self.with(start.flag("--name", name), "GRANDSTAND_WORKER_")
+        self.configure(start.flag("--name", name), "GRANDSTAND_WORKER_")
     }
 
     /// The same for an edge that trusts [`token`]s.
     pub fn edge(&self, nats: &str, name: &str) -> Start {
         let start = crate::site::edge(nats).flag("--name", name);
-        self.with(start, "GRANDSTAND_EDGE_")
+        self.configure(start, "GRANDSTAND_EDGE_")
     }
 
-    fn with(&self, mut start: Start, prefix: &str) -> Start {
+    fn configure(&self, mut start: Start, prefix: &str) -> Start {
         start = start
             .flag("--log", &self.log)
             .env(&format!("{prefix}CLUSTER_PARTITIONS"), self.partitions);

@@ -140,21 +140,7 @@ impl LeaseState {
 
     /// Takes free partitions, gives surplus ones away, and stores which are ready or released.
     fn move_partitions(&mut self, now: Instant, log_ms: u64) {
-        let moving = self
-            .leases
-            .iter()
-            .filter(|lease| lease.is_moving(now))
-            .count();
-        let has_successors = self
-            .peers
-            .all
-            .values()
-            .any(|peer| peer.state == WorkerState::Alive);
-        let mut may_give = if has_successors {
-            GIVEN_AT_ONCE.saturating_sub(moving)
-        } else {
-            usize::MAX
-        };
+        let mut may_give = self.may_give(now);
         for index in 0..self.leases.len() {
             let partition = self.settings.layout.partition(index);
             let should = self.should_own(partition);
@@ -205,6 +191,16 @@ impl LeaseState {
             lease.put = Some(wanted);
             self.push_put(RecordKey::Lease(partition), value, expected);
         }
+    }
+
+    /// The number of partitions that may be given away now. Without a successor, waiting for one is of no use.
+    fn may_give(&self, now: Instant) -> usize {
+        let mut peers = self.peers.all.values();
+        if !peers.any(|peer| peer.state == WorkerState::Alive) {
+            return usize::MAX;
+        }
+        let moving = self.leases.iter().filter(|lease| lease.is_moving(now));
+        GIVEN_AT_ONCE.saturating_sub(moving.count())
     }
 
     /// Ends a leaving worker that owns nothing any more: stores its record as dead, then ends the machine.

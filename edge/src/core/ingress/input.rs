@@ -69,29 +69,28 @@ pub(super) fn on_input(
     let Some(player) = sessions.get(session) else {
         return;
     };
+    let refusal = |kind, message| ErrorReply::new(kind, message, to.id, Some(room)).about(seq);
     if !player.is_joined() {
         let message = "wait for `joined` before you send inputs";
-        let error = ErrorReply::new(ErrorKind::NotJoined, message, to.id, Some(room)).about(seq);
+        let error = refusal(ErrorKind::NotJoined, message);
         return reply::error(&hub.clients, effects, to.conn, &error);
     }
     let next = player.next_seq();
     if is_full && seq >= next {
-        sessions.refuses(session, true);
+        sessions.refuse_next(session);
         let message = "the log is full; send the input again later";
-        let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);
-        let error = error.retry_after(FULL_RETRY_MS);
+        let error = refusal(ErrorKind::Busy, message).retry_after(FULL_RETRY_MS);
         return reply::error(&hub.clients, effects, to.conn, &error);
     }
     // The client had sent it before it knew that an earlier one was refused.
-    if seq > next && sessions.refuses(session, false) {
+    if seq > next && player.has_refused_next() {
         let message = "an earlier input was refused; send the inputs again later, in order";
-        let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);
-        let error = error.retry_after(FULL_RETRY_MS);
+        let error = refusal(ErrorKind::Busy, message).retry_after(FULL_RETRY_MS);
         return reply::error(&hub.clients, effects, to.conn, &error);
     }
     if seq == 0 || seq > next {
         let message = format!("the next input must have seq {next}; inputs are numbered 1, 2, 3 …");
-        let error = ErrorReply::new(ErrorKind::BadSeq, &message, to.id, Some(room)).about(seq);
+        let error = refusal(ErrorKind::BadSeq, &message);
         return reply::error(&hub.clients, effects, to.conn, &error);
     }
     if seq < next {
@@ -104,10 +103,9 @@ pub(super) fn on_input(
             Limit::RoomInputBytesPerS => shared.count_refused(limit, room),
             _ => hub.clients.count_refused(to.conn, limit),
         }
-        sessions.refuses(session, true);
+        sessions.refuse_next(session);
         let message = "too many bytes of inputs; send the input again later";
-        let error = ErrorReply::new(ErrorKind::Busy, message, to.id, Some(room)).about(seq);
-        let error = error.retry_after(wait_ms);
+        let error = refusal(ErrorKind::Busy, message).retry_after(wait_ms);
         return reply::error(&hub.clients, effects, to.conn, &error);
     }
     effects.counts().inputs += 1;

@@ -156,9 +156,13 @@ impl PlayerSession {
         &self.budget
     }
 
-    /// Whether the next input was refused as `busy`, so that those behind it are as well. With `is_busy`, it is now.
-    pub(super) fn refuses(&mut self, is_busy: bool) -> bool {
-        self.busy_seq = self.busy_seq.max(self.next_seq * u64::from(is_busy));
+    /// Notes that the next input is refused as `busy`.
+    pub(super) fn refuse_next(&mut self) {
+        self.busy_seq = self.next_seq;
+    }
+
+    /// Whether the next input was refused as `busy`, so that those behind it are as well.
+    pub(crate) fn has_refused_next(&self) -> bool {
         self.busy_seq == self.next_seq
     }
 

@@ -241,10 +241,10 @@ impl Room {
             players: known(LaneId::Players),
             spectators: known(LaneId::Spectators),
             viewers: self.lane(LaneId::Spectators).clients().len() as u32,
-            sessions: self.sessions.ids(true),
+            sessions: self.sessions.joined(),
             sync,
             // The `Joined` of these sessions may not have reached the owner, which would otherwise answer `gone`.
-            joining: self.sessions.ids(false),
+            joining: self.sessions.joining(),
             hot: hot.map_or(0, |hot| hot.reached(self.epoch)),
             subscribed: hot.is_some(),
             sync_number: self.sessions.sync().number(),

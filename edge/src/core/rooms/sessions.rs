@@ -60,11 +60,20 @@ impl Sessions {
         self.sessions.values().any(|player| !player.is_processed())
     }
 
-    /// The sessions whose `Joined` the owner has (`true`) or has not (`false`) processed.
-    pub(crate) fn ids(&self, joined: bool) -> Vec<u64> {
+    /// The sessions whose `Joined` the owner has processed.
+    pub(crate) fn joined(&self) -> Vec<u64> {
+        self.ids(PlayerSession::is_joined)
+    }
+
+    /// The sessions whose `Joined` the owner has not processed.
+    pub(crate) fn joining(&self) -> Vec<u64> {
+        self.ids(|player| !player.is_joined())
+    }
+
+    fn ids(&self, is_wanted: impl Fn(&PlayerSession) -> bool) -> Vec<u64> {
         let sessions = self.sessions.iter();
-        let sessions = sessions.filter(|(_, player)| player.is_joined() == joined);
-        sessions.map(|(&session, _)| session).collect()
+        let wanted = sessions.filter(|(_, player)| is_wanted(player));
+        wanted.map(|(&session, _)| session).collect()
     }
 
     /// The messages that the room lacks.
@@ -110,10 +119,11 @@ impl Sessions {
         })
     }
 
-    /// See [`PlayerSession::refuses`].
-    pub(crate) fn refuses(&mut self, session: u64, is_busy: bool) -> bool {
-        let player = self.sessions.get_mut(&session);
-        player.is_some_and(|player| player.refuses(is_busy))
+    /// Notes that a session's next input is refused as `busy`.
+    pub(crate) fn refuse_next(&mut self, session: u64) {
+        if let Some(player) = self.sessions.get_mut(&session) {
+            player.refuse_next();
+        }
     }
 
     /// Appends a session's next input.

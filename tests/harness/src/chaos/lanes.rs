@@ -15,9 +15,9 @@ pub(super) struct LaneLog {
     pub(super) last: Value,
 }
 
-/// An update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SeenUpdate {
+    /// The hash of its data.
     pub(super) hash: u64,
     /// The player and the content of the input that the update shows.
     pub(super) by: Option<(String, u64)>,
@@ -38,20 +38,18 @@ impl Histories {
 
     /// The lane in the newest history of which anything was seen.
     pub(super) fn newest(&self, lane: Lane) -> Option<&LaneLog> {
-        let newest = self
-            .0
-            .iter()
-            .rfind(|lanes| lanes.iter().any(|lane| lane.top > 0));
-        newest.map(|lanes| &lanes[lane.index()])
+        self.seen().next_back().map(|lanes| &lanes[lane.index()])
     }
 
     /// Whether the room has lived in several histories.
     pub(super) fn are_many(&self) -> bool {
-        let seen = self
-            .0
-            .iter()
-            .filter(|lanes| lanes.iter().any(|lane| lane.top > 0));
-        seen.count() > 1
+        self.seen().count() > 1
+    }
+
+    /// The histories of which anything was seen.
+    fn seen(&self) -> impl DoubleEndedIterator<Item = &[LaneLog; 2]> {
+        let has_any = |lanes: &&[LaneLog; 2]| lanes.iter().any(|lane| lane.top > 0);
+        self.0.iter().filter(has_any)
     }
 }
 
