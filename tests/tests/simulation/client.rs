@@ -92,79 +92,16 @@ impl Client {
 
     /// Handles a message and returns the answers.
     pub(crate) fn take(&mut self, message: &Value, now_ms: u64) -> Vec<Value> {
-        let field = |name: &str| {
-            message[name]
-                .as_u64()
-                .unwrap_or_else(|| panic!("{name} of {message}"))
-        };
         match message["type"].as_str().expect("a message has no type") {
-            "joined" => {
-                self.joined = true;
-                let instance = message["instance"].as_str().map(str::to_owned);
-                if let (Some(old), Some(new)) = (&self.instance, &instance) {
-                    assert_eq!(old, new, "no room is deleted in the simulation");
-                }
-                self.instance = instance.or(self.instance.take());
-                if self.player {
-                    let last = field("last_seq");
-                    assert!(
-                        last >= self.acked,
-                        "{}: acked {} but last_seq is {last}",
-                        self.name,
-                        self.acked
-                    );
-                    assert!(last <= self.made, "{}: {last} was never sent", self.name);
-                    return (last + 1..=self.made)
-                        .map(|seq| self.input_of(seq))
-                        .collect();
-                }
-            }
-            "snapshot" => {
-                let epoch = message["epoch"].as_str().map(str::to_owned);
-                assert!(
-                    epoch != self.epoch || field("version") >= self.version,
-                    "{}: back from version {} to {}",
-                    self.name,
-                    self.version,
-                    field("version")
-                );
-                self.epoch = epoch;
-                self.version = field("version");
-                self.view = Some(message["data"].clone());
-                self.check_delay(now_ms);
-            }
-            "update" => {
-                let view = self.view.as_mut().expect("a snapshot comes before updates");
-                assert_eq!(
-                    field("prev"),
-                    self.version,
-                    "{}: a gap at {message}",
-                    self.name
-                );
-                self.version = field("version");
-                ledger::apply(view, &message["data"]);
-                self.check_delay(now_ms);
-            }
+            "joined" => return self.on_joined(message),
+            "snapshot" => self.on_snapshot(message, now_ms),
+            "update" => self.on_update(message, now_ms),
             "direct" => self.direct = Some(message["data"].clone()),
-            "ack" => {
-                let seq = field("seq");
-                assert!(
-                    seq >= self.acked && seq <= self.made,
-                    "{}: ack {seq}",
-                    self.name
-                );
-                for sent in (self.acked + 1..=seq).filter(|seq| seq % 7 == 0) {
-                    assert!(
-                        self.rejected.contains(&sent),
-                        "{}: the reject of {sent} comes before its ack",
-                        self.name
-                    );
-                }
-                self.acked = seq;
-            }
+            "ack" => self.on_ack(number(message, "seq")),
             "reject" => {
-                assert_eq!(field("seq") % 7, 0, "{message}");
-                self.rejected.insert(field("seq"));
+                let seq = number(message, "seq");
+                assert_eq!(seq % 7, 0, "{message}");
+                self.rejected.insert(seq);
             }
             // A join that the owner has not answered in time is answered later (D31).
             "error" if message["retry_after_ms"].is_u64() => {
@@ -188,6 +125,70 @@ impl Client {
         Vec::new()
     }
 
+    /// Handles `joined`. Returns the inputs that are not processed.
+    fn on_joined(&mut self, message: &Value) -> Vec<Value> {
+        self.joined = true;
+        let instance = message["instance"].as_str().map(str::to_owned);
+        if let (Some(old), Some(new)) = (&self.instance, &instance) {
+            assert_eq!(old, new, "no room is deleted in the simulation");
+        }
+        self.instance = instance.or(self.instance.take());
+        if !self.player {
+            return Vec::new();
+        }
+        let last = number(message, "last_seq");
+        assert!(
+            last >= self.acked,
+            "{}: acked {} but last_seq is {last}",
+            self.name,
+            self.acked
+        );
+        assert!(last <= self.made, "{}: {last} was never sent", self.name);
+        (last + 1..=self.made)
+            .map(|seq| self.input_of(seq))
+            .collect()
+    }
+
+    fn on_snapshot(&mut self, message: &Value, now_ms: u64) {
+        let epoch = message["epoch"].as_str().map(str::to_owned);
+        let version = number(message, "version");
+        assert!(
+            epoch != self.epoch || version >= self.version,
+            "{}: back from version {} to {version}",
+            self.name,
+            self.version,
+        );
+        self.epoch = epoch;
+        self.version = version;
+        self.view = Some(message["data"].clone());
+        self.check_delay(now_ms);
+    }
+
+    fn on_update(&mut self, message: &Value, now_ms: u64) {
+        let view = self.view.as_mut().expect("a snapshot comes before updates");
+        let prev = number(message, "prev");
+        assert_eq!(prev, self.version, "{}: a gap at {message}", self.name);
+        self.version = number(message, "version");
+        ledger::apply(view, &message["data"]);
+        self.check_delay(now_ms);
+    }
+
+    fn on_ack(&mut self, seq: u64) {
+        assert!(
+            seq >= self.acked && seq <= self.made,
+            "{}: ack {seq}",
+            self.name
+        );
+        for sent in (self.acked + 1..=seq).filter(|seq| seq % 7 == 0) {
+            assert!(
+                self.rejected.contains(&sent),
+                "{}: the reject of {sent} comes before its ack",
+                self.name
+            );
+        }
+        self.acked = seq;
+    }
+
     /// A delayed spectator's client never has the present view.
     fn check_delay(&self, now_ms: u64) {
         let at = self.view.as_ref().and_then(|view| view["at"].as_u64());
@@ -198,4 +199,10 @@ impl Client {
             self.name
         );
     }
+}
+
+/// Returns a number of a message.
+fn number(message: &Value, name: &str) -> u64 {
+    let number = message[name].as_u64();
+    number.unwrap_or_else(|| panic!("{name} of {message}"))
 }

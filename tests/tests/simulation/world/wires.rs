@@ -148,39 +148,12 @@ impl World {
         let now = self.owner_now();
         match command {
             C::Publish { subject, payload } => self.publish(&subject, &payload),
-            C::Reply { to, payload } => {
-                let parts: Vec<u64> = to
-                    .split('.')
-                    .map(|n| n.parse().expect("the reply address consists of numbers"))
-                    .collect();
-                let edge = parts[0] as usize;
-                if !self.chance(self.plan.lost) {
-                    let answer = SimEvent::Answer(edge, parts[1], Some(payload));
-                    self.after(0..5, answer);
-                }
-            }
+            C::Reply { to, payload } => self.reply(&to, payload),
             C::Append {
                 subject,
                 payload,
                 token,
-            } => {
-                if self.chance(self.plan.lost) {
-                    return self.outcome(token, Outcome::Failed);
-                }
-                let heard = !self.chance(self.plan.lost);
-                let store = move |world: &mut World| {
-                    let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
-                    world.outcome(
-                        token,
-                        if heard {
-                            Outcome::Appended(seq)
-                        } else {
-                            Outcome::Failed
-                        },
-                    );
-                };
-                self.after(0..5, SimEvent::Store(Box::new(store)));
-            }
+            } => self.append(subject, payload, token),
             C::PutIf {
                 bucket,
                 key,
@@ -253,6 +226,36 @@ impl World {
             C::Lost { partition, .. } => panic!("partition {partition} has another owner"),
             C::RolledBack { partition, .. } => panic!("partition {partition} has an older bucket"),
         }
+    }
+
+    /// Answers an edge's request, unless the answer is lost.
+    fn reply(&mut self, to: &str, payload: Bytes) {
+        let parts: Vec<u64> = to
+            .split('.')
+            .map(|n| n.parse().expect("the reply address consists of numbers"))
+            .collect();
+        let edge = parts[0] as usize;
+        if !self.chance(self.plan.lost) {
+            let answer = SimEvent::Answer(edge, parts[1], Some(payload));
+            self.after(0..5, answer);
+        }
+    }
+
+    /// Stores an entry of the worker, unless it or its receipt is lost.
+    fn append(&mut self, subject: String, payload: Bytes, token: Token) {
+        if self.chance(self.plan.lost) {
+            return self.outcome(token, Outcome::Failed);
+        }
+        let heard = !self.chance(self.plan.lost);
+        let store = move |world: &mut World| {
+            let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
+            let outcome = match heard {
+                true => Outcome::Appended(seq),
+                false => Outcome::Failed,
+            };
+            world.outcome(token, outcome);
+        };
+        self.after(0..5, SimEvent::Store(Box::new(store)));
     }
 
     /// Sends a message of the worker to one edge, or to all edges that watch a hot room.
