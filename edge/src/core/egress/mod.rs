@@ -46,7 +46,7 @@ pub(super) fn on_batch(state: &mut State, effects: &mut Effects, payload: Bytes,
     };
     let links = state.owners.links();
     if batch.beat {
-        links.handle_claim(&batch.worker, batch.number, true);
+        links.handle_ordered_claim(&batch.worker, batch.number);
     } else if links.handle_batch(&batch.worker, batch.number) {
         let has_gap = links.has_gap(&batch.worker);
         let gap_of = has_gap.then_some(batch.worker.as_str());

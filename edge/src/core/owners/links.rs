@@ -49,14 +49,17 @@ impl WorkerLinks {
         true
     }
 
-    /// Notes a worker's claim that `number` is the last that it sent. If `ordered`, the claim arrived on the same
-    /// subject as the batches, so earlier numbers that have not arrived are missing.
-    pub(crate) fn handle_claim(&mut self, worker: &str, number: u64, ordered: bool) {
+    /// Notes a worker's claim that `number` is the last that it sent.
+    pub(crate) fn handle_claim(&mut self, worker: &str, number: u64) {
+        self.link(worker).claim(number);
+    }
+
+    /// Notes a claim that arrived on the same subject as the batches, so that earlier numbers that have not arrived are
+    /// missing.
+    pub(crate) fn handle_ordered_claim(&mut self, worker: &str, number: u64) {
         let link = self.link(worker);
-        link.claimed = link.claimed.max(number);
-        if ordered {
-            link.settle();
-        }
+        link.claim(number);
+        link.settle();
     }
 
     /// Marks claimed numbers that have not arrived as missing, because their grace period is over. Returns whether
@@ -167,6 +170,10 @@ impl Link {
         self.gap = Some((first.min(from), last.max(to)));
     }
 
+    fn claim(&mut self, number: u64) {
+        self.claimed = self.claimed.max(number);
+    }
+
     /// Marks the claimed numbers that have not arrived as missing.
     fn settle(&mut self) {
         if self.claimed > self.last {
@@ -231,19 +238,19 @@ mod tests {
     fn d19_a_claim_shows_that_the_last_batch_is_missing() {
         let mut links = WorkerLinks::default();
         assert!(links.handle_batch("w", 1));
-        links.handle_claim("w", 2, true);
+        links.handle_ordered_claim("w", 2);
         assert_eq!(links.poll_request(), Some(("w".into(), 2, 2)));
     }
 
     #[test]
     fn d19_a_claim_out_of_order_waits_for_its_grace_period() {
         let mut links = WorkerLinks::default();
-        links.handle_claim("w", 1, false);
+        links.handle_claim("w", 1);
         assert_eq!(links.poll_request(), None);
         assert!(links.needs_timer());
         assert!(links.handle_batch("w", 1));
         assert!(!links.settle());
-        links.handle_claim("w", 2, false);
+        links.handle_claim("w", 2);
         assert!(links.settle());
         assert_eq!(links.poll_request(), Some(("w".into(), 2, 2)));
     }

@@ -227,7 +227,7 @@ impl Owners {
         let settled = match reply {
             Some(reply) => {
                 let settled = owner.on_answered();
-                self.links.handle_claim(&reply.worker, reply.number, false);
+                self.links.handle_claim(&reply.worker, reply.number);
                 if self.links.needs_timer() {
                     effects.at(now.at + CLAIM_GRACE, Timer::Links);
                 }
