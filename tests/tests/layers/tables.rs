@@ -278,6 +278,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::rooms::catch_up", "CatchUp"),
             ("core::rooms::player_session", "PlayerSession"),
             ("core::rooms::sessions", "Sessions"),
+            ("core::rooms::recipient", "Recipient"),
             ("core::rooms::chain", "Chain"),
             ("core::rooms::sync", "SyncState"),
             ("core::rooms::frame_log", "FrameLog"),
@@ -302,6 +303,14 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("limits::byte_budget", "ByteBudget"),
             ("limits::presence", "Arrived"),
             ("limits::presence", "Presence"),
+        ],
+    },
+    Closed {
+        name: "partitions of an engine",
+        folder: "worker",
+        structs: &[
+            ("engine::partitions", "Partitions"),
+            ("engine::schedule", "Schedule"),
         ],
     },
     Closed {
