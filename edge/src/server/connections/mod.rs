@@ -37,6 +37,7 @@ use crate::server::handler::{ConnectInfo, error_kind};
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
 use flags::Flag;
+use outbox::FrameClass;
 use table::Table;
 
 pub(crate) use facts::ConnFacts;
@@ -279,12 +280,15 @@ impl Connections {
 
 impl Transport for Connections {
     fn send(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
-        self.0.table.borrow_mut().send(conn, frames, false)
+        self.0
+            .table
+            .borrow_mut()
+            .send(conn, frames, FrameClass::Data)
     }
 
     fn send_control(&mut self, conn: ConnKey, frames: &Bytes) -> SendStatus {
         let mut table = self.0.table.borrow_mut();
-        let sent = table.send(conn, frames, true);
+        let sent = table.send(conn, frames, FrameClass::Control);
         if sent != SendStatus::Full {
             return sent;
         }

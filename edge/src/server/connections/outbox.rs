@@ -37,11 +37,19 @@ pub struct Outbox {
     cap: usize,
 }
 
+/// The use of frames, which decides how long they stay queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameClass {
+    /// Frames that [`Outbox::discard`] drops.
+    Data,
+    /// Frames that stay queued while the connection lives.
+    Control,
+}
+
 #[derive(Debug)]
 struct Item {
     frames: Bytes,
-    /// Whether the frame must stay queued while the connection lives.
-    control: bool,
+    class: FrameClass,
 }
 
 impl Item {
@@ -49,7 +57,7 @@ impl Item {
     fn data(frames: Vec<u8>) -> Option<Self> {
         (!frames.is_empty()).then(|| Self {
             frames: frames.into(),
-            control: false,
+            class: FrameClass::Data,
         })
     }
 
@@ -71,18 +79,26 @@ impl Outbox {
 
     /// Queues the rest of an item of which `written` bytes are written, regardless of the cap, because a partly written
     /// frame must be completed. The outbox must be empty.
-    pub fn push_rest(&mut self, frames: Bytes, written: usize, control: bool) {
+    pub fn push_rest(&mut self, frames: Bytes, written: usize, class: FrameClass) {
         debug_assert!(
             self.items.is_empty(),
             "only the first item can be partly written"
         );
         self.written = written;
-        self.push(frames, control);
+        self.append(frames, class);
     }
 
-    /// Queues whole data frames, which [`discard`](Self::discard) may drop. Returns [`SendStatus::Full`] if they would
-    /// exceed the cap. An empty outbox accepts any size, so that a message larger than the cap can be sent.
-    pub fn push_data(&mut self, frames: Bytes) -> SendStatus {
+    /// Queues whole frames. Returns [`SendStatus::Full`] if they would exceed the cap, or twice the cap if they are control
+    /// frames; then the caller must close the connection. An empty outbox accepts any size, so that a message larger than
+    /// the cap can be sent.
+    pub fn push(&mut self, frames: Bytes, class: FrameClass) -> SendStatus {
+        match class {
+            FrameClass::Data => self.push_data(frames),
+            FrameClass::Control => self.push_within(frames, class, self.cap.saturating_mul(2)),
+        }
+    }
+
+    fn push_data(&mut self, frames: Bytes) -> SendStatus {
         if self.items.len() >= MAX_ITEMS {
             if self.waiting() > self.cap / MERGED_PART {
                 return SendStatus::Full;
@@ -92,23 +108,17 @@ impl Outbox {
                 return SendStatus::Full;
             }
         }
-        self.push_within(frames, false, self.cap)
-    }
-
-    /// Queues whole control frames, which must not be dropped. Returns [`SendStatus::Full`] if they would exceed twice
-    /// the cap; the caller must then close the connection.
-    pub fn push_control(&mut self, frames: Bytes) -> SendStatus {
-        self.push_within(frames, true, self.cap.saturating_mul(2))
+        self.push_within(frames, FrameClass::Data, self.cap)
     }
 
     /// Queues the connection's last frame, regardless of the cap.
     pub fn push_last(&mut self, frames: Bytes) {
-        self.push(frames, true);
+        self.append(frames, FrameClass::Control);
     }
 
     /// Drops the data frames, but keeps the rest of a partly written frame.
     pub fn discard(&mut self) {
-        self.retain(|item| item.control);
+        self.retain(|item| item.class == FrameClass::Control);
     }
 
     /// Drops all frames, but keeps the rest of a partly written frame.
@@ -191,7 +201,7 @@ impl Outbox {
         self.items.extend(items.next());
         let mut run = Vec::new();
         for item in items {
-            if item.control {
+            if item.class == FrameClass::Control {
                 self.items.extend(Item::data(std::mem::take(&mut run)));
                 self.items.push_back(item);
             } else {
@@ -202,20 +212,20 @@ impl Outbox {
         self.weight = self.items.iter().map(Item::weight).sum();
     }
 
-    fn push_within(&mut self, frames: Bytes, control: bool, cap: usize) -> SendStatus {
+    fn push_within(&mut self, frames: Bytes, class: FrameClass, cap: usize) -> SendStatus {
         let weight = self.waiting() + frames.len() + size_of::<Item>();
         if weight > cap && !self.items.is_empty() {
             return SendStatus::Full;
         }
-        self.push(frames, control);
+        self.append(frames, class);
         SendStatus::Queued
     }
 
-    fn push(&mut self, frames: Bytes, control: bool) {
+    fn append(&mut self, frames: Bytes, class: FrameClass) {
         if frames.is_empty() {
             return;
         }
-        let item = Item { frames, control };
+        let item = Item { frames, class };
         self.weight += item.weight();
         self.items.push_back(item);
     }

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::conn::transport::SendStatus;
 use crate::server::connections::flags::{Flag, Flags};
 use crate::server::connections::link::Link;
-use crate::server::connections::outbox::Outbox;
+use crate::server::connections::outbox::{FrameClass, Outbox};
 use crate::server::connections::receive::{Received, receive, receive_encrypted};
 use crate::time::coarse::CoarseInstant;
 
@@ -142,11 +142,11 @@ impl ConnEntry {
     }
 
     /// Writes frames, or queues those that the link does not accept. There must be no outbox.
-    pub(super) fn write_or_queue(&mut self, frames: &Bytes, control: bool) -> SendStatus {
+    pub(super) fn write_or_queue(&mut self, frames: &Bytes, class: FrameClass) -> SendStatus {
         match self.write(frames) {
             Ok(count) if self.has_written(count, frames.len()) => SendStatus::Written,
             Ok(count) => {
-                self.queue_rest(frames, count, control);
+                self.queue_rest(frames, count, class);
                 SendStatus::Queued
             }
             Err(_) => {
@@ -157,10 +157,10 @@ impl ConnEntry {
     }
 
     /// Queues `frames`, of which `written` bytes are written.
-    fn queue_rest(&mut self, frames: &Bytes, written: usize, control: bool) {
+    fn queue_rest(&mut self, frames: &Bytes, written: usize, class: FrameClass) {
         let mut outbox = Box::new(Outbox::new(self.cap as usize));
         if written < frames.len() {
-            outbox.push_rest(frames.clone(), written, control);
+            outbox.push_rest(frames.clone(), written, class);
         }
         self.outbox = Some(outbox);
     }
@@ -175,7 +175,7 @@ impl ConnEntry {
         match &mut self.outbox {
             Some(outbox) => outbox.push_last(frame.clone()),
             None => {
-                self.write_or_queue(frame, true);
+                self.write_or_queue(frame, FrameClass::Control);
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::conn::transport::SendStatus;
 use crate::server::connections::facts::{ConnFacts, Facts};
 use crate::server::connections::flags::{Flag, Flags};
 use crate::server::connections::link::Link;
-use crate::server::connections::outbox::Outbox;
+use crate::server::connections::outbox::{FrameClass, Outbox};
 use crate::server::connections::socket::{ConnEntry, ConnState};
 use crate::time::coarse::CoarseInstant;
 use crate::time::wheel::TimerWheel;
@@ -198,7 +198,7 @@ impl Table {
         Some(key)
     }
 
-    pub(super) fn send(&mut self, key: ConnKey, frames: &Bytes, control: bool) -> SendStatus {
+    pub(super) fn send(&mut self, key: ConnKey, frames: &Bytes, class: FrameClass) -> SendStatus {
         let Some(conn) = self.get_mut(key) else {
             return SendStatus::Gone;
         };
@@ -206,13 +206,9 @@ impl Table {
             return SendStatus::Gone;
         }
         if let Some(outbox) = &mut conn.outbox {
-            return if control {
-                outbox.push_control(frames.clone())
-            } else {
-                outbox.push_data(frames.clone())
-            };
+            return outbox.push(frames.clone(), class);
         }
-        let sent = conn.write_or_queue(frames, control);
+        let sent = conn.write_or_queue(frames, class);
         if sent != SendStatus::Written {
             self.wake(key);
         }
@@ -343,7 +339,7 @@ impl Table {
         };
         conn.deadline = coarse.after(wait);
         if silent && !conn.ping_link() && !queued {
-            self.send(key, &PING, true);
+            self.send(key, &PING, FrameClass::Control);
         }
         self.wheel.insert(now + wait, key);
     }

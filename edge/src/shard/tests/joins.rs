@@ -14,7 +14,7 @@ use prost::Message;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
 use crate::core::tests::Bench;
-use crate::server::connections::outbox::Outbox;
+use crate::server::connections::outbox::{FrameClass, Outbox};
 use crate::websocket::frame::frame_len;
 
 const CAP: usize = 256 * 1024;
@@ -38,13 +38,9 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn take(&mut self, frames: &Bytes, control: bool) -> SendStatus {
+    fn take(&mut self, frames: &Bytes, class: FrameClass) -> SendStatus {
         if let Some(outbox) = &mut self.outbox {
-            let status = if control {
-                outbox.push_control(frames.clone())
-            } else {
-                outbox.push_data(frames.clone())
-            };
+            let status = outbox.push(frames.clone(), class);
             self.most_queued = self.most_queued.max(outbox.weight());
             return status;
         }
@@ -55,7 +51,7 @@ impl Pipe {
             return SendStatus::Written;
         }
         let mut outbox = Outbox::new(CAP);
-        outbox.push_rest(frames.clone(), count, control);
+        outbox.push_rest(frames.clone(), count, class);
         self.outbox = Some(outbox);
         SendStatus::Queued
     }
@@ -84,10 +80,10 @@ impl Pipe {
 
 impl Transport for Pipe {
     fn send(&mut self, _: ConnKey, frames: &Bytes) -> SendStatus {
-        self.take(frames, false)
+        self.take(frames, FrameClass::Data)
     }
     fn send_control(&mut self, _: ConnKey, frames: &Bytes) -> SendStatus {
-        let status = self.take(frames, true);
+        let status = self.take(frames, FrameClass::Control);
         if status == SendStatus::Full {
             self.closed = Some(ErrorKind::TooSlow);
         }

@@ -14,7 +14,7 @@ use prost::Message;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
 use crate::core::tests::{Bench, ROOM, snapshot};
-use crate::server::connections::outbox::Outbox;
+use crate::server::connections::outbox::{FrameClass, Outbox};
 
 const CAP: usize = 256 * 1024;
 const MEMBERS: u32 = 10_000;
@@ -38,10 +38,10 @@ impl Transport for Sockets {
         let outbox = outbox.or_insert_with(|| {
             let mut outbox = Outbox::new(CAP);
             // The socket has accepted the first byte of the first message.
-            outbox.push_rest(frames.clone(), 1, false);
+            outbox.push_rest(frames.clone(), 1, FrameClass::Data);
             outbox
         });
-        outbox.push_data(frames.clone())
+        outbox.push(frames.clone(), FrameClass::Data)
     }
     fn send_control(&mut self, _: ConnKey, _: &Bytes) -> SendStatus {
         SendStatus::Written
