@@ -41,9 +41,7 @@ impl RoomLoop {
                 subject,
                 payload,
                 token,
-            } => {
-                self.append(subject, payload, token).await?;
-            }
+            } => self.append(subject, payload, token).await?,
             Command::PutIf {
                 bucket,
                 key,

@@ -188,15 +188,12 @@ impl World {
                 self.outcome(token, Outcome::Value(found));
             }
             C::LogState { token, .. } => {
-                let last = self.store.log.len() as u64;
-                self.outcome(
-                    token,
-                    Outcome::Log(LogState {
-                        first: 1,
-                        last,
-                        created_ms: 1,
-                    }),
-                );
+                let log = LogState {
+                    first: 1,
+                    last: self.store.log.len() as u64,
+                    created_ms: 1,
+                };
+                self.outcome(token, Outcome::Log(log));
             }
             C::OpenLog { partition, from } => {
                 self.readers.insert(partition.0, from);
