@@ -197,8 +197,7 @@ impl World {
             }
             C::OpenLog { partition, from } => {
                 self.readers.insert(partition.0, from);
-                let entries = self.store.read(partition.0, from);
-                if entries.is_empty() {
+                if self.store.read(partition.0, from).is_empty() {
                     self.owner.handle_log_idle(now, partition);
                 }
             }
