@@ -20,6 +20,17 @@ pub const LOG_MAX_AGE_S: RangeInclusive<u64> = 600..=31_536_000;
 /// The interval of heartbeats on an idle reader. After two missing ones the reader is lost.
 pub(crate) const IDLE_HEARTBEAT: Duration = Duration::from_millis(250);
 
+/// The share of each partition in the interval of heartbeats on idle readers of the log: with 256 partitions a second, so
+/// that all of them together cost NATS 250 messages a second.
+const HEARTBEAT_SHARE: Duration = Duration::from_millis(4);
+/// The longest interval of heartbeats on an idle reader of the log.
+const MAX_HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// The interval of heartbeats on an idle reader of the log, if there are so many partitions.
+pub(crate) fn log_heartbeat(partitions: u16) -> Duration {
+    (HEARTBEAT_SHARE * u32::from(partitions)).clamp(IDLE_HEARTBEAT, MAX_HEARTBEAT)
+}
+
 /// The limit of each stream of the log, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLimit {

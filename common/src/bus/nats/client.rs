@@ -22,7 +22,7 @@ use crate::bus::nats::{
     connect, connection, inspect, jetstream, names, needed, permissions, reader,
 };
 use crate::bus::nats_errors::NatsErrors;
-use crate::bus::options::{self, BusOptions};
+use crate::bus::options::{self, BusOptions, IDLE_HEARTBEAT, log_heartbeat};
 use crate::bus::receipt::{Answer, PutReceipt, Receipt};
 use crate::bus::stats::BusStats;
 use crate::bus::subscription::Subscription;
@@ -294,6 +294,7 @@ impl Nats {
             prefix: names.subject(String::new()).len(),
             from: from.max(1),
             every_entry: true,
+            heartbeat: log_heartbeat(self.layout.partitions),
         };
         reader::open(self.inner.clone(), spec, reader::log_entry).await
     }
@@ -351,6 +352,7 @@ impl Nats {
             prefix: bucket.subject("").len(),
             from: 1,
             every_entry: false,
+            heartbeat: IDLE_HEARTBEAT,
         };
         reader::open(self.inner.clone(), spec, reader::kv_entry).await
     }

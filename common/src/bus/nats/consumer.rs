@@ -9,7 +9,6 @@ use crate::bus::error::BusError;
 use crate::bus::nats::connection::{self, Connection};
 use crate::bus::nats::dial;
 use crate::bus::nats::jetstream::{ConsumerConfig, Delivery, nanos};
-use crate::bus::options::IDLE_HEARTBEAT;
 
 /// The time that the server keeps a consumer without a listener.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(5);
@@ -82,12 +81,14 @@ impl SequenceCheck {
 }
 
 impl Consumer {
-    /// Creates a consumer of the subjects `filters` from stream sequence `from` on.
+    /// Creates a consumer of the subjects `filters` from stream sequence `from` on, with `heartbeat` as the interval of
+    /// heartbeats while it is idle.
     pub(super) async fn create(
         connection: &Connection,
         stream: &str,
         filters: &[String],
         from: u64,
+        heartbeat: Duration,
         number: u64,
     ) -> Result<Self, BusError> {
         let deliver_subject = connection.replies.deliver_subject(number);
@@ -107,7 +108,7 @@ impl Consumer {
             filter_subject: one,
             filter_subjects: if one.is_some() { &[] } else { filters },
             flow_control: true,
-            idle_heartbeat: nanos(IDLE_HEARTBEAT),
+            idle_heartbeat: nanos(heartbeat),
             inactive_threshold: nanos(INACTIVE_THRESHOLD),
             num_replicas: 1,
             mem_storage: true,

@@ -12,17 +12,14 @@ use crate::bus::error::BusError;
 use crate::bus::nats::consumer::{Consumer, ConsumerEvent};
 use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
 use crate::bus::nats::shared::Inner;
-use crate::bus::options::IDLE_HEARTBEAT;
 use crate::bus::stats::BusStats;
 use crate::bus::types::{ConnectionState, KvEntry, LogEntry, Read};
 use crate::log_clock::ReaderClock;
 
 /// The most entries that wait for the reader; then flow control stops the server.
 const CAPACITY: usize = 256;
-/// The longest silence of a consumer: two heartbeats and some slack.
-const SILENCE: Duration = IDLE_HEARTBEAT
-    .saturating_mul(2)
-    .saturating_add(Duration::from_millis(100));
+/// The longest silence of a consumer after two heartbeats.
+const SLACK: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(100);
 
 /// The entries to read.
@@ -37,6 +34,8 @@ pub(super) struct ReadSpec {
     /// Whether every entry counts (the log): if some were removed unread, the position is lost. Otherwise only the last
     /// entry of each subject counts (a bucket).
     pub(super) every_entry: bool,
+    /// The interval of heartbeats while the reader is idle. After two missing ones another consumer goes on.
+    pub(super) heartbeat: Duration,
 }
 
 /// The reader's position.
@@ -141,6 +140,7 @@ impl<T> Reader<T> {
             &self.spec.stream,
             &self.spec.filters,
             self.position.looked_at + 1,
+            self.spec.heartbeat,
             self.inner.next_reader(),
         )
         .await?;
@@ -181,6 +181,7 @@ impl<T> Reader<T> {
         if consumer.pending == 0 {
             self.offer_idle();
         }
+        let silence = self.spec.heartbeat * 2 + SLACK;
         let mut heard = Instant::now();
         loop {
             let event = tokio::select! {
@@ -188,7 +189,7 @@ impl<T> Reader<T> {
                 event = consumer.next() => event,
                 () = self.sender.closed() => return ConsumerEnd::ReaderGone,
                 _ = self.connection_state.changed() => return ConsumerEnd::Restart,
-                () = tokio::time::sleep_until(heard + SILENCE) => return ConsumerEnd::Restart,
+                () = tokio::time::sleep_until(heard + silence) => return ConsumerEnd::Restart,
             };
             match event {
                 ConsumerEvent::Entry(delivery, message) => {
@@ -327,6 +328,7 @@ pub(super) fn kv_entry(spec: &ReadSpec, delivery: Delivery, message: &Message) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::options::IDLE_HEARTBEAT;
 
     fn info(created: &str, first: u64, last: u64) -> StreamInfo {
         let state = format!(
@@ -374,6 +376,7 @@ mod tests {
             prefix: "$KV.rooms_0.".len(),
             from: 1,
             every_entry: false,
+            heartbeat: IDLE_HEARTBEAT,
         };
         let delivery = "$JS.ACK.KV_rooms_0.c.1.3.1.5000000.0".parse().unwrap();
         let message = Message {
