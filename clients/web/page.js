@@ -1,8 +1,9 @@
-// The demo page: lobby, frame of the room, and the connection. The games draw themselves (board.js, chat.js).
+// The demo page: lobby, frame of the room, and the connection. The games draw themselves (board.js, chat.js); state.js draws any other.
 
 import { Client } from "./grandstand.js";
 import { MemoryTable } from "./board.js";
 import { RelayTable } from "./chat.js";
+import { StateTable } from "./state.js";
 
 const GAMES = { memory: MemoryTable, relay: RelayTable };
 const PING_MS = 5_000;
@@ -26,7 +27,7 @@ let skew = 0; // the server's clock minus ours
 
 form.user.value = asked.get("user") || recall("user") || `player-${Math.random().toString(36).slice(2, 6)}`;
 form.room.value = asked.get("room") || "memory-1";
-form.game.value = gameOf(form.room.value) in GAMES ? gameOf(form.room.value) : "memory";
+chooseGame();
 form.role.value = asked.get("role") === "spectator" ? "spectator" : "player";
 if (asked.get("rows") && asked.get("cols")) {
   const size = `${Number(asked.get("rows"))}x${Number(asked.get("cols"))}`;
@@ -41,8 +42,7 @@ form.game.onchange = () => {
   showParams();
 };
 form.room.oninput = () => {
-  const game = gameOf(form.room.value);
-  if (game in GAMES) form.game.value = game;
+  chooseGame();
   showParams();
 };
 form.onsubmit = (event) => {
@@ -86,7 +86,7 @@ function enter() {
   const token = asked.get("token");
   if (!token) url.searchParams.set("user", user);
   client = new Client(url, { token, ping_ms: PING_MS, on: { state: showState, notice, error: problem, rtt: showRtt } });
-  table = new (GAMES[gameOf(name)] ?? RelayTable)({ user, log, input: send, live: (data) => room.live(data) });
+  table = new (GAMES[gameOf(name)] ?? StateTable)({ user, log, input: send, live: (data) => room.live(data) });
   room = client.join(name, {
     role: role === "spectator" ? role : undefined,
     params: role === "player" ? table.params(form) : undefined,
@@ -98,7 +98,8 @@ function enter() {
         log(message.instance ? `In ${name} as ${message.role}` : `${name} does not exist yet: waiting for its first player`);
       },
       snapshot: (data) => table.snapshot(data),
-      update: (data) => table.update(data),
+      update: (data) => table.update(data, room.state),
+      direct: (data) => table.direct(data),
       live: (data) => table.live(data),
       presence: showPresence,
       restarted: () => log("The room was created again"),
@@ -179,6 +180,17 @@ function linkFor(changes) {
   const link = new URL(location.pathname, location.href);
   for (const [key, value] of Object.entries(fields)) if (value) link.searchParams.set(key, value);
   return link.href;
+}
+
+// The list has the games with a page of their own. Any other is added when a room of it is named.
+function chooseGame() {
+  const game = gameOf(form.room.value);
+  if (!game) return;
+  const other = [...form.game.options].find((option) => !(option.value in GAMES));
+  if (game in GAMES) other?.remove();
+  else if (other) other.value = other.textContent = game;
+  else form.game.add(new Option(game, game));
+  form.game.value = game;
 }
 
 function showParams() {

@@ -1,5 +1,7 @@
 // One room of a client: its position in the stream of versions, and its inputs until they are processed.
 
+import { merge } from "./merge.js";
+
 const RETRY_MS = 2_000; // after room_unavailable and rate_limited, unless they say retry_after_ms
 const FRAME_BYTES = 192; // maximum size of an input message without its data
 
@@ -18,6 +20,7 @@ export class Room {
   link = null; // the link on which the room is joined
   role = null;
   instance = null;
+  state; // the view, if the game's updates are merge patches
   ended = null; // the code with which the room ended
 
   /** Options: on: { joined, snapshot, update, direct, live: each (data, message);
@@ -73,6 +76,7 @@ export class Room {
       case "snapshot":
         this.#epoch = message.epoch;
         this.#version = message.version;
+        this.state = message.patch === "merge" ? message.data : undefined;
         return on.snapshot?.(message.data, message);
       case "update":
         return this.#onUpdate(message);
@@ -126,6 +130,7 @@ export class Room {
       return this.enter(this.link); // a gap: join again, without since
     }
     this.#version = message.version;
+    if (this.state !== undefined) this.state = merge(this.state, message.data);
     this.#options.on.update?.(message.data, message);
   }
 

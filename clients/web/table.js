@@ -15,6 +15,7 @@ export class Table {
 
   params() {}
   live() {}
+  direct() {}
   tick() {}
 
   /** The score to show behind a player's name, and whether it is their turn. */

@@ -54,27 +54,21 @@ impl fmt::Display for Banner {
             program => program,
         };
         let secret = self.secret.as_deref().unwrap_or("…");
-        let has_page = self.games.contains(&"memory");
-        if has_page {
+        if let Some(game) = self.shown() {
             writeln!(f, "Grandstand is up. Open in browser tabs:\n")?;
             for (query, what) in [
                 ("user=alice", "a player"),
                 ("user=bob", "another player"),
                 ("user=carol&role=spectator", "a spectator"),
             ] {
-                let url = format!("http://{at}/?room=memory-1&{query}");
+                let url = format!("http://{at}/?room={game}-1&{query}");
                 writeln!(f, "  {url:<68} {what}")?;
             }
         }
         if let Some(game) = self.typed() {
-            let so = if has_page {
-                "\nOr type"
-            } else {
-                "Grandstand is up. Type"
-            };
             writeln!(
                 f,
-                "{so}, with any WebSocket client (this one: pip install websockets):\n\n  \
+                "\nOr type, with any WebSocket client (this one: pip install websockets):\n\n  \
                  python -m websockets 'ws://{at}/v1/ws?user=alice'\n  \
                  {{\"type\":\"join\",\"room\":\"{game}-1\"}}"
             )?;
@@ -117,6 +111,12 @@ impl fmt::Display for Banner {
 }
 
 impl Banner {
+    /// The game of the links.
+    fn shown(&self) -> Option<&'static str> {
+        let memory = self.games.iter().find(|game| **game == "memory");
+        memory.or(self.games.first()).copied()
+    }
+
     /// The game of the example messages.
     fn typed(&self) -> Option<&'static str> {
         let relay = self.games.iter().find(|game| **game == "relay");
@@ -197,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn without_memory_the_text_names_the_own_game_and_no_page() {
+    fn without_memory_the_text_names_the_own_game() {
         let mut own = banner("127.0.0.1:8080");
         own.games = vec!["twentyone"];
         let text = own.to_string();
         for part in [
-            "Grandstand is up. Type, with",
+            "  http://127.0.0.1:8080/?room=twentyone-1&user=bob ",
             r#"{"type":"join","room":"twentyone-1"}"#,
             "--room 'twentyone-*=player'",
         ] {

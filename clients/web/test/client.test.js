@@ -353,3 +353,13 @@ test("leaving", async () => {
   assert.equal(socket.closedWith, 1000);
   assert.equal(FakeSocket.all.length, 1);
 });
+
+test("the room keeps the state of a game whose updates are patches", () => {
+  const { room } = setUp();
+  const socket = FakeSocket.last.welcome();
+  socket.say(joined(), { ...snapshot(1, { a: 1, b: { c: 2 } }), patch: "merge" });
+  socket.say(update(2, { b: { c: null }, d: 3 }));
+  assert.deepEqual(room.state, { a: 1, b: {}, d: 3 });
+  socket.say(snapshot(3, { a: 1 }));
+  assert.equal(room.state, undefined);
+});
