@@ -42,7 +42,7 @@ pub mod games;
 
 use std::process::ExitCode;
 
-pub use grandstand_game::Games;
+pub use grandstand_game::{Games, testing};
 
 /// This allocator needs the fewest bytes and cycles per connection of those measured in `benches/README.md`.
 #[cfg(feature = "mimalloc")]
@@ -60,3 +60,9 @@ pub fn main(add: impl FnOnce(&mut Games)) -> ExitCode {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// Runs the examples of the pages for authors of games.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/games/first-game.md")]
+#[doc = include_str!("../../docs/games/testing.md")]
+pub struct GamePages;

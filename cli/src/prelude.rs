@@ -1,6 +1,12 @@
 //! The types for writing a game: `use grandstand::prelude::*`.
 
+pub use std::process::ExitCode;
+pub use std::time::Duration;
+
 pub use grandstand_game::{
-    Data, Effects, Event, EventKind, Game, Games, Lane, LiveEffects, PlayerId, Reject, Setup,
-    Spectating,
+    Auto, Data, Effects, Event, FromInput, Game, Games, Idle, Lane, Leave, LiveEffects, NoParams,
+    PlayerId, Raw, Reject, Rng, RoomId, Setup, Spectating, Verdict, View, ensure,
 };
+pub use rand::RngExt;
+pub use serde::{Deserialize, Serialize};
+pub use serde_json::{Value, json};

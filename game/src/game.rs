@@ -1,49 +1,125 @@
 //! The trait that a game implements.
 //!
-//! A game is a deterministic state machine with a volatile part. The durable part (`Self`) changes only in
-//! [`Game::apply`], by events of the log, so that the same log gives the same room on every worker. The volatile part
-//! ([`Game::Volatile`]) holds state that may be lost, such as positions and cursors.
-
-use std::time::Duration;
+//! A game is a deterministic state machine over the log of its room. It changes only in [`Game::apply`], by the events
+//! of the log, so that the same log gives the same room on every worker. Time comes from
+//! [`Effects::now_ms`](crate::effects::Effects::now_ms), and chance from [`Effects::rng`](crate::effects::Effects::rng).
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::effects::Effects;
-use crate::event::Event;
+use crate::event::{Event, Leave};
+use crate::input::FromInput;
 use crate::live::LiveEffects;
-use crate::reject::Reject;
+use crate::reject::{Reject, Verdict};
+use crate::serving::{Idle, Spectating};
 use crate::setup::Setup;
-use crate::spectating::Spectating;
+use crate::update::{View, ViewUpdate};
 
-/// A game's rules.
+/// A game's rules. The state of a room is a value of this type, stored as JSON.
+///
+/// An `Err` of a handler drops all effects of the event. It undoes no change of the state, so check the event before
+/// changing anything, or implement [`backup`](Self::backup).
 pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The name of the game: the part of a room's id before the first `-`.
     const NAME: &'static str;
 
-    /// The period of [`Game::tick`] while a client is in the room. By default `tick` is never called.
-    const TICK: Option<Duration> = None;
+    /// Whether players have [private views](Self::private) that the host sends again when they change. Only games with
+    /// automatic updates need it; others send [`Effects::direct`].
+    const PRIVATE: bool = false;
 
-    /// The volatile state, neither logged nor stored.
-    type Volatile: Default + Send + 'static;
+    /// The `params` of the `join` that creates the room. Others are rejected with `bad_params`.
+    type Params: DeserializeOwned;
+
+    /// An input of a player. Others are rejected with `bad_input` before the game sees them.
+    type Input: FromInput;
+
+    /// A change of a view: a type that is serialized as JSON, or [`Auto`](crate::update::Auto).
+    type Update: ViewUpdate;
 
     /// Creates a room's first state. The `Joined` of its first player follows.
     ///
     /// # Errors
     /// If the game rejects the parameters. No room is created, and the player receives the reject as an `error`.
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject>;
-
-    /// Applies the next event. All its consequences outside of `self` go through `effects`.
-    ///
-    /// A [`reject`](Effects::reject) of a `Joined` keeps the player out; one of an `Input` is sent to the player. A
-    /// reject undoes no change of the state, so check the event before changing anything.
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects);
+    fn create(params: Self::Params, setup: &mut Setup<'_>) -> Result<Self, Reject>;
 
     /// The full view of a lane, which clients receive as a snapshot. An earlier view with the later updates of the lane
     /// applied must equal this one.
-    fn view(&self, lane: Lane) -> Data;
+    fn view(&self, lane: Lane) -> View;
+
+    /// Handles a player's input.
+    ///
+    /// # Errors
+    /// If the game rejects the input. The player receives the reject.
+    fn input(
+        &mut self,
+        player: &PlayerId,
+        input: Self::Input,
+        fx: &mut Effects<Self::Update>,
+    ) -> Verdict;
+
+    /// Handles a player who is new to the room or had left it. `options` are those of the player's token for this room,
+    /// `null` if it has none.
+    ///
+    /// # Errors
+    /// If the game keeps the player out. The player receives the reject.
+    fn joined(
+        &mut self,
+        _player: &PlayerId,
+        _options: &Value,
+        _fx: &mut Effects<Self::Update>,
+    ) -> Verdict {
+        Ok(())
+    }
+
+    /// Handles a player who left for good.
+    fn left(&mut self, _player: &PlayerId, _how: Leave, _fx: &mut Effects<Self::Update>) {}
+
+    /// Handles a player whose connection dropped.
+    fn lost(&mut self, _player: &PlayerId, _fx: &mut Effects<Self::Update>) {}
+
+    /// Handles a player whose connection had dropped and who is back.
+    fn returned(&mut self, _player: &PlayerId, _fx: &mut Effects<Self::Update>) {}
+
+    /// Handles a timer of [`Effects::set_timer`] that fired.
+    fn timer(&mut self, _name: &str, _fx: &mut Effects<Self::Update>) {}
+
+    /// Applies the next event of the log. By default it calls the handler of the event.
+    ///
+    /// # Errors
+    /// If the game rejects the event. The reject of a `Joined` or `Input` is sent to the player.
+    fn apply(&mut self, event: Event<'_, Self::Input>, fx: &mut Effects<Self::Update>) -> Verdict {
+        match event {
+            Event::Joined { player, options } => return self.joined(player, options, fx),
+            Event::Input { player, input } => return self.input(player, input, fx),
+            Event::Left { player, how } => self.left(player, how, fx),
+            Event::Lost { player } => self.lost(player, fx),
+            Event::Returned { player } => self.returned(player, fx),
+            Event::Timer { name } => self.timer(name, fx),
+        }
+        Ok(())
+    }
+
+    /// The part of the view that only this player may see. It is sent as `direct` on a join and whenever the player may
+    /// have missed a `direct`.
+    fn private(&self, _player: &PlayerId) -> Option<View> {
+        None
+    }
+
+    /// Handles a lossy message from a player, which the log does not contain. By default everyone else in the room
+    /// receives it.
+    fn live(&self, from: &PlayerId, data: Data, fx: &mut LiveEffects) {
+        fx.others(from, data);
+    }
+
+    /// The fate of the room while no player is connected. It is asked after each event until it names a time, which
+    /// counts from that event. By default the room is finished after 7 days.
+    fn idle(&self) -> Idle {
+        Idle::default()
+    }
 
     /// The rate and delay for spectators of this room. By default they receive every update at once. The value may
     /// depend on the state; a change takes effect with the next snapshot that edges receive.
@@ -51,23 +127,9 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         Spectating::default()
     }
 
-    /// The part of the view that only this player may see. It is sent as `direct` on a join and whenever the player may
-    /// have missed a `direct`.
-    fn private(&self, _player: &PlayerId) -> Option<Data> {
+    /// A copy of the state, which the host takes before each `Joined` and `Input` and restores after a reject. By
+    /// default there is none, and a reject must leave the state as it was.
+    fn backup(&self) -> Option<Self> {
         None
     }
-
-    /// Handles a lossy message from a player. By default everyone else in the room receives it.
-    fn live(
-        &self,
-        _volatile: &mut Self::Volatile,
-        from: &PlayerId,
-        data: Data,
-        effects: &mut LiveEffects,
-    ) {
-        effects.others(from, data);
-    }
-
-    /// Advances the volatile state. Called every [`Game::TICK`].
-    fn tick(&self, _volatile: &mut Self::Volatile, _effects: &mut LiveEffects) {}
 }

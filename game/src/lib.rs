@@ -10,27 +10,58 @@ mod game;
 
 mod setup;
 
+mod input;
+
 mod event;
 
 mod reject;
 
 mod effects;
 
+mod update;
+
 mod live;
 
-mod spectating;
+mod serving;
 
 mod games;
 
+pub mod testing;
+
 pub mod host;
 
-pub use effects::{Effect, Effects};
-pub use event::{Event, EventKind};
+pub use effects::Effects;
+pub use event::{Event, Leave};
 pub use game::Game;
 pub use games::Games;
 pub use grandstand_types::data::Data;
-pub use grandstand_types::id::{Lane, PlayerId};
+pub use grandstand_types::id::{Lane, PlayerId, RoomId};
+pub use input::{FromInput, NoParams, Raw};
 pub use live::{LiveEffects, LiveTo};
-pub use reject::Reject;
+/// The source of a game's random numbers: the same seed gives the same numbers in every build.
+pub use rand_chacha::ChaCha8Rng as Rng;
+pub use reject::{Reject, Verdict};
+pub use serving::{Idle, Spectating};
 pub use setup::Setup;
-pub use spectating::Spectating;
+pub use update::{Auto, OwnUpdate, View, ViewUpdate};
+
+/// Returns a [`Reject`] with a code and a message unless a condition holds. The message may be a format
+/// string with arguments.
+///
+/// ```
+/// use grandstand_game::{Verdict, ensure};
+///
+/// fn check(step: u8) -> Verdict {
+///     ensure!((1..=3).contains(&step), "bad_step", "{step} is not 1, 2 or 3");
+///     Ok(())
+/// }
+/// assert_eq!(check(4).unwrap_err().message, "4 is not 1, 2 or 3");
+/// ```
+#[macro_export]
+macro_rules! ensure {
+    ($condition:expr, $code:expr, $($message:tt)+) => {
+        if !$condition {
+            return ::core::result::Result::Err($crate::Reject::new($code, ::std::format!($($message)+)).into());
+        }
+    };
+}

@@ -1,4 +1,6 @@
-//! Rate and delay of the updates for spectators.
+//! The ways in which a room is served: to spectators, and while nobody is there.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,4 +14,21 @@ pub struct Spectating {
     /// The milliseconds by which spectators receive updates later than players, so that no player gains from watching a
     /// spectator's screen.
     pub delay_ms: u32,
+}
+
+/// The fate of a room in which no player is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Idle {
+    /// The room is finished after this time.
+    FinishAfter(Duration),
+    /// The room stays until the game [finishes](crate::effects::Effects::finish) it.
+    Keep,
+}
+
+/// 7 days.
+impl Default for Idle {
+    fn default() -> Self {
+        Self::FinishAfter(Duration::from_secs(7 * 24 * 3600))
+    }
 }

@@ -16,6 +16,8 @@ pub struct Counts {
     pub replayed: u64,
     /// Panics of games while they handled an entry.
     pub panics: u64,
+    /// Effects of games that are ignored or replaced, because they break a rule.
+    pub game_faults: u64,
     /// Snapshots whose state is not the one that was stored.
     pub damaged: u64,
     /// Snapshots that cannot be read for another reason.

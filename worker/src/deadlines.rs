@@ -36,11 +36,6 @@ impl<K: Clone + Ord, T: Copy + Ord> Deadlines<K, T> {
         }
     }
 
-    /// A key's deadline.
-    pub(crate) fn get(&self, key: &K) -> Option<T> {
-        self.by_key.get(key).copied()
-    }
-
     /// The next deadline.
     pub(crate) fn next(&self) -> Option<T> {
         self.by_time.first().map(|(at, _)| *at)

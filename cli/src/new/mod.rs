@@ -54,7 +54,10 @@ fn write(folder: &Path, name: &GameName, dependency: &str) -> io::Result<()> {
     fs::create_dir(folder.join("src"))?;
     for (file, template) in [
         ("Cargo.toml", include_str!("Cargo.toml.txt")),
-        ("src/main.rs", MAIN),
+        (
+            "src/main.rs",
+            concat!(include_str!("main.rs.txt"), include_str!("tests.rs.txt")),
+        ),
         ("README.md", include_str!("README.md.txt")),
         (".gitignore", "/target\n"),
     ] {
@@ -62,9 +65,6 @@ fn write(folder: &Path, name: &GameName, dependency: &str) -> io::Result<()> {
     }
     Ok(())
 }
-
-/// The example of Grandstand's README.
-const MAIN: &str = include_str!("main.rs.txt");
 
 fn fill(template: &str, name: &GameName, dependency: &str) -> String {
     template
@@ -101,13 +101,13 @@ mod tests {
             .split("```rust,no_run\n")
             .nth(1)
             .and_then(|rest| rest.split("```").next());
-        assert_eq!(shown, Some(MAIN));
+        assert_eq!(shown, Some(include_str!("main.rs.txt")));
     }
 
     #[test]
     fn the_name_is_filled_in_everywhere() {
         let name: GameName = "dice_duel".parse().unwrap();
-        let main = fill(MAIN, &name, "");
+        let main = fill(include_str!("main.rs.txt"), &name, "");
         assert!(main.contains("impl Game for DiceDuel"), "{main}");
         assert!(
             main.contains(r#"const NAME: &'static str = "dice_duel";"#),

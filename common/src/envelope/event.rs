@@ -38,6 +38,7 @@ pub enum ServerEvent {
         room: RoomId,
         epoch: String,
         version: u64,
+        is_patched: bool,
         data: Data,
     },
     /// A change.
@@ -149,11 +150,13 @@ impl From<&ServerMessage<'_>> for ServerEvent {
                 room,
                 epoch,
                 version,
+                is_patched,
                 data,
             } => Self::Snapshot {
                 room: room.clone(),
                 epoch: epoch.to_owned(),
                 version,
+                is_patched,
                 data: data.clone(),
             },
             ServerMessage::Update {

@@ -6,6 +6,9 @@ use simdutf8::compat::Utf8Error;
 
 use crate::error::ErrorKind;
 
+/// The `patch` of a snapshot whose updates are JSON merge patches.
+pub(super) const MERGE: &str = "merge";
+
 /// The version of the client protocol, sent in `welcome`.
 pub const PROTOCOL: u32 = 1;
 
@@ -261,6 +264,8 @@ pub enum ServerMessage<'a> {
         epoch: &'a str,
         /// The version of the view.
         version: u64,
+        /// Whether the updates that follow are JSON merge patches.
+        is_patched: bool,
         /// The view.
         data: &'a Data,
     },

@@ -17,6 +17,9 @@ pub struct Snapshot {
     /// The delay of everything that members of the lane get, in milliseconds.
     #[prost(uint32, tag = "6")]
     pub delay_ms: u32,
+    /// Whether the updates that follow are JSON merge patches.
+    #[prost(bool, tag = "7")]
+    pub is_patched: bool,
     /// The view.
     #[prost(oneof = "Data", tags = "1, 2")]
     pub data: Option<Data>,

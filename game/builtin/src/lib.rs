@@ -1,7 +1,5 @@
 //! The games that come with Grandstand.
 
-mod params;
-
 pub mod memory;
 
 pub mod relay;

@@ -1,47 +1,48 @@
 //! Games with their types erased.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize as _;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::effects::Effects;
+use crate::effects::{Effect, Effects};
 use crate::event::Event;
 use crate::game::Game;
+use crate::input::FromInput as _;
 use crate::live::LiveEffects;
 use crate::reject::Reject;
+use crate::serving::{Idle, Spectating};
 use crate::setup::Setup;
-use crate::spectating::Spectating;
+use crate::update::ViewUpdate as _;
+
+/// A room's first state, or the reject of its parameters.
+type Created = Result<Box<dyn AnyGame>, Reject>;
 
 /// A kind of game: creates and loads its rooms.
 #[derive(Debug, Clone, Copy)]
 pub struct GameKind {
-    create: fn(&mut Setup<'_>) -> Result<Box<dyn AnyGame>, Reject>,
+    create: fn(&Value, &mut Setup<'_>) -> Created,
     load: fn(&str) -> Result<Box<dyn AnyGame>, serde_json::Error>,
-    /// The period of [`Game::tick`].
-    pub tick: Option<Duration>,
 }
 
 impl GameKind {
     pub(crate) fn of<G: Game>() -> Self {
         Self {
-            create: |setup| G::create(setup).map(Hosted::<G>::boxed),
-            load: |text| serde_json::from_str::<G>(text).map(Hosted::<G>::boxed),
-            tick: G::TICK,
+            create: create::<G>,
+            load: |text| serde_json::from_str::<G>(text).map(Hosted::boxed),
         }
     }
 
-    /// Creates a room's first state.
+    /// Creates a room's first state from the `params` of a `join`.
     ///
     /// # Errors
     /// If the game rejects the parameters or panics.
-    pub fn create(
-        &self,
-        setup: &mut Setup<'_>,
-    ) -> Result<Result<Box<dyn AnyGame>, Reject>, Panicked> {
-        guard(|| (self.create)(setup))
+    pub fn create(&self, params: &Value, setup: &mut Setup<'_>) -> Result<Created, Panicked> {
+        guard(|| (self.create)(params, setup))
     }
 
     /// Reads a state that [`AnyGame::state`] returned.
@@ -54,6 +55,15 @@ impl GameKind {
     ) -> Result<Result<Box<dyn AnyGame>, serde_json::Error>, Panicked> {
         guard(|| (self.load)(text))
     }
+}
+
+fn create<G: Game>(params: &Value, setup: &mut Setup<'_>) -> Created {
+    if !params.is_object() {
+        return Err(Reject::new("bad_params", "params must be an object"));
+    }
+    let params = G::Params::deserialize(params)
+        .map_err(|error| Reject::new("bad_params", format!("params: {error}")))?;
+    G::create(params, setup).map(Hosted::boxed)
 }
 
 /// A game's code panicked.
@@ -69,20 +79,38 @@ pub fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
 }
 
-/// A [`Game`] of any type, with its volatile part.
+/// A [`Game`] of any type.
 pub trait AnyGame: Send {
-    /// Calls [`Game::apply`].
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects);
+    /// Calls [`Game::apply`] for an event at `now_ms`, and returns its effects.
+    ///
+    /// # Errors
+    /// If the game rejects the event, or its input has the wrong shape.
+    fn apply(
+        &mut self,
+        event: Event<'_, &Data>,
+        now_ms: u64,
+        rng: ChaCha8Rng,
+    ) -> Result<EffectList, Reject>;
     /// Calls [`Game::view`].
+    ///
+    /// # Panics
+    /// If the view cannot be serialized.
     fn view(&self, lane: Lane) -> Data;
+    /// Calls [`Game::private`].
+    ///
+    /// # Panics
+    /// If the view cannot be serialized.
+    fn private(&self, player: &PlayerId) -> Option<Data>;
     /// Calls [`Game::spectating`].
     fn spectating(&self) -> Spectating;
-    /// Calls [`Game::private`].
-    fn private(&self, player: &PlayerId) -> Option<Data>;
-    /// Calls [`Game::live`] with the volatile part.
-    fn live(&mut self, from: &PlayerId, data: Data, effects: &mut LiveEffects);
-    /// Calls [`Game::tick`] with the volatile part.
-    fn tick(&mut self, effects: &mut LiveEffects);
+    /// Calls [`Game::idle`].
+    fn idle(&self) -> Idle;
+    /// Calls [`Game::live`].
+    fn live(&self, from: &PlayerId, data: Data, fx: &mut LiveEffects);
+    /// Whether the host makes the updates.
+    fn is_auto(&self) -> bool;
+    /// Whether the host sends [private views](Game::private) again when they change.
+    fn sends_private(&self) -> bool;
     /// The game's state as JSON.
     ///
     /// # Errors
@@ -90,44 +118,76 @@ pub trait AnyGame: Send {
     fn state(&self) -> Result<Box<RawValue>, serde_json::Error>;
 }
 
-struct Hosted<G: Game> {
-    game: G,
-    volatile: G::Volatile,
-}
+/// The effects of an accepted event, in their order.
+#[derive(Debug, Default)]
+pub struct EffectList(pub(crate) Vec<Effect>);
+
+struct Hosted<G: Game>(G);
 
 impl<G: Game> Hosted<G> {
     fn boxed(game: G) -> Box<dyn AnyGame> {
-        let volatile = G::Volatile::default();
-        Box::new(Self { game, volatile })
+        Box::new(Self(game))
     }
 }
 
 impl<G: Game> AnyGame for Hosted<G> {
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
-        self.game.apply(event, effects);
+    fn apply(
+        &mut self,
+        event: Event<'_, &Data>,
+        now_ms: u64,
+        rng: ChaCha8Rng,
+    ) -> Result<EffectList, Reject> {
+        let event = event
+            .try_map(G::Input::from_input)
+            .map_err(|why| Reject::new("bad_input", why))?;
+        let backup = event.is_rejectable().then(|| self.0.backup()).flatten();
+        let mut fx = Effects::new(now_ms, rng);
+        match self.0.apply(event, &mut fx) {
+            Ok(()) => Ok(EffectList(fx.into_list())),
+            Err(reject) => {
+                if let Some(backup) = backup {
+                    self.0 = backup;
+                }
+                Err(reject)
+            }
+        }
     }
 
     fn view(&self, lane: Lane) -> Data {
-        self.game.view(lane)
-    }
-
-    fn spectating(&self) -> Spectating {
-        self.game.spectating()
+        match self.0.view(lane).into_data() {
+            Ok(data) => data,
+            Err(error) => panic!("the view of {lane:?} cannot be serialized: {error}"),
+        }
     }
 
     fn private(&self, player: &PlayerId) -> Option<Data> {
-        self.game.private(player)
+        match self.0.private(player)?.into_data() {
+            Ok(data) => Some(data),
+            Err(error) => panic!("the private view of {player} cannot be serialized: {error}"),
+        }
     }
 
-    fn live(&mut self, from: &PlayerId, data: Data, effects: &mut LiveEffects) {
-        self.game.live(&mut self.volatile, from, data, effects);
+    fn spectating(&self) -> Spectating {
+        self.0.spectating()
     }
 
-    fn tick(&mut self, effects: &mut LiveEffects) {
-        self.game.tick(&mut self.volatile, effects);
+    fn idle(&self) -> Idle {
+        self.0.idle()
+    }
+
+    fn live(&self, from: &PlayerId, data: Data, fx: &mut LiveEffects) {
+        self.0.live(from, data, fx);
+    }
+
+    fn is_auto(&self) -> bool {
+        G::Update::AUTO
+    }
+
+    fn sends_private(&self) -> bool {
+        G::PRIVATE && G::Update::AUTO
     }
 
     fn state(&self) -> Result<Box<RawValue>, serde_json::Error> {
-        serde_json::value::to_raw_value(&self.game)
+        serde_json::value::to_raw_value(&self.0)
     }
 }

@@ -3,79 +3,33 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::Bytes;
 use grandstand_types::data::Data;
-use grandstand_types::id::{Lane, PlayerId};
+use grandstand_types::id::{Lane, PlayerId, RoomId};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::erased::{AnyGame, GameKind, Panicked, guard};
-use crate::effects::{Effect, Effects};
-use crate::event::{Event, EventKind};
+use super::erased::{AnyGame, EffectList, GameKind, Panicked, guard};
+use super::output::{Output, ServedView};
+use super::patch;
+use super::state::InstanceState;
+use crate::event::Event;
 use crate::live::{LiveEffects, LiveTo};
 use crate::reject::Reject;
+use crate::serving::{Idle, Spectating};
 use crate::setup::Setup;
-use crate::spectating::Spectating;
+
+/// The timer that finishes an idle room. Names that begin with `=` are reserved for the host.
+pub const IDLE_TIMER: &str = "=idle";
 
 /// A running game. The same events give the same instance. After a panic of the game it must not be used again.
 pub struct GameInstance {
     game: Box<dyn AnyGame>,
     state: InstanceState,
-}
-
-/// The durable state of an instance beside the game's own.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InstanceState {
-    /// The seed of all random numbers.
-    pub seed: [u8; 32],
-    /// The number of events that the game has received. It selects the random stream of an event.
-    pub events: u64,
-    /// The time of the last event, Unix milliseconds.
-    pub last_event_ms: u64,
-    /// Whether the game has ended the room.
-    pub finished: bool,
-    /// The version of each lane's view, by [`Lane::index`].
-    pub versions: [u64; 2],
-    /// The number of timers armed so far.
-    pub armings: u64,
-    /// The armed timers by name.
-    pub timers: BTreeMap<String, Armed>,
-}
-
-/// An armed timer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Armed {
-    /// The number of this arming. It differs if a timer of the same name is armed again.
-    pub arming: u64,
-    /// The time at which it fires, Unix milliseconds.
-    pub due_ms: u64,
-}
-
-/// One output of an event.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// A change of views.
-    Update {
-        /// The new version of each lane by [`Lane::index`]; 0 for a lane that does not change.
-        versions: [u64; 2],
-        /// The key of the update, if it has one: of updates with the same key only the latest matters.
-        key: Option<String>,
-        /// The change.
-        data: Data,
-    },
-    /// A message for one player only.
-    Direct {
-        /// The recipient.
-        player: PlayerId,
-        /// The message.
-        data: Data,
-    },
-    /// The game used a timer whose name begins with `=`. It is ignored, because these names are reserved for the host.
-    ReservedTimer {
-        /// The timer's name.
-        name: String,
-    },
+    /// The last view of each lane that is watched, by [`Lane::index`]: what the next automatic update is made from.
+    last_views: [Option<Bytes>; 2],
 }
 
 impl fmt::Debug for GameInstance {
@@ -87,22 +41,23 @@ impl fmt::Debug for GameInstance {
 }
 
 impl GameInstance {
-    /// Creates an instance with `params` at `now_ms`.
+    /// Creates an instance of the room `room` with `params` at `now_ms`.
     ///
     /// # Errors
     /// If the game panics, or rejects the parameters.
     pub fn create(
         kind: GameKind,
-        params: &serde_json::Value,
+        room: &RoomId,
+        params: &Value,
         seed: [u8; 32],
         now_ms: u64,
     ) -> Result<Result<Self, Reject>, Panicked> {
         let mut setup = Setup {
-            params,
+            room,
             rng: &mut ChaCha8Rng::from_seed(seed),
             now_ms,
         };
-        let game = kind.create(&mut setup)?;
+        let game = kind.create(params, &mut setup)?;
         let state = InstanceState {
             seed,
             events: 0,
@@ -112,12 +67,16 @@ impl GameInstance {
             armings: 0,
             timers: BTreeMap::new(),
         };
-        Ok(game.map(|game| Self { game, state }))
+        Ok(game.map(|game| Self::restore(game, state)))
     }
 
     /// An instance that was stored.
     pub fn restore(game: Box<dyn AnyGame>, state: InstanceState) -> Self {
-        Self { game, state }
+        Self {
+            game,
+            state,
+            last_views: [None, None],
+        }
     }
 
     /// The durable state beside the game's own.
@@ -133,15 +92,22 @@ impl GameInstance {
         guard(|| self.game.state())
     }
 
+    /// Whether [`apply`](Self::apply) sends private views again when they change.
+    pub fn sends_private(&self) -> bool {
+        self.game.sends_private()
+    }
+
     /// Applies an event at the log's time `time_ms` and passes its outputs to `emit`, in order. Returns the reject. Does
-    /// nothing once the game has ended the room.
+    /// nothing once the game has ended the room. If the instance [sends private views](Self::sends_private), those of
+    /// `players` that change are among the outputs.
     ///
     /// # Errors
     /// If the game panics.
     pub fn apply(
         &mut self,
         time_ms: u64,
-        kind: EventKind<'_>,
+        event: Event<'_, &Data>,
+        players: &[PlayerId],
         mut emit: impl FnMut(Output),
     ) -> Result<Option<Reject>, Panicked> {
         if self.state.finished {
@@ -152,16 +118,82 @@ impl GameInstance {
         self.state.events += 1;
         let mut rng = ChaCha8Rng::from_seed(self.state.seed);
         rng.set_stream(self.state.events);
-        let event = Event { now_ms, kind };
-        let mut effects = Effects::new(now_ms, rng);
-        guard(|| self.game.apply(&event, &mut effects))?;
-        let (list, reject) = effects.into_parts();
+        let private = self.private_views(players)?;
+        let EffectList(list) = match guard(|| self.game.apply(event, now_ms, rng))? {
+            Ok(effects) => effects,
+            Err(reject) => return Ok(Some(reject)),
+        };
         for effect in list {
-            if let Some(output) = self.state.on_effect(effect) {
-                emit(output);
+            self.state.on_effect(effect, &mut emit);
+        }
+        if self.game.is_auto() {
+            self.push_patches(&mut emit)?;
+        }
+        let changed = self.private_views(players)?;
+        for ((player, before), after) in players.iter().zip(private).zip(changed) {
+            if let Some(data) = after.filter(|after| before.as_ref() != Some(after)) {
+                let player = player.clone();
+                emit(Output::Direct { player, data });
             }
         }
-        Ok(reject)
+        Ok(None)
+    }
+
+    /// The private views of `players`; none unless they are sent when they change.
+    fn private_views(&self, players: &[PlayerId]) -> Result<Vec<Option<Data>>, Panicked> {
+        if !self.sends_private() {
+            return Ok(Vec::new());
+        }
+        players.iter().map(|player| self.private(player)).collect()
+    }
+
+    /// Counts the versions up, and makes the automatic updates of the lanes that are watched.
+    fn push_patches(&mut self, emit: &mut impl FnMut(Output)) -> Result<(), Panicked> {
+        let versions = Lane::ALL.map(|lane| self.state.next_version(None, lane));
+        let was = self.last_views.clone();
+        let mut now = [None, None];
+        for lane in Lane::ALL {
+            if was[lane.index()].is_some() {
+                now[lane.index()] = self.own_view(lane)?;
+            }
+        }
+        self.last_views.clone_from(&now);
+        let patch = |at: usize| patch::diff(was[at].as_ref()?, now[at].as_ref()?);
+        let first = patch(0);
+        let is_equal = was[0].is_some() && was[0] == was[1] && now[0] == now[1];
+        let patches = if is_equal {
+            [first, None]
+        } else {
+            [first, patch(1)]
+        };
+        for (lane, patch) in Lane::ALL.into_iter().zip(patches) {
+            let versions = match lane {
+                Lane::Players if is_equal => versions,
+                Lane::Players => [versions[0], 0],
+                Lane::Spectators => [0, versions[1]],
+            };
+            match patch {
+                Some(patch) => emit(Output::Update {
+                    versions,
+                    key: None,
+                    data: Data::Json(patch.into()),
+                }),
+                None if is_equal && versions[0] == 0 => {}
+                None => emit(Output::Snapshot(lane)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The view of a lane as patches are made from; `None` if it is not JSON.
+    fn own_view(&self, lane: Lane) -> Result<Option<Bytes>, Panicked> {
+        Ok(match guard(|| self.game.view(lane))? {
+            Data::Json(text) => Some(match patch::without_nulls(&text) {
+                std::borrow::Cow::Borrowed(_) => text,
+                std::borrow::Cow::Owned(text) => text.into(),
+            }),
+            Data::Binary(_) => None,
+        })
     }
 
     /// Arms a timer of the host, whose name begins with `=`.
@@ -178,24 +210,75 @@ impl GameInstance {
         self.state.timers.remove(name).map(|armed| armed.due_ms)
     }
 
-    /// The view of a lane, and how it is served.
+    /// Ends the room.
+    pub fn finish(&mut self) {
+        self.state.finish();
+    }
+
+    /// Arms the timer that finishes an idle room if no player is connected, and disarms it otherwise.
     ///
     /// # Errors
     /// If the game panics.
-    pub fn view(&self, lane: Lane) -> Result<(Data, Spectating), Panicked> {
-        guard(|| {
-            let served = match lane {
-                Lane::Players => Spectating::default(),
-                Lane::Spectators => self.game.spectating(),
-            };
-            (self.game.view(lane), served)
+    pub fn set_idle(&mut self, is_idle: bool) -> Result<(), Panicked> {
+        let is_armed = self.state.timers.contains_key(IDLE_TIMER);
+        if is_armed == is_idle || self.state.finished {
+            return Ok(());
+        }
+        if is_armed {
+            self.state.timers.remove(IDLE_TIMER);
+        } else if let Idle::FinishAfter(after) = guard(|| self.game.idle())? {
+            self.state.arm_after(IDLE_TIMER, after);
+        }
+        Ok(())
+    }
+
+    /// The view of a lane, and how it is served. From now on automatic updates are made for the lane.
+    ///
+    /// # Errors
+    /// If the game panics, or the view cannot be serialized.
+    pub fn view(&mut self, lane: Lane) -> Result<ServedView, Panicked> {
+        let spectating = match lane {
+            Lane::Players => Spectating::default(),
+            Lane::Spectators => guard(|| self.game.spectating())?,
+        };
+        let own = match self.game.is_auto() {
+            true => self.own_view(lane)?,
+            false => None,
+        };
+        let data = match &own {
+            Some(text) => Data::Json(text.clone()),
+            None => guard(|| self.game.view(lane))?,
+        };
+        self.last_views[lane.index()] = own;
+        Ok(ServedView {
+            data,
+            spectating,
+            is_patched: self.game.is_auto(),
         })
+    }
+
+    /// Makes the automatic updates of both lanes from now on.
+    ///
+    /// # Errors
+    /// If the game panics, or a view cannot be serialized.
+    pub fn watch(&mut self) -> Result<(), Panicked> {
+        for lane in Lane::ALL {
+            if self.game.is_auto() && self.last_views[lane.index()].is_none() {
+                self.last_views[lane.index()] = self.own_view(lane)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the automatic updates of a lane that nobody watches.
+    pub fn unwatch(&mut self, lane: Lane) {
+        self.last_views[lane.index()] = None;
     }
 
     /// The part of the view that only `player` may see.
     ///
     /// # Errors
-    /// If the game panics.
+    /// If the game panics, or the view cannot be serialized.
     pub fn private(&self, player: &PlayerId) -> Result<Option<Data>, Panicked> {
         guard(|| self.game.private(player))
     }
@@ -204,66 +287,9 @@ impl GameInstance {
     ///
     /// # Errors
     /// If the game panics.
-    pub fn live(&mut self, from: &PlayerId, data: Data) -> Result<Vec<(LiveTo, Data)>, Panicked> {
+    pub fn live(&self, from: &PlayerId, data: Data) -> Result<Vec<(LiveTo, Data)>, Panicked> {
         let mut effects = LiveEffects::default();
         guard(|| self.game.live(from, data, &mut effects))?;
         Ok(effects.into_list())
-    }
-
-    /// Advances the game's volatile state and returns the messages that it sends.
-    ///
-    /// # Errors
-    /// If the game panics.
-    pub fn tick(&mut self) -> Result<Vec<(LiveTo, Data)>, Panicked> {
-        let mut effects = LiveEffects::default();
-        guard(|| self.game.tick(&mut effects))?;
-        Ok(effects.into_list())
-    }
-}
-
-impl InstanceState {
-    fn arm(&mut self, name: String, due_ms: u64) {
-        self.armings += 1;
-        let arming = self.armings;
-        self.timers.insert(name, Armed { arming, due_ms });
-    }
-
-    fn on_effect(&mut self, effect: Effect) -> Option<Output> {
-        match effect {
-            Effect::Update { lane, key, data } => {
-                let versions = Lane::ALL.map(|counted| self.next_version(lane, counted));
-                return Some(Output::Update {
-                    versions,
-                    key,
-                    data,
-                });
-            }
-            Effect::Direct { player, data } => return Some(Output::Direct { player, data }),
-            Effect::SetTimer { name, .. } | Effect::ClearTimer { name }
-                if name.starts_with('=') =>
-            {
-                return Some(Output::ReservedTimer { name });
-            }
-            Effect::SetTimer { name, due_ms } if !self.finished => self.arm(name, due_ms),
-            Effect::SetTimer { .. } => {}
-            Effect::ClearTimer { name } => {
-                self.timers.remove(&name);
-            }
-            Effect::Finish => {
-                self.finished = true;
-                self.timers.clear();
-            }
-        }
-        None
-    }
-
-    /// The next version of the lane `counted`; 0 if an update of `lane` does not concern it.
-    fn next_version(&mut self, lane: Option<Lane>, counted: Lane) -> u64 {
-        if lane.is_some_and(|lane| lane != counted) {
-            return 0;
-        }
-        let version = &mut self.versions[counted.index()];
-        *version += 1;
-        *version
     }
 }

@@ -2,10 +2,18 @@
 
 pub mod erased;
 
+pub mod patch;
+
+pub mod output;
+
+pub mod state;
+
 pub mod instance;
 
 pub mod hash;
 
 pub use erased::{AnyGame, GameKind, Panicked, guard};
 pub use hash::StateHash;
-pub use instance::{Armed, GameInstance, InstanceState, Output};
+pub use instance::{GameInstance, IDLE_TIMER};
+pub use output::{Fault, Output, ServedView};
+pub use state::{Armed, InstanceState};

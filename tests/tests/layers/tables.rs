@@ -210,7 +210,6 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "partition::audiences",
                     "partition::edge_sessions",
                     "partition::timers",
-                    "partition::ticks",
                 ],
                 BELOW_PARTITION,
             ),
@@ -335,7 +334,6 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("partition::update_ring", "UpdateRing"),
             ("partition::edge_sessions", "EdgeSessions"),
             ("partition::timers", "Timers"),
-            ("partition::ticks", "Ticks"),
         ],
     },
 ];

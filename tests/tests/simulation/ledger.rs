@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
-use grandstand_game::Effects;
-use grandstand_game::{Event, EventKind, Game, Reject, Setup, Spectating};
+use grandstand_game::{Effects, Game, Reject, Setup, Spectating, Verdict, View, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,52 +19,43 @@ pub(crate) struct Ledger {
 
 impl Game for Ledger {
     const NAME: &'static str = "ledger";
-    type Volatile = ();
+    type Params = Spectating;
+    type Input = u64;
+    type Update = Value;
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
-        let spectating = serde_json::from_value(setup.params.clone());
+    fn create(spectating: Spectating, _: &mut Setup<'_>) -> Result<Self, Reject> {
         Ok(Self {
-            spectating: spectating.expect("the parameters say how spectators are served"),
+            spectating,
             ..Self::default()
         })
     }
 
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
-        if let EventKind::Input { player, data } = &event.kind {
-            let number: u64 =
-                serde_json::from_slice(data.bytes()).expect("the clients send numbers");
-            if number.is_multiple_of(7) {
-                effects.reject("seven", "no sevens");
-                return;
-            }
-            self.lines.push((player.to_string(), number));
-            self.latest.insert(player.to_string(), number);
-            self.at = event.now_ms;
-            effects.update(&json!({"line": [player.as_str(), number], "at": self.at}));
-            effects.update_keyed(
-                player.as_str(),
-                &json!({"latest": [player.as_str(), number]}),
-            );
-            effects.direct(
-                player,
-                self.private(player)
-                    .expect("every player has a private view"),
-            );
-        }
+    fn input(&mut self, player: &PlayerId, number: u64, fx: &mut Effects<Value>) -> Verdict {
+        ensure!(!number.is_multiple_of(7), "seven", "no sevens");
+        self.lines.push((player.to_string(), number));
+        self.latest.insert(player.to_string(), number);
+        self.at = fx.now_ms();
+        fx.update(json!({"line": [player, number], "at": self.at}));
+        fx.update_keyed(None, player.as_str(), json!({"latest": [player, number]}));
+        fx.direct(
+            player,
+            self.private(player)
+                .expect("every player has a private view"),
+        );
+        Ok(())
     }
 
     fn spectating(&self) -> Spectating {
         self.spectating
     }
 
-    fn view(&self, _: Lane) -> Data {
-        let view = json!({"lines": self.lines, "latest": self.latest, "at": self.at});
-        Data::json(&view).expect("the view is JSON")
+    fn view(&self, _: Lane) -> View {
+        View::of(&json!({"lines": self.lines, "latest": self.latest, "at": self.at}))
     }
 
-    fn private(&self, player: &PlayerId) -> Option<Data> {
+    fn private(&self, player: &PlayerId) -> Option<View> {
         let own = self.lines.iter().filter(|(who, _)| who == player.as_str());
-        Data::json(&own.count()).ok()
+        Some(View::of(&own.count()))
     }
 }
 

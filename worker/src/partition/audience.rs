@@ -35,6 +35,28 @@ pub(super) enum HotState {
     BecameCold,
 }
 
+/// The fate of an update in the ring of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RingState {
+    /// The update is not for the lane.
+    Unchanged,
+    /// No edge watches the lane, and the ring is empty.
+    Unwatched,
+    /// The update is in the ring.
+    Kept,
+    /// The update is in the ring, and the updates since the last snapshot exceed the ring.
+    Outgrown,
+}
+
+/// An update that was kept for edges that join late.
+#[derive(Debug)]
+pub(super) struct KeptUpdate {
+    /// The fate of the update in each lane, by [`Lane::index`].
+    pub(super) rings: [RingState; 2],
+    /// The edges to send it to directly.
+    pub(super) direct: EdgeLanes,
+}
+
 /// The edges that watch a room, and what its lanes were last sent.
 #[derive(Debug, Default)]
 pub(super) struct Audience {
@@ -124,13 +146,15 @@ impl Audience {
         watch.is_some_and(|watch| std::mem::replace(&mut watch.viewers, viewers) != viewers)
     }
 
-    /// Keeps an update for edges that join late, in rings of up to `cap` bytes. Returns the lanes whose updates since
-    /// the last snapshot outgrew their rings.
-    pub(super) fn keep_update(&mut self, update: &Update, cap: usize) -> [bool; 2] {
-        let mut outgrown = [false; 2];
+    /// Keeps an update for edges that join late, in rings of up to `cap` bytes. Returns what became of it in each lane.
+    pub(super) fn keep_update(&mut self, update: &Update, cap: usize) -> [RingState; 2] {
+        let mut states = [RingState::Unchanged; 2];
         if self.edges.is_empty() {
             self.drop_updates();
-            return outgrown;
+            return Lane::ALL.map(|lane| match version(update, lane) {
+                0 => RingState::Unchanged,
+                _ => RingState::Unwatched,
+            });
         }
         let update = Update {
             data: update.data.as_ref().map(Data::detach),
@@ -142,13 +166,22 @@ impl Audience {
             }
             let watched = self.is_lane_watched(lane);
             let ring = &mut self.rings[lane.index()];
-            if watched {
-                outgrown[lane.index()] = ring.push(only(&update, lane), cap);
-            } else {
+            states[lane.index()] = if !watched {
                 ring.clear();
-            }
+                RingState::Unwatched
+            } else if ring.push(only(&update, lane), cap) {
+                RingState::Outgrown
+            } else {
+                RingState::Kept
+            };
         }
-        outgrown
+        states
+    }
+
+    /// Drops a lane's updates. Returns whether an edge watches the lane.
+    pub(super) fn drop_lane(&mut self, lane: Lane) -> bool {
+        self.rings[lane.index()].clear();
+        self.is_lane_watched(lane)
     }
 
     pub(super) fn drop_updates(&mut self) {

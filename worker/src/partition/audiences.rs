@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use grandstand_common::id::{EdgeId, Lane, RoomId};
 use grandstand_common::wire::Update;
 
-use super::audience::{Audience, EdgeLanes, HotLimits, HotState};
+use super::audience::{Audience, EdgeLanes, HotLimits, HotState, KeptUpdate};
 use super::update_ring::version;
 use crate::deadlines::Deadlines;
 
@@ -161,19 +161,27 @@ impl Audiences {
         audience.edge_lanes()
     }
 
-    /// Keeps an update of a room for edges that join late, in rings of up to `cap` bytes. Returns the lanes whose
-    /// updates since the last snapshot outgrew their rings, and the edges to send the update to directly; `None` if no
-    /// edge watches the room.
+    /// Keeps an update of a room for edges that join late, in rings of up to `cap` bytes. Returns `None` if no edge
+    /// watches the room.
     pub(super) fn keep_update(
         &mut self,
         id: &RoomId,
         update: &Update,
         cap: usize,
-    ) -> Option<([bool; 2], EdgeLanes)> {
+    ) -> Option<KeptUpdate> {
         let audience = self.rooms.get_mut(id)?;
-        let outgrown = audience.keep_update(update, cap);
+        let rings = audience.keep_update(update, cap);
         let lanes = Lane::ALL.map(|lane| version(update, lane) != 0);
-        Some((outgrown, audience.direct_edges(lanes)))
+        Some(KeptUpdate {
+            rings,
+            direct: audience.direct_edges(lanes),
+        })
+    }
+
+    /// Drops a lane's updates, because they do not lead to its view. Returns whether an edge watches the lane.
+    pub(super) fn drop_updates(&mut self, id: &RoomId, lane: Lane) -> bool {
+        let audience = self.rooms.get_mut(id);
+        audience.is_some_and(|audience| audience.drop_lane(lane))
     }
 
     /// Notes that a lane's snapshot is sent to all edges. Returns the edges to send it to directly.

@@ -44,7 +44,7 @@ pub(super) fn decode(
     let room = cx
         .call(id, EntryId::OUTSIDE, decode)
         .unwrap_or_else(|error| Err(error.into()))?;
-    Ok(room.map(|room| loaded(cx, id, room, value, covered)))
+    Ok(room.map(|room| loaded(room, value, covered)))
 }
 
 /// Returns the edges that hold connected players' sessions, if they may have changed.
@@ -54,21 +54,12 @@ pub(super) fn changed_edges(room: &mut Room) -> Option<Vec<EdgeId>> {
 
 /// Returns the residence of a room that was decoded from snapshot `value`, which covers the log up to entry `covered`,
 /// and the room's change.
-fn loaded(
-    cx: &Context,
-    id: &RoomId,
-    mut room: Room,
-    value: Bytes,
-    covered: u64,
-) -> (Residence, Change) {
+fn loaded(mut room: Room, value: Bytes, covered: u64) -> (Residence, Change) {
     let change = Change {
         edges: changed_edges(&mut room),
         residence: ResidenceChange::Loaded,
         ..Change::default()
     };
     let restore = RestorePoint::from_snapshot(value, covered);
-    (
-        Residence::Loaded(Loaded::new(cx, id, room, restore)),
-        change,
-    )
+    (Residence::Loaded(Loaded::new(room, restore)), change)
 }

@@ -6,9 +6,10 @@ use grandstand_common::wire::{self, ItemKind};
 use grandstand_game::LiveTo;
 use grandstand_game::host::Panicked;
 
+use super::audience::{KeptUpdate, RingState};
 use super::send::{publish_hot, send, send_snapshot, view};
 use super::state::PartitionState;
-use super::update_ring::{for_lanes, version};
+use super::update_ring::for_lanes;
 use super::{faults, hot_rooms};
 use crate::context::Context;
 use crate::room::{Emit, Welcome};
@@ -18,6 +19,8 @@ pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId,
     for emit in emits {
         match emit {
             Emit::Update(update) => send_update(state, cx, id, &update),
+            Emit::Snapshot(lane) => send_change_as_snapshot(state, cx, id, lane),
+            Emit::Fault => cx.counts.game_faults += 1,
             Emit::ToEdge(edge, kind) => {
                 send(state, cx, id, &edge, kind);
             }
@@ -33,17 +36,22 @@ fn send_update(state: &mut PartitionState, cx: &mut Context, id: &RoomId, update
     let kept = state
         .audiences
         .keep_update(id, update, cx.config.ring_bytes);
-    let Some((outgrown, edges)) = kept else {
+    let Some(KeptUpdate { rings, direct }) = kept else {
+        for lane in Lane::ALL {
+            state.rooms.unwatch(id, lane);
+        }
         return;
     };
     publish_hot(state, cx, id, || ItemKind::Update(update.clone()));
-    for (edge, lanes) in edges {
+    for (edge, lanes) in direct {
         let update = for_lanes(update, lanes);
         send(state, cx, id, &edge, ItemKind::Update(update));
     }
     for lane in Lane::ALL {
-        if outgrown[lane.index()] && version(update, lane) != 0 {
-            send_snapshot_to_all(state, cx, id, lane);
+        match rings[lane.index()] {
+            RingState::Outgrown => send_snapshot_to_all(state, cx, id, lane),
+            RingState::Unwatched => state.rooms.unwatch(id, lane),
+            RingState::Unchanged | RingState::Kept => {}
         }
     }
 }
@@ -62,6 +70,15 @@ fn send_snapshot_to_all(state: &mut PartitionState, cx: &mut Context, id: &RoomI
     for (edge, _) in edges {
         let kind = ItemKind::Snapshot(snapshot.clone());
         send(state, cx, id, &edge, kind);
+    }
+}
+
+/// Sends a change of a lane's view as a snapshot. Earlier updates do not lead to it, so none are kept.
+fn send_change_as_snapshot(state: &mut PartitionState, cx: &mut Context, id: &RoomId, lane: Lane) {
+    if state.audiences.drop_updates(id, lane) {
+        send_snapshot_to_all(state, cx, id, lane);
+    } else {
+        state.rooms.unwatch(id, lane);
     }
 }
 
@@ -124,19 +141,7 @@ pub(super) fn handle_live(state: &mut PartitionState, cx: &mut Context, live: wi
     send_live_result(state, cx, &id, sent);
 }
 
-/// Runs the ticks that are due, and sends their results.
-pub(super) fn tick(state: &mut PartitionState, cx: &mut Context) {
-    for (id, at) in state.ticks.take_due(cx.now.at) {
-        let Some(every) = state.rooms.tick_interval(&id) else {
-            continue;
-        };
-        state.ticks.advance(&id, at, every, cx.now.at);
-        let sent = state.rooms.tick(cx, &id);
-        send_live_result(state, cx, &id, sent);
-    }
-}
-
-/// Sends the result of a tick or a lossy message, or handles the panic of the game.
+/// Sends the result of a lossy message, or handles the panic of the game.
 fn send_live_result(
     state: &mut PartitionState,
     cx: &mut Context,

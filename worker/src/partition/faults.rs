@@ -36,14 +36,12 @@ pub(super) fn quarantine(
     }
     let mut change = state.rooms.quarantine(id, why, whole);
     state.update_machines(cx, id, &mut change);
-    state.update_ticks(cx, id);
     state
         .quarantine_records
         .quarantine(cx, state.tenure, id, why, seq);
 }
 
-/// Handles a panic of a game outside entries: rebuilds the room with a new volatile part, or puts it in
-/// quarantine.
+/// Handles a panic of a game outside entries: rebuilds the room, or puts it in quarantine.
 pub(super) fn on_panic(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     tracing::error!(room = %id, "the game panicked outside an entry");
     if cx.is_stuck_at(id, EntryId::OUTSIDE) || !state.rooms.rebuild(cx, id) {

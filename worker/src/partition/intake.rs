@@ -91,7 +91,7 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
     };
     match cx.call(id, entry, || open().or_else(|_| open())) {
         Ok(Opened::Room(room)) => {
-            let change = state.rooms.create(cx, id, *room, emits, logged);
+            let change = state.rooms.create(id, *room, emits, logged);
             settle(state, cx, id, change);
         }
         Ok(Opened::Empty) => {
@@ -116,7 +116,7 @@ fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: &Lo
         return;
     }
     if let Some(Body::Joined(_)) = &entry.body {
-        let refusal = Reject::new(code, "the room is unavailable now");
+        let refusal = Reject::new(code.to_owned(), "the room is unavailable now");
         send_refused(state, cx, id, logged, &refusal);
         return;
     }
@@ -138,7 +138,7 @@ fn send_refused(
 ) {
     let refused = wire::Refused {
         session: logged.entry.session,
-        code: refusal.code.clone(),
+        code: refusal.code.to_string(),
         message: refusal.message.clone(),
     };
     send_to_sender(state, cx, id, logged, ItemKind::Refused(refused));

@@ -52,7 +52,7 @@ pub(super) fn handle_interest(
             drop_interest(state, cx, &id, edge, &[]);
             losses::lose_unheld_sessions(state, cx, &id, edge, &[]);
             hot_rooms::update(state, cx, &id);
-            on_audience_changed(state, cx, &id);
+            state.update_idle(cx, &id);
         }
     }
 }
@@ -69,12 +69,6 @@ pub(super) fn on_room_interest(
     losses::lose_unheld_sessions(state, cx, id, edge, &sessions(wanted));
     hot_rooms::update(state, cx, id);
     send_presence(state, cx, id);
-    on_audience_changed(state, cx, id);
-}
-
-/// Updates a room's ticks and its idle state after its audience may have changed.
-fn on_audience_changed(state: &mut PartitionState, cx: &Context, id: &RoomId) {
-    state.update_ticks(cx, id);
     state.update_idle(cx, id);
 }
 

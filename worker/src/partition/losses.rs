@@ -44,7 +44,6 @@ fn unwatch(state: &mut PartitionState, cx: &mut Context, id: &RoomId, edge: &Edg
     let exists = state.rooms.exists(id);
     state.audiences.unwatch(id, edge, exists, cx.now.at);
     hot_rooms::update(state, cx, id);
-    state.update_ticks(cx, id);
     state.update_idle(cx, id);
 }
 

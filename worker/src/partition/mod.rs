@@ -38,8 +38,6 @@ mod log;
 
 mod timers;
 
-mod ticks;
-
 mod edge_sessions;
 
 mod update_ring;
@@ -304,7 +302,6 @@ impl OwnedPartition {
                 delivery::send_presence(state, cx, &id);
             }
             append_timers(state, cx);
-            delivery::tick(state, cx);
             losses::append_losses(state, cx);
         }
         writing::advance_checkpoint(state, cx);
@@ -344,7 +341,6 @@ impl OwnedPartition {
             state.rooms.poll_timeout(now, !state.room_reads.has_later()),
             state.audiences.poll_timeout(),
             state.timers.poll_timeout(now),
-            state.ticks.poll_timeout(),
         ];
         let ready = ready.into_iter().filter(|_| takeover.is_ready());
         always.into_iter().chain(ready).flatten().min()

@@ -45,8 +45,6 @@ pub(super) struct Loaded {
     restore: RestorePoint,
     /// The time since when nothing keeps the room in memory.
     idle_since: Option<Instant>,
-    /// The interval of the game's ticks, if it has any.
-    tick: Option<Duration>,
 }
 
 /// The part of a stored room that stays in memory. There may be a million of them, so it is small.
@@ -70,9 +68,8 @@ impl Stored {
 }
 
 impl Loaded {
-    pub(super) fn new(cx: &Context, id: &RoomId, room: Room, restore: RestorePoint) -> Box<Self> {
+    pub(super) fn new(room: Room, restore: RestorePoint) -> Box<Self> {
         Box::new(Self {
-            tick: cx.games.get(id.game()).and_then(|maker| maker.tick),
             room,
             restore,
             idle_since: None,
@@ -85,11 +82,6 @@ impl Loaded {
 
     pub(super) fn room_mut(&mut self) -> &mut Room {
         &mut self.room
-    }
-
-    /// Returns the interval of the room's ticks, or `None` if the room is finished or its game has none.
-    pub(super) fn tick_interval(&self) -> Option<Duration> {
-        self.tick.filter(|_| !self.room.instance_state().finished)
     }
 
     /// Applies an entry. A panic may leave the state half changed, so the room is then rebuilt and the entry applied
@@ -124,7 +116,7 @@ impl Loaded {
         self.idle_since.take().is_some()
     }
 
-    /// Rebuilds the room as it was after the last applied entry. Its volatile state begins again.
+    /// Rebuilds the room as it was after the last applied entry.
     pub(super) fn rebuild(&mut self, cx: &Context, id: &RoomId) -> Result<(), Panicked> {
         self.room = self.restore.build(&cx.games, id)?;
         Ok(())

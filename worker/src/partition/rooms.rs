@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::data::Data;
-use grandstand_common::id::{Instance, PlayerId, RoomId, SessionId};
-use grandstand_common::wire::Body;
+use grandstand_common::id::{Instance, Lane, PlayerId, RoomId, SessionId};
+use grandstand_common::wire::{self, Body};
 use grandstand_game::LiveTo;
 use grandstand_game::host::{Armed, Panicked};
 use prost::Message;
@@ -106,11 +106,6 @@ impl Rooms {
         timers.into_iter().any(|(_, armed)| armed.due_ms <= now_ms)
     }
 
-    /// Returns the interval of a room's ticks, or `None` if the room is finished or not in memory, or has no ticks.
-    pub(super) fn tick_interval(&self, id: &RoomId) -> Option<Duration> {
-        self.known.get(id)?.loaded()?.tick_interval()
-    }
-
     /// Returns the revision of a room's stored snapshot or delete marker, or 0 if there is neither.
     pub(super) fn revision(&self, id: &RoomId) -> u64 {
         self.known.get(id).map_or(0, KnownRoom::revision)
@@ -184,7 +179,6 @@ impl Rooms {
     /// Adds the room that an entry created.
     pub(super) fn create(
         &mut self,
-        cx: &Context,
         id: &RoomId,
         mut room: Room,
         emits: Vec<Emit>,
@@ -195,7 +189,7 @@ impl Rooms {
         let mut restore = RestorePoint::default();
         restore.push(logged);
         let deleted = self.deleted(id);
-        let loaded = Loaded::new(cx, id, room, restore);
+        let loaded = Loaded::new(room, restore);
         self.known.set_residence(id, Residence::Loaded(loaded));
         Change {
             seq,
@@ -284,7 +278,7 @@ impl Rooms {
         self.known.remove(id, revision);
     }
 
-    /// Passes a lossy message to the volatile part of a room in memory.
+    /// Passes a lossy message to a room in memory.
     pub(super) fn live(
         &mut self,
         cx: &Context,
@@ -297,14 +291,22 @@ impl Rooms {
         Some(cx.call(id, EntryId::OUTSIDE, || room.live(session, player, data)))
     }
 
-    /// Advances the volatile part of a room in memory.
-    pub(super) fn tick(
+    /// Returns a lane's view of a room in memory. From now on the lane's automatic updates are made.
+    pub(super) fn view(
         &mut self,
         cx: &Context,
         id: &RoomId,
-    ) -> Option<Result<Vec<(LiveTo, Data)>, Panicked>> {
+        lane: Lane,
+    ) -> Option<Result<wire::Snapshot, Panicked>> {
         let room = self.room_mut(id)?;
-        Some(cx.call(id, EntryId::OUTSIDE, || room.tick()))
+        Some(cx.call(id, EntryId::OUTSIDE, || room.view(lane)))
+    }
+
+    /// Ends the automatic updates of a lane that nobody watches.
+    pub(super) fn unwatch(&mut self, id: &RoomId, lane: Lane) {
+        if let Some(room) = self.room_mut(id) {
+            room.unwatch(lane);
+        }
     }
 
     /// Rebuilds a room whose game panicked outside of an entry. Returns whether it can continue.

@@ -102,7 +102,7 @@ pub(super) fn view(
     id: &RoomId,
     lane: Lane,
 ) -> Option<wire::Snapshot> {
-    match state.rooms.get(id)?.view(lane) {
+    match state.rooms.view(cx, id, lane)? {
         Ok(snapshot) => Some(snapshot),
         Err(Panicked) => {
             faults::on_panic(state, cx, id);

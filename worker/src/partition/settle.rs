@@ -30,7 +30,8 @@ pub(super) fn settle(
         if matches!(change.residence, ResidenceChange::Created(_)) {
             // The snapshots that the edges get contain the first entry's updates.
             delivery::on_created(state, cx, id);
-            change.emits.retain(|emit| !matches!(emit, Emit::Update(_)));
+            let is_view = |emit: &Emit| matches!(emit, Emit::Update(_) | Emit::Snapshot(_));
+            change.emits.retain(|emit| !is_view(emit));
         }
         delivery::deliver(state, cx, id, change.emits);
     }
@@ -41,7 +42,6 @@ pub(super) fn settle(
         };
         state.close(cx, &head, true, ErrorKind::Finished.code());
     }
-    state.update_ticks(cx, id);
     if is_due {
         writing::write_room(state, cx, id);
     }

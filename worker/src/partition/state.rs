@@ -16,7 +16,6 @@ use super::room_reads::RoomReads;
 use super::rooms::Rooms;
 use super::takeover::Takeover;
 use super::tenure::Tenure;
-use super::ticks::Ticks;
 use super::timers::Timers;
 use crate::command::{EngineConfig, Now};
 use crate::context::Context;
@@ -35,7 +34,6 @@ pub(super) struct PartitionState {
     pub(super) quarantine_records: QuarantineRecords,
     pub(super) timers: Timers,
     pub(super) sessions: EdgeSessions,
-    pub(super) ticks: Ticks,
     pub(super) audiences: Audiences,
 }
 
@@ -67,7 +65,6 @@ impl PartitionState {
             quarantine_records: QuarantineRecords::default(),
             timers: Timers::default(),
             sessions: EdgeSessions::default(),
-            ticks: Ticks::default(),
             audiences: Audiences::new(audiences),
         }
     }
@@ -166,13 +163,6 @@ impl PartitionState {
             self.sessions.set(id, edges);
         }
         is_due
-    }
-
-    /// Starts, keeps or ends a room's ticks. A room ticks only while an edge watches it.
-    pub(super) fn update_ticks(&mut self, cx: &Context, id: &RoomId) {
-        let every = self.rooms.tick_interval(id);
-        let every = every.filter(|_| self.audiences.is_watched(id) && self.takeover.is_ready());
-        self.ticks.set(id, every, cx.now.at);
     }
 
     /// Schedules the unloading of a room if it is idle, and cancels it otherwise.

@@ -32,6 +32,8 @@ pub struct WorkerMetrics {
     pub replayed: Counter,
     /// [`Counts::panics`].
     pub panics: Counter,
+    /// [`Counts::game_faults`].
+    pub game_faults: Counter,
     /// [`Counts::damaged`].
     pub damaged: Counter,
     /// [`Counts::unreadable_snapshots`].
@@ -78,6 +80,7 @@ impl WorkerMetrics {
             (&self.rejects, before.rejects, now.rejects),
             (&self.replayed, before.replayed, now.replayed),
             (&self.panics, before.panics, now.panics),
+            (&self.game_faults, before.game_faults, now.game_faults),
             (&self.damaged, before.damaged, now.damaged),
             (
                 &self.unreadable_snapshots,
@@ -133,7 +136,7 @@ impl WorkerMetrics {
     }
 
     /// The counters, with their names and what they count.
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 20] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 21] {
         [
             ("inputs", "Inputs handed to games", &self.inputs),
             ("rejects", "Inputs that games rejected", &self.rejects),
@@ -143,6 +146,11 @@ impl WorkerMetrics {
                 &self.replayed,
             ),
             ("panics", "Panics of games", &self.panics),
+            (
+                "game_faults",
+                "Effects of games that are ignored or replaced, because they break a rule",
+                &self.game_faults,
+            ),
             (
                 "snapshots_damaged",
                 "Snapshots whose state differs from the stored one",

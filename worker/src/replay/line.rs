@@ -1,7 +1,7 @@
 //! One entry of a room's history with its effects.
 
 use grandstand_common::data::Data;
-use grandstand_common::id::SessionId;
+use grandstand_common::id::{Lane, SessionId};
 use grandstand_common::wire::{self, Body, ItemKind};
 use grandstand_game::host::{InstanceState, StateHash};
 use serde::Serialize;
@@ -50,6 +50,9 @@ pub struct Line {
     /// The updates of the lanes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub updates: Vec<UpdateLine>,
+    /// The lanes whose change is sent as a snapshot.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<String>,
     /// The messages to single players.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub directs: Vec<DirectLine>,
@@ -241,7 +244,7 @@ impl Line {
             Step::Refused(reject) => {
                 self.refused = reject.as_ref().map(|reject| RejectLine {
                     input: 0,
-                    code: reject.code.clone(),
+                    code: reject.code.to_string(),
                     message: reject.message.clone(),
                 });
             }
@@ -273,6 +276,7 @@ impl Line {
                 key: update.key.clone(),
                 said: Content::new(update.data.as_ref()),
             }),
+            Emit::Snapshot(lane) => self.snapshots.push(lane_name(*lane).to_owned()),
             Emit::ToEdge(_, ItemKind::Direct(direct)) => self.directs.push(DirectLine {
                 player: player(direct.session),
                 said: Content::new(direct.data.as_ref()),
@@ -364,4 +368,11 @@ fn skipped(kind: &str, emits: &[Emit]) -> String {
     let stale = matches!(kind, "timer" | "edge_lost");
     let why = told.unwrap_or(if stale { "stale" } else { "repeat" });
     why.to_owned()
+}
+
+fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Players => "players",
+        Lane::Spectators => "spectators",
+    }
 }

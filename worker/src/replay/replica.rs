@@ -82,6 +82,7 @@ impl Replica {
         let Some(mut room) = self.room.take() else {
             return self.open(logged, emits);
         };
+        room.watch()?;
         room.handle(logged, emits)?;
         if emits.last() == Some(&Emit::Deleted) {
             return Ok(Step::Deleted);

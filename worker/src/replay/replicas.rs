@@ -225,6 +225,7 @@ fn shown(emits: &[Emit]) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
             let versions = update.players ^ update.spectators.rotate_left(32);
             Some((versions, key, update.data.as_ref().map_or(0, digest)))
         }
+        Emit::Snapshot(lane) => Some((lane.index() as u64, 2, 0)),
         Emit::ToEdge(_, ItemKind::Direct(direct)) => {
             Some((direct.session, 0, direct.data.as_ref().map_or(0, digest)))
         }

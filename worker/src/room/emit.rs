@@ -1,7 +1,7 @@
 //! The output of a room for the edges.
 
 use grandstand_common::data::Data;
-use grandstand_common::id::{EdgeId, SessionId};
+use grandstand_common::id::{EdgeId, Lane, SessionId};
 use grandstand_common::wire::{self, ItemKind};
 
 use super::players::Player;
@@ -11,6 +11,10 @@ use super::players::Player;
 pub(crate) enum Emit {
     /// An update for each edge that watches one of its lanes.
     Update(wire::Update),
+    /// A change of a lane's view that is sent as a snapshot.
+    Snapshot(Lane),
+    /// A fault of the game, which is logged and counted.
+    Fault,
     /// An item for one edge, about one of its sessions.
     ToEdge(EdgeId, ItemKind),
     /// A session begins. Its edge watches the players' lane from now on. It receives the lane's snapshot if it did not

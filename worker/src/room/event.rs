@@ -4,10 +4,11 @@ use grandstand_common::data::Data;
 use grandstand_common::id::PlayerId;
 use grandstand_common::wire::{self, ItemKind};
 use grandstand_game::host::{Output, Panicked};
-use grandstand_game::{EventKind, Reject};
+use grandstand_game::{Event, Reject};
 
 use super::emit::Emit;
 use super::machine::Room;
+use super::players::Presence;
 use super::state::DELETE_TIMER;
 
 /// The time for which a finished room can be read, milliseconds (D12).
@@ -26,7 +27,7 @@ impl Room {
     pub(super) fn apply(
         &mut self,
         time_ms: u64,
-        kind: EventKind<'_>,
+        event: Event<'_, &Data>,
         welcomed: Option<&PlayerId>,
         emits: &mut Vec<Emit>,
     ) -> Result<EventResults, Panicked> {
@@ -34,36 +35,63 @@ impl Room {
         let id = &self.id;
         let state = &self.state;
         let mut direct = None;
-        let reject = self.game.apply(time_ms, kind, |output| match output {
-            Output::Update {
-                versions: [players, spectators],
-                key,
-                data,
-            } => emits.push(Emit::Update(wire::Update {
-                players,
-                spectators,
-                key: key.unwrap_or_default(),
-                data: Some(data),
-            })),
-            Output::Direct { player, data } if welcomed == Some(&player) => direct = Some(data),
-            Output::Direct { player, data } => {
-                if let Some((edge, session)) = state.reach(&player) {
-                    let direct = wire::Direct {
-                        session: session.0,
-                        data: Some(data),
-                    };
-                    emits.push(Emit::ToEdge(edge.clone(), ItemKind::Direct(direct)));
+        let connected = self.private_players();
+        let reject = self
+            .game
+            .apply(time_ms, event, &connected, |output| match output {
+                Output::Update {
+                    versions: [players, spectators],
+                    key,
+                    data,
+                } => emits.push(Emit::Update(wire::Update {
+                    players,
+                    spectators,
+                    key: key.unwrap_or_default(),
+                    data: Some(data),
+                })),
+                Output::Direct { player, data } if welcomed == Some(&player) => direct = Some(data),
+                Output::Direct { player, data } => {
+                    if let Some((edge, session)) = state.reach(&player) {
+                        let direct = wire::Direct {
+                            session: session.0,
+                            data: Some(data),
+                        };
+                        emits.push(Emit::ToEdge(edge.clone(), ItemKind::Direct(direct)));
+                    }
                 }
-            }
-            Output::ReservedTimer { name } => {
-                tracing::warn!(room = %id, name, "a game's timer has a reserved name");
-            }
-        })?;
-        let game = self.game.state();
-        if game.finished && !was_finished {
-            let due_ms = game.last_event_ms + FINISHED_FOR_MS;
-            self.game.arm(DELETE_TIMER, due_ms);
+                Output::Snapshot(lane) => emits.push(Emit::Snapshot(lane)),
+                Output::Fault(fault) => {
+                    tracing::warn!(room = %id, %fault, "a game has a fault");
+                    emits.push(Emit::Fault);
+                }
+            })?;
+        if self.game.state().finished && !was_finished {
+            self.delete_later();
         }
         Ok(EventResults { reject, direct })
+    }
+
+    /// Ends a room in which nobody was connected for the time that its game allows.
+    pub(super) fn finish_idle(&mut self) {
+        self.game.finish();
+        self.delete_later();
+    }
+
+    /// Arms the timer that deletes a room that has just been finished.
+    fn delete_later(&mut self) {
+        let due_ms = self.game.state().last_event_ms + FINISHED_FOR_MS;
+        self.game.arm(DELETE_TIMER, due_ms);
+    }
+
+    /// The connected players, if the game's private views are sent when they change.
+    fn private_players(&self) -> Vec<PlayerId> {
+        if !self.game.sends_private() {
+            return Vec::new();
+        }
+        let players = self.state.players.iter();
+        players
+            .filter(|(_, player)| player.presence == Presence::Connected)
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 }

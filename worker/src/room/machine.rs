@@ -4,7 +4,7 @@ use grandstand_common::data::Data;
 use grandstand_common::envelope::MAX_LISTED_PLAYERS;
 use grandstand_common::id::{EdgeId, Instance, Lane, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::{self, Joined};
-use grandstand_game::host::{GameInstance, GameKind, InstanceState, Panicked};
+use grandstand_game::host::{GameInstance, GameKind, InstanceState, Panicked, ServedView};
 use grandstand_game::{LiveTo, Reject};
 
 use super::connected::Connected;
@@ -45,7 +45,7 @@ impl Room {
                 }
             },
         };
-        let game = GameInstance::create(kind, &params, seed, logged.time_ms)?;
+        let game = GameInstance::create(kind, id, &params, seed, logged.time_ms)?;
         Ok(game.map(|game| Self {
             id: id.clone(),
             game,
@@ -129,16 +129,31 @@ impl Room {
         self.state.instance
     }
 
-    /// The snapshot of a lane for edges.
-    pub(crate) fn view(&self, lane: Lane) -> Result<wire::Snapshot, Panicked> {
-        let (data, served) = self.game.view(lane)?;
+    /// The snapshot of a lane for edges. From now on the lane's automatic updates are made.
+    pub(crate) fn view(&mut self, lane: Lane) -> Result<wire::Snapshot, Panicked> {
+        let ServedView {
+            data,
+            spectating,
+            is_patched,
+        } = self.game.view(lane)?;
         Ok(wire::Snapshot {
             lane: lane.index() as u32,
             version: self.instance_state().versions[lane.index()],
-            max_rate_hz: served.max_rate_hz,
-            delay_ms: served.delay_ms,
+            max_rate_hz: spectating.max_rate_hz,
+            delay_ms: spectating.delay_ms,
+            is_patched,
             data: Some(data),
         })
+    }
+
+    /// Makes the automatic updates of both lanes from now on.
+    pub(crate) fn watch(&mut self) -> Result<(), Panicked> {
+        self.game.watch()
+    }
+
+    /// Ends the automatic updates of a lane that nobody watches.
+    pub(crate) fn unwatch(&mut self, lane: Lane) {
+        self.game.unwatch(lane);
     }
 
     /// The welcome of a session, for an edge that requests it. `None` if it is not a player's current session.
@@ -196,7 +211,7 @@ impl Room {
 
     /// Passes a lossy message to the game. Returns nothing if the session is not the player's current one.
     pub(crate) fn live(
-        &mut self,
+        &self,
         session: SessionId,
         player: &PlayerId,
         data: Data,
@@ -206,10 +221,5 @@ impl Room {
             return Ok(Vec::new());
         }
         self.game.live(player, data)
-    }
-
-    /// Advances the volatile state.
-    pub(crate) fn tick(&mut self) -> Result<Vec<(LiveTo, Data)>, Panicked> {
-        self.game.tick()
     }
 }

@@ -4,8 +4,9 @@ use grandstand_common::data::Data;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, PlayerId};
 use grandstand_common::wire::{self, Body, ItemKind};
+use grandstand_game::host::IDLE_TIMER;
 use grandstand_game::host::Panicked;
-use grandstand_game::{EventKind, Reject};
+use grandstand_game::{Event, Leave, Reject};
 
 use super::emit::{Emit, Welcome};
 use super::logged::Logged;
@@ -22,6 +23,11 @@ impl Room {
         emits: &mut Vec<Emit>,
     ) -> Result<(), Panicked> {
         self.last = logged.seq;
+        self.handle_entry(logged, emits)?;
+        self.game.set_idle(self.connected_players() == 0)
+    }
+
+    fn handle_entry(&mut self, logged: &Logged, emits: &mut Vec<Emit>) -> Result<(), Panicked> {
         let entry = &logged.entry;
         if let Some(Body::Timer(timer)) = &entry.body {
             return self.on_timer(logged.time_ms, timer, emits);
@@ -59,8 +65,12 @@ impl Room {
             emits.push(Emit::Deleted);
             return Ok(());
         }
+        if timer.name == IDLE_TIMER {
+            self.finish_idle();
+            return Ok(());
+        }
         let name = timer.name.as_str();
-        self.apply(time_ms, EventKind::Timer { name }, None, emits)?;
+        self.apply(time_ms, Event::Timer { name }, None, emits)?;
         Ok(())
     }
 
@@ -79,7 +89,7 @@ impl Room {
         player.presence = Presence::Lost;
         let report = player.processed();
         let id = &sender.player;
-        self.apply(time_ms, EventKind::Lost { player: id }, None, emits)?;
+        self.apply(time_ms, Event::Lost { player: id }, None, emits)?;
         let edge = sender.edge.clone();
         emits.push(Emit::ToEdge(edge, ItemKind::Processed(report)));
         emits.push(Emit::Presence);
@@ -127,7 +137,7 @@ impl Room {
                 }
                 if returned {
                     let id = &sender.player;
-                    let kind = EventKind::Returned { player: id };
+                    let kind = Event::Returned { player: id };
                     direct = self.apply(time_ms, kind, Some(id), emits)?.direct;
                 }
             }
@@ -141,7 +151,7 @@ impl Room {
                     return Ok(());
                 }
                 let options = serde_json::from_slice(&joined.options).unwrap_or_default();
-                let kind = EventKind::Joined {
+                let kind = Event::Joined {
                     player: id,
                     options: &options,
                 };
@@ -206,14 +216,22 @@ impl Room {
                 player.ended = true;
                 player.left_at = self.game.state().events;
                 self.state.reject_bytes -= player.drop_texts();
-                self.apply(logged.time_ms, EventKind::Left { player: id }, None, emits)?;
+                self.apply(
+                    logged.time_ms,
+                    Event::Left {
+                        player: id,
+                        how: Leave::Left,
+                    },
+                    None,
+                    emits,
+                )?;
                 emits.push(Emit::Presence);
             }
             Some(Body::Lost(_)) => {
                 player.presence = Presence::Lost;
                 player.ended = true;
                 if was == Presence::Connected {
-                    self.apply(logged.time_ms, EventKind::Lost { player: id }, None, emits)?;
+                    self.apply(logged.time_ms, Event::Lost { player: id }, None, emits)?;
                     emits.push(Emit::Presence);
                 }
             }
@@ -221,7 +239,7 @@ impl Room {
                 let mut direct = None;
                 if was == Presence::Lost {
                     player.presence = Presence::Connected;
-                    let kind = EventKind::Returned { player: id };
+                    let kind = Event::Returned { player: id };
                     direct = self.apply(logged.time_ms, kind, Some(id), emits)?.direct;
                 }
                 if let Some(Body::Input(input)) = body {
@@ -271,14 +289,17 @@ impl Room {
         }
         self.state.reject_bytes -= player.advance(input.seq);
         let reject = if !input.refused.is_empty() {
-            Some(Reject::new(&input.refused, "the edge refused the input"))
+            Some(Reject::new(
+                input.refused.clone(),
+                "the edge refused the input",
+            ))
         } else if self.game.state().finished {
             Some(Reject::new(ErrorKind::Finished.code(), "the room is over"))
         } else {
             let none = Data::Json(bytes::Bytes::from_static(b"null"));
-            let kind = EventKind::Input {
+            let kind = Event::Input {
                 player: &sender.player,
-                data: input.data.as_ref().unwrap_or(&none),
+                input: input.data.as_ref().unwrap_or(&none),
             };
             self.apply(time_ms, kind, None, emits)?.reject
         };
@@ -287,7 +308,7 @@ impl Room {
             let rejected = wire::Rejected {
                 session: sender.session.0,
                 seq: input.seq,
-                code: reject.code,
+                code: reject.code.into_owned(),
                 message: reject.message,
             };
             emits.push(Emit::ToEdge(

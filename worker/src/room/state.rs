@@ -89,7 +89,7 @@ impl RoomState {
         }
         let mut refused = RefusedSession {
             session,
-            code: reject.code.clone(),
+            code: reject.code.to_string(),
             message: reject.message.clone(),
         };
         refused.shorten();

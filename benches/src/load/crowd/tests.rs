@@ -70,6 +70,7 @@ fn shown(room: &RoomId, epoch: &str, version: u64) -> Vec<u8> {
         room,
         epoch,
         version,
+        is_patched: false,
         data: &Data::Json(b"{}".to_vec().into()),
     });
     [joined, snapshot].concat()
@@ -164,6 +165,7 @@ fn a_player_can_use_protobuf() {
         room: &room,
         epoch: "e",
         version: 7,
+        is_patched: false,
         data: &data,
     };
     see(&mut crowd, &framed(Encoding::Proto, &snapshot), &mut out);

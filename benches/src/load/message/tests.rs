@@ -78,6 +78,7 @@ fn rare_messages_are_decoded() {
                 room: &room,
                 epoch: "1.2.p",
                 version: 3,
+                is_patched: false,
                 data: &data,
             }),
             Message::Snapshot {

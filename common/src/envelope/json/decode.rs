@@ -6,7 +6,7 @@ use crate::envelope::check::{self, MessageError};
 use crate::envelope::event::{PlayerState, ServerEvent};
 use crate::envelope::json::fields::{self, Field, Fields};
 use crate::envelope::message::{
-    ClientKind, ClientMessage, DecodeError, Join, Limits, MessageContext,
+    ClientKind, ClientMessage, DecodeError, Join, Limits, MERGE, MessageContext,
 };
 use crate::error::ErrorKind;
 
@@ -123,6 +123,7 @@ fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, MessageError> {
             room: fields.room()?,
             epoch: text(Field::Epoch)?,
             version: fields.need_integer(Field::Version)?,
+            is_patched: fields.text(Field::Patch)?.as_deref() == Some(MERGE),
             data: fields.data()?,
         },
         "update" => ServerEvent::Update {

@@ -8,7 +8,7 @@ use grandstand_types::id::RoomId;
 
 use crate::envelope::event::state;
 use crate::envelope::message::{
-    ClientKind, ClientMessage, Join, Limits, PROTOCOL, Players, Role, ServerMessage,
+    ClientKind, ClientMessage, Join, Limits, MERGE, PROTOCOL, Players, Role, ServerMessage,
 };
 
 pub(super) const BASE64: GeneralPurpose = STANDARD;
@@ -50,11 +50,13 @@ pub(in crate::envelope) fn encode_server(message: &ServerMessage<'_>, out: &mut 
             room,
             epoch,
             version,
+            is_patched,
             data,
         } => Object::open("snapshot", out)
             .room(room)
             .text("epoch", epoch)
             .integer("version", version)
+            .maybe_text("patch", is_patched.then_some(MERGE))
             .data(data),
         ServerMessage::Update {
             room,

@@ -40,7 +40,7 @@ macro_rules! fields {
 }
 
 fields!(
-    Type "type", Id "id", Room "room", Since "since", Epoch "epoch", Role "role", Params "params", Client "client",
+    Type "type", Id "id", Room "room", Since "since", Epoch "epoch", Patch "patch", Role "role", Params "params", Client "client",
     Attempt "attempt", Datagrams "datagrams", N "n", Seq "seq", Data "data", DataB64 "data_b64", Token "token",
     Connection "connection", Edge "edge", Protocol "protocol", HeartbeatMs "heartbeat_ms", Limits "limits",
     Features "features", Instance "instance", LastSeq "last_seq", Code "code", Version "version", Prev "prev",

@@ -171,6 +171,8 @@ pub(super) struct Snapshot {
     pub(super) epoch: String,
     #[prost(uint64, tag = "5")]
     pub(super) version: u64,
+    #[prost(string, optional, tag = "6")]
+    pub(super) patch: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -6,7 +6,7 @@ use grandstand_types::data::Data;
 use crate::envelope::check::{self, MessageError};
 use crate::envelope::event::{PlayerState, ServerEvent, state};
 use crate::envelope::message::{
-    DecodeError, Limits, MessageContext, PROTOCOL, Players, Role, ServerMessage,
+    DecodeError, Limits, MERGE, MessageContext, PROTOCOL, Players, Role, ServerMessage,
 };
 use crate::envelope::proto::fields::{decode, encode};
 use crate::envelope::proto::messages::{self, ServerKind as Kind};
@@ -77,6 +77,7 @@ fn parts(message: &ServerMessage<'_>) -> (Option<u64>, Kind) {
             room,
             epoch,
             version,
+            is_patched,
             data,
         } => {
             let kind = Kind::Snapshot(messages::Snapshot {
@@ -84,6 +85,7 @@ fn parts(message: &ServerMessage<'_>) -> (Option<u64>, Kind) {
                 room: room.to_string(),
                 epoch: epoch.to_owned(),
                 version,
+                patch: is_patched.then(|| MERGE.to_owned()),
             });
             (None, kind)
         }
@@ -231,6 +233,7 @@ fn server_event(message: messages::ServerMessage) -> Result<ServerEvent, Message
             room: check::room(&snapshot.room)?,
             epoch: snapshot.epoch,
             version: snapshot.version,
+            is_patched: snapshot.patch.as_deref() == Some(MERGE),
             data: data(snapshot.data)?,
         },
         Kind::Update(update) => ServerEvent::Update {

@@ -152,6 +152,7 @@ fn for_each_server_message(mut f: impl FnMut(&ServerMessage<'_>)) {
             room,
             epoch: "19a.2.p",
             version: 42,
+            is_patched: matches!(data, Data::Json(_)),
             data,
         });
         f(&ServerMessage::Update {

@@ -25,7 +25,7 @@ fn json_has_the_documented_fields() {
         r#"{"type":"joined","id":3,"room":"memory-42","role":"player","instance":"6f","last_seq":0}"#,
         r#"{"type":"joined","room":"memory-42","role":"spectator"}"#,
         r#"{"type":"left","room":"memory-42","code":"replaced"}"#,
-        r#"{"type":"snapshot","room":"memory-42","epoch":"19a.2.p","version":42,"data":{"kind":"flipped","card":5,"face":"A"}}"#,
+        r#"{"type":"snapshot","room":"memory-42","epoch":"19a.2.p","version":42,"patch":"merge","data":{"kind":"flipped","card":5,"face":"A"}}"#,
         r#"{"type":"update","room":"memory-42","version":1,"prev":0,"data":{"kind":"flipped","card":5,"face":"A"}}"#,
         r#"{"type":"direct","room":"memory-42","data":{"kind":"flipped","card":5,"face":"A"}}"#,
         r#"{"type":"live","room":"memory-42","data":{"kind":"flipped","card":5,"face":"A"}}"#,

@@ -17,7 +17,7 @@ use crate::core::ids::RoomKey;
 use crate::core::linger;
 use crate::core::reply;
 use crate::core::rooms::delay::DeliveryPolicy;
-use crate::core::rooms::event::{LaneEvent, UpdateOutcome};
+use crate::core::rooms::event::{LaneEvent, LaneView, UpdateOutcome};
 use crate::core::rooms::sessions::{Reject, SessionChange};
 use crate::core::state::Hub;
 
@@ -90,7 +90,10 @@ fn on_snapshot(hub: &mut Hub, effects: &mut Effects, key: RoomKey, snapshot: Sna
     delivery::set_policy(hub, key.lane(lane), policy);
     let event = LaneEvent::Snapshot {
         version: snapshot.version,
-        data: data.detach(),
+        view: LaneView {
+            data: data.detach(),
+            is_patched: snapshot.is_patched,
+        },
         whole: true,
     };
     delivery::deliver(hub, effects, key.lane(lane), event, now);

@@ -5,6 +5,7 @@ use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::RoomId;
 
+use super::event::LaneView;
 use super::frame_log::FORMATS;
 use super::update_ring::UpdateRing;
 use crate::codec::{Encoder, WireFormat, put_message};
@@ -13,7 +14,7 @@ use crate::codec::{Encoder, WireFormat, put_message};
 #[derive(Debug, Default)]
 pub(crate) struct CatchUp {
     epoch: String,
-    snapshot: Option<(u64, Data)>,
+    snapshot: Option<(u64, LaneView)>,
     version: u64,
     ring: UpdateRing,
     /// The encoded snapshot and updates per format, made on demand and shared by all clients.
@@ -35,8 +36,8 @@ impl CatchUp {
     }
 
     /// The latest snapshot.
-    pub(crate) fn snapshot(&self) -> Option<&Data> {
-        self.snapshot.as_ref().map(|(_, data)| data)
+    pub(crate) fn snapshot(&self) -> Option<&LaneView> {
+        self.snapshot.as_ref().map(|(_, view)| view)
     }
 
     /// The version of the latest snapshot.
@@ -56,11 +57,11 @@ impl CatchUp {
     }
 
     /// Replaces the snapshot, unless it is newer. Keeps about `ring_bytes` of updates, and all updates since the snapshot.
-    pub(crate) fn rebase(&mut self, version: u64, data: Data, ring_bytes: usize) {
+    pub(crate) fn rebase(&mut self, version: u64, view: LaneView, ring_bytes: usize) {
         if self.base().is_some_and(|base| version < base) {
             return;
         }
-        self.snapshot = Some((version, data));
+        self.snapshot = Some((version, view));
         self.frames = [const { None }; FORMATS];
         self.ring.trim(ring_bytes, version);
     }
@@ -103,13 +104,14 @@ impl CatchUp {
         if let Some(frames) = &self.frames[format.index()] {
             return Some(frames.clone());
         }
-        let (version, data) = self.snapshot.as_ref()?;
+        let (version, view) = self.snapshot.as_ref()?;
         let mut out = Vec::new();
         let snapshot = ServerMessage::Snapshot {
             room,
             epoch: &self.epoch,
             version: *version,
-            data,
+            is_patched: view.is_patched,
+            data: &view.data,
         };
         encoder.put(&mut out, format, &snapshot);
         self.updates(room, *version, |update| {

@@ -8,9 +8,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use grandstand_common::data::Data;
-
-use super::event::{EVENT_OVERHEAD, LaneEvent, UpdateOutcome};
+use super::event::{EVENT_OVERHEAD, LaneEvent, LaneView, UpdateOutcome};
 
 #[cfg(test)]
 mod tests;
@@ -160,7 +158,7 @@ impl DelayBuffer {
     pub(crate) fn push(&mut self, now: Instant, event: LaneEvent) -> UpdateOutcome {
         match event {
             LaneEvent::Begin(..) => self.begin(now, event),
-            LaneEvent::Snapshot { version, data, .. } => return self.snapshot(now, version, data),
+            LaneEvent::Snapshot { version, view, .. } => return self.snapshot(now, version, view),
             LaneEvent::Update { version, .. } => return self.update(now, version, event),
             LaneEvent::Live(_) if self.full || self.bytes + event.weight() > self.cap => {
                 return UpdateOutcome::Old;
@@ -185,7 +183,7 @@ impl DelayBuffer {
         self.add(now, event);
     }
 
-    fn snapshot(&mut self, now: Instant, version: u64, data: Data) -> UpdateOutcome {
+    fn snapshot(&mut self, now: Instant, version: u64, view: LaneView) -> UpdateOutcome {
         if self.full {
             return UpdateOutcome::Old;
         }
@@ -197,7 +195,7 @@ impl DelayBuffer {
         let mut whole = is_newer;
         // An older one serves clients that join later. The updates behind it stay.
         if self.conflates() && self.head == Some(version) {
-            whole |= self.releases[index].cost > data.len() + EVENT_OVERHEAD;
+            whole |= self.releases[index].cost > view.data.len() + EVENT_OVERHEAD;
             let superseded = |event: &LaneEvent| match event {
                 LaneEvent::Update { .. } => whole,
                 LaneEvent::Snapshot { whole: other, .. } => whole || !*other,
@@ -214,7 +212,7 @@ impl DelayBuffer {
             now,
             LaneEvent::Snapshot {
                 version,
-                data,
+                view,
                 whole,
             },
         );

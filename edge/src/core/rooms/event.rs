@@ -10,6 +10,15 @@ use grandstand_common::wire::Presence;
 /// The weight of an event beside its data, in bytes.
 pub(super) const EVENT_OVERHEAD: usize = 128;
 
+/// The view of a lane.
+#[derive(Debug, Clone)]
+pub(crate) struct LaneView {
+    /// The view.
+    pub data: Data,
+    /// Whether the updates that follow are JSON merge patches.
+    pub is_patched: bool,
+}
+
 /// An event of a lane.
 #[derive(Debug, Clone)]
 pub(crate) enum LaneEvent {
@@ -18,8 +27,8 @@ pub(crate) enum LaneEvent {
     Snapshot {
         /// The version that it shows.
         version: u64,
-        /// The snapshot's data.
-        data: Data,
+        /// The view.
+        view: LaneView,
         /// Members need it. Otherwise their updates lead to it, and only clients that join later need it.
         whole: bool,
     },
@@ -44,7 +53,8 @@ impl LaneEvent {
     pub(super) fn weight(&self) -> usize {
         EVENT_OVERHEAD
             + match self {
-                Self::Snapshot { data, .. } | Self::Live(data) => data.len(),
+                Self::Snapshot { view, .. } => view.data.len(),
+                Self::Live(data) => data.len(),
                 Self::Update { key, data, .. } => 2 * key.len() + data.len(),
                 Self::Presence(presence) => presence.players.len() * 64,
                 Self::Begin(..) | Self::End(_) => 0,

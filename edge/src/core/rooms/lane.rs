@@ -13,7 +13,9 @@ use grandstand_common::wire::Presence;
 
 use super::catch_up::CatchUp;
 use super::delay::{DelayBuffer, DeliveryPolicy};
-use super::event::{ApplyOutcome, LaneEvent, OfferOutcome, UpdateOutcome, presence_message};
+use super::event::{
+    ApplyOutcome, LaneEvent, LaneView, OfferOutcome, UpdateOutcome, presence_message,
+};
 use super::lane_clients::LaneClients;
 use crate::codec::{Encoder, WireFormat};
 use crate::conn::key::ConnKey;
@@ -217,13 +219,13 @@ impl Lane {
             LaneEvent::Begin(epoch, instance) => self.reset(epoch, instance),
             LaneEvent::Snapshot {
                 version,
-                data,
+                view,
                 whole,
             } => {
                 if whole || self.version().is_none() {
-                    self.snapshot(room, version, data, encoder);
+                    self.snapshot(room, version, view, encoder);
                 } else {
-                    self.catch_up.rebase(version, data, self.ring_bytes);
+                    self.catch_up.rebase(version, view, self.ring_bytes);
                 }
                 return ApplyOutcome::HasSnapshot;
             }
@@ -291,20 +293,27 @@ impl Lane {
 
     /// Applies a snapshot, and sends it to the members if it is newer than the lane. If not, it serves clients that
     /// join later: the members' updates lead to the same state. Returns whether it was newer.
-    fn snapshot(&mut self, room: &RoomId, version: u64, data: Data, encoder: &mut Encoder) -> bool {
+    fn snapshot(
+        &mut self,
+        room: &RoomId,
+        version: u64,
+        view: LaneView,
+        encoder: &mut Encoder,
+    ) -> bool {
         let own = self.version();
         let is_newer = own.is_none_or(|own| version > own);
         if is_newer {
             self.catch_up.restart(version);
         }
-        self.catch_up.rebase(version, data, self.ring_bytes);
+        self.catch_up.rebase(version, view, self.ring_bytes);
         if is_newer {
-            if let Some(data) = self.catch_up.snapshot() {
+            if let Some(view) = self.catch_up.snapshot() {
                 let snapshot = ServerMessage::Snapshot {
                     room,
                     epoch: self.catch_up.epoch(),
                     version,
-                    data,
+                    is_patched: view.is_patched,
+                    data: &view.data,
                 };
                 self.clients.queue(&snapshot, encoder);
             }

@@ -9,6 +9,7 @@ fn snapshot_with(version: u64, (max_rate_hz, delay_ms): (u32, u32)) -> ItemKind 
         max_rate_hz,
         delay_ms,
         data: json(version),
+        ..Snapshot::default()
     })
 }
 
@@ -262,4 +263,46 @@ fn a_full_delay_buffer_drops_updates_and_later_requests_a_snapshot() {
         ["snapshot 499", "499>500"]
     );
     assert_eq!(bench.core.counts().delays_overflowed, 1);
+}
+
+/// An owner sends a change as a snapshot if an update would be larger, or cannot be made.
+#[test]
+fn a_snapshot_in_place_of_an_update_reaches_all_members() {
+    for limits in [(0, 0), (2, 0), (0, 300)] {
+        let mut bench = Bench::new();
+        let early = bench.open(1, "emil");
+        bench.join(early, "spectator");
+        bench.receive(vec![snapshot_with(10, limits)]);
+        bench.advance(1_000);
+        bench.take_messages(early);
+        bench.receive(vec![keyed(11, "")]);
+        bench.receive(vec![snapshot_with(12, limits)]);
+        bench.receive(vec![keyed(13, "")]);
+        bench.advance(1_000);
+        bench.advance(1_000);
+        let seen = brief(&bench.take_messages(early));
+        let snapshot = seen.iter().position(|line| line == "snapshot 12");
+        assert_eq!(snapshot, Some(seen.len() - 2), "{limits:?}: {seen:?}");
+        assert_eq!(seen.last().unwrap(), "12>13");
+    }
+}
+
+#[test]
+fn a_snapshot_says_that_updates_are_patches() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "emil");
+    bench.join(conn, "spectator");
+    bench.receive(vec![ItemKind::Snapshot(Snapshot {
+        lane: 1,
+        version: 3,
+        is_patched: true,
+        data: json(3),
+        ..Snapshot::default()
+    })]);
+    let messages = bench.take_messages(conn);
+    assert_eq!(messages[1]["patch"], "merge", "{messages:?}");
+    let late = bench.open(2, "lily");
+    bench.join(late, "spectator");
+    let messages = bench.take_messages(late);
+    assert_eq!(messages[1]["patch"], "merge", "{messages:?}");
 }

@@ -1,24 +1,34 @@
 //! Players who join, drop, return and leave.
 
-use grandstand_game::{Effects, PlayerId};
+use grandstand_game::{Effects, PlayerId, Verdict, ensure};
 
 use super::params::OnDrop;
 use super::table::{Hand, Memory, Phase, Seat};
-use super::timer::{COMPUTER, EMPTY, TURN, away};
-use super::update::{Players, Update};
+use super::timer::{COMPUTER, EMPTY, TURN, away, ms};
+use super::update::{Update, players};
 
 impl Memory {
-    pub(super) fn on_joined(&mut self, player: &PlayerId, effects: &mut Effects) {
-        if self.phase == Phase::Over {
-            return effects.reject("finished", "the game is over");
-        }
+    pub(super) fn on_joined(
+        &mut self,
+        player: &PlayerId,
+        effects: &mut Effects<Update>,
+    ) -> Verdict {
+        ensure!(self.phase != Phase::Over, "finished", "the game is over");
         // A player whom the computer replaced may join again, but only watches.
         if self.seat(player).is_some() {
-            return;
+            return Ok(());
         }
-        if self.phase != Phase::Waiting {
-            return effects.reject("room_full", "all places are taken");
-        }
+        ensure!(
+            self.phase == Phase::Waiting,
+            "room_full",
+            "all places are taken"
+        );
+        self.sit(player, effects);
+        Ok(())
+    }
+
+    /// Gives a player a place, and starts the game with the last one.
+    fn sit(&mut self, player: &PlayerId, effects: &mut Effects<Update>) {
         self.seats.push(Seat {
             player: player.clone(),
             score: 0,
@@ -26,15 +36,15 @@ impl Memory {
         });
         effects.clear_timer(EMPTY);
         if self.seats.len() < self.params.players {
-            effects.update(&Update::Waiting {
-                players: Players(&self.seats),
+            effects.update(Update::Waiting {
+                players: players(&self.seats),
             });
         } else {
             self.start(effects);
         }
     }
 
-    pub(super) fn on_left(&mut self, player: &PlayerId, effects: &mut Effects) {
+    pub(super) fn on_left(&mut self, player: &PlayerId, effects: &mut Effects<Update>) {
         let Some(seat) = self.seat(player) else {
             return;
         };
@@ -45,7 +55,7 @@ impl Memory {
         }
     }
 
-    pub(super) fn on_lost(&mut self, player: &PlayerId, effects: &mut Effects) {
+    pub(super) fn on_lost(&mut self, player: &PlayerId, effects: &mut Effects<Update>) {
         if self.phase == Phase::Over {
             return;
         }
@@ -53,15 +63,15 @@ impl Memory {
             && self.seats[seat].hand == Hand::Here
         {
             self.seats[seat].hand = Hand::Away;
-            effects.set_timer(&away(player), self.params.grace_ms);
+            effects.set_timer(&away(player), ms(self.params.grace_ms));
         }
     }
 
-    pub(super) fn on_returned(&mut self, player: &PlayerId, effects: &mut Effects) {
+    pub(super) fn on_returned(&mut self, player: &PlayerId, effects: &mut Effects<Update>) {
         let Some(seat) = self.seat(player) else {
             // The place was freed while the player was away. Another may be free now.
             if self.phase == Phase::Waiting {
-                self.on_joined(player, effects);
+                self.sit(player, effects);
             }
             return;
         };
@@ -76,7 +86,7 @@ impl Memory {
     }
 
     /// Handles the end of a player's time to return: pauses the game, or gives up on the player after the pause.
-    pub(super) fn on_away(&mut self, player: &str, effects: &mut Effects) {
+    pub(super) fn on_away(&mut self, player: &str, effects: &mut Effects<Update>) {
         let Some(seat) = self
             .seats
             .iter()
@@ -89,7 +99,7 @@ impl Memory {
             (Phase::Playing | Phase::Paused, Hand::Away) => {
                 let until_ms = effects.now_ms() + self.params.pause_ms;
                 self.seats[seat].hand = Hand::Missing { until_ms };
-                effects.set_timer(&away(&self.seats[seat].player), self.params.pause_ms);
+                effects.set_timer(&away(&self.seats[seat].player), ms(self.params.pause_ms));
                 self.set_pause(effects);
             }
             (Phase::Playing | Phase::Paused, Hand::Missing { .. }) => self.give_up(seat, effects),
@@ -98,19 +108,19 @@ impl Memory {
     }
 
     /// Frees a place before the start. An empty room ends after the time of a pause.
-    fn free(&mut self, seat: usize, effects: &mut Effects) {
+    fn free(&mut self, seat: usize, effects: &mut Effects<Update>) {
         let seat = self.seats.remove(seat);
         effects.clear_timer(&away(&seat.player));
-        effects.update(&Update::Waiting {
-            players: Players(&self.seats),
+        effects.update(Update::Waiting {
+            players: players(&self.seats),
         });
         if self.seats.is_empty() {
-            effects.set_timer(EMPTY, self.params.pause_ms);
+            effects.set_timer(EMPTY, ms(self.params.pause_ms));
         }
     }
 
     /// Replaces a player, or ends the game if it is abandoned.
-    fn give_up(&mut self, seat: usize, effects: &mut Effects) {
+    fn give_up(&mut self, seat: usize, effects: &mut Effects<Update>) {
         if self.seats[seat].hand == Hand::Gone {
             return;
         }
@@ -127,8 +137,8 @@ impl Memory {
                 self.end(others, effects);
             }
             OnDrop::Computer => {
-                effects.update(&Update::Replaced {
-                    player: &self.seats[seat].player,
+                effects.update(Update::Replaced {
+                    player: self.seats[seat].player.clone(),
                     by: "computer",
                 });
                 if self.seats.iter().all(|seat| seat.hand == Hand::Gone) {
@@ -143,7 +153,7 @@ impl Memory {
     }
 
     /// Pauses the game if a player is missing, until the first such player's time is up, and resumes it if none is.
-    fn set_pause(&mut self, effects: &mut Effects) {
+    fn set_pause(&mut self, effects: &mut Effects<Update>) {
         let until_ms = |seat: &Seat| match seat.hand {
             Hand::Missing { until_ms } => Some(until_ms),
             _ => None,
@@ -158,11 +168,11 @@ impl Memory {
                 effects.clear_timer(COMPUTER);
                 self.phase = Phase::Paused;
                 self.deadline_ms = Some(deadline_ms);
-                effects.update(&Update::Paused { deadline_ms });
+                effects.update(Update::Paused { deadline_ms });
             }
             (Phase::Paused, None) => {
                 self.phase = Phase::Playing;
-                effects.update(&Update::Resumed);
+                effects.update(Update::Resumed);
                 self.begin_turn(effects);
             }
             _ => {}

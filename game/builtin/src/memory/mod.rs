@@ -38,28 +38,50 @@ mod drops;
 pub use params::{OnDrop, Params};
 pub use table::{Memory, Phase};
 
-use grandstand_game::{Data, Effects, Event, EventKind, Game, Lane, PlayerId, Reject, Setup};
+use grandstand_game::{
+    Data, Effects, FromInput, Game, Lane, Leave, PlayerId, Reject, Setup, Verdict, View,
+};
 use rand::seq::SliceRandom;
 use serde::Deserialize;
 
 use params::FACES;
 use table::Hand;
 use timer::{AWAY, COMPUTER, EMPTY, HIDE, TURN};
-use update::{Players, Scores, View};
+use update::{Table, Update, players, scores};
 
-/// A player's input.
+/// A player's input: opens a card.
+#[derive(Debug)]
+pub struct Flip {
+    card: serde_json::Number,
+}
+
+/// An input as it is written.
 #[derive(Deserialize)]
-struct Flip {
+struct FlipText {
     op: String,
     card: serde_json::Number,
 }
 
+impl FromInput for Flip {
+    fn from_input(data: &Data) -> Result<Self, String> {
+        let flip = match data {
+            Data::Json(text) => serde_json::from_slice::<FlipText>(text).ok(),
+            Data::Binary(_) => None,
+        };
+        flip.filter(|flip| flip.op == "flip")
+            .map(|flip| Self { card: flip.card })
+            .ok_or_else(|| r#"an input must be {"op":"flip","card":number}"#.to_owned())
+    }
+}
+
 impl Game for Memory {
     const NAME: &'static str = "memory";
-    type Volatile = ();
+    type Params = Params;
+    type Input = Flip;
+    type Update = Update;
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
-        let params = Params::parse(setup.params)?;
+    fn create(params: Params, setup: &mut Setup<'_>) -> Result<Self, Reject> {
+        params.check()?;
         let mut deck: Vec<usize> = (0..params.cards()).map(|card| card / 2).collect();
         deck.shuffle(setup.rng);
         Ok(Self {
@@ -76,43 +98,34 @@ impl Game for Memory {
         })
     }
 
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
-        match event.kind {
-            EventKind::Joined { player, .. } => self.on_joined(player, effects),
-            EventKind::Left { player } => self.on_left(player, effects),
-            EventKind::Lost { player } => self.on_lost(player, effects),
-            EventKind::Returned { player } => self.on_returned(player, effects),
-            EventKind::Input { player, data } => match self.check(player, data) {
-                Ok(card) => self.flip(card, effects),
-                Err(reject) => effects.reject(&reject.code, reject.message),
-            },
-            EventKind::Timer { name } => self.on_timer(name, effects),
-        }
+    fn joined(
+        &mut self,
+        player: &PlayerId,
+        _options: &serde_json::Value,
+        effects: &mut Effects<Update>,
+    ) -> Verdict {
+        self.on_joined(player, effects)
     }
 
-    fn view(&self, _lane: Lane) -> Data {
-        let cards = (0..self.deck.len())
-            .map(|card| self.is_open(card).then(|| FACES[self.deck[card]]))
-            .collect();
-        let has_turn = matches!(self.phase, Phase::Playing | Phase::Paused);
-        let view = View {
-            phase: self.phase,
-            rows: self.params.rows,
-            cols: self.params.cols,
-            cards,
-            open: &self.open,
-            turn: has_turn.then(|| &self.seats[self.turn].player),
-            deadline_ms: self.deadline_ms,
-            players: Players(&self.seats),
-            scores: Scores(&self.seats),
-            winners: self.winners.as_deref(),
-        };
-        Data::json(&view).expect("a view of plain values is JSON")
+    fn left(&mut self, player: &PlayerId, _how: Leave, effects: &mut Effects<Update>) {
+        self.on_left(player, effects);
     }
-}
 
-impl Memory {
-    fn on_timer(&mut self, name: &str, effects: &mut Effects) {
+    fn lost(&mut self, player: &PlayerId, effects: &mut Effects<Update>) {
+        self.on_lost(player, effects);
+    }
+
+    fn returned(&mut self, player: &PlayerId, effects: &mut Effects<Update>) {
+        self.on_returned(player, effects);
+    }
+
+    fn input(&mut self, player: &PlayerId, flip: Flip, effects: &mut Effects<Update>) -> Verdict {
+        let card = self.check(player, &flip)?;
+        self.flip(card, effects);
+        Ok(())
+    }
+
+    fn timer(&mut self, name: &str, effects: &mut Effects<Update>) {
         match name {
             TURN => self.pass(effects),
             HIDE => self.hide(effects),
@@ -126,19 +139,30 @@ impl Memory {
         }
     }
 
+    fn view(&self, _lane: Lane) -> View {
+        let cards = (0..self.deck.len())
+            .map(|card| self.is_open(card).then(|| FACES[self.deck[card]]))
+            .collect();
+        let has_turn = matches!(self.phase, Phase::Playing | Phase::Paused);
+        View::of(&Table {
+            phase: self.phase,
+            rows: self.params.rows,
+            cols: self.params.cols,
+            cards,
+            open: &self.open,
+            turn: has_turn.then(|| &self.seats[self.turn].player),
+            deadline_ms: self.deadline_ms,
+            players: players(&self.seats),
+            scores: scores(&self.seats),
+            winners: self.winners.as_deref(),
+        })
+    }
+}
+
+impl Memory {
     /// The card that an input flips, or the reason why the player may not flip it.
-    fn check(&self, player: &PlayerId, data: &Data) -> Result<usize, Reject> {
-        let refuse = |code, message: &str| Err(Reject::new(code, message));
-        let flip = match data {
-            Data::Json(text) => serde_json::from_slice::<Flip>(text).ok(),
-            Data::Binary(_) => None,
-        };
-        let Some(flip) = flip.filter(|flip| flip.op == "flip") else {
-            return refuse(
-                "bad_input",
-                r#"an input must be {"op":"flip","card":number}"#,
-            );
-        };
+    fn check(&self, player: &PlayerId, flip: &Flip) -> Result<usize, Reject> {
+        let refuse = |code: &'static str, message: &str| Err(Reject::new(code, message));
         if self.phase == Phase::Over {
             return refuse("finished", "the game is over");
         }

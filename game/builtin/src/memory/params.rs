@@ -1,9 +1,7 @@
 //! The parameters of a `memory` room.
 
-use grandstand_game::Reject;
+use grandstand_game::{Reject, Verdict};
 use serde::{Deserialize, Serialize};
-
-use crate::params::read;
 
 /// The faces of cards, each on two cards.
 pub(super) const FACES: &[&str] = &[
@@ -65,18 +63,17 @@ impl Default for Params {
 }
 
 impl Params {
-    /// Reads and checks `params`.
+    /// Checks the bounds of the parameters.
     ///
     /// # Errors
     /// `bad_params`, naming the wrong parameter and its bounds.
-    pub(super) fn parse(params: &serde_json::Value) -> Result<Self, Reject> {
+    pub(super) fn check(&self) -> Verdict {
         let bad = |message: String| Err(Reject::new("bad_params", message));
-        let params: Self = read(params)?;
-        if !(2..=4).contains(&params.players) {
-            return bad(format!("players is {}, must be 2 to 4", params.players));
+        if !(2..=4).contains(&self.players) {
+            return bad(format!("players is {}, must be 2 to 4", self.players));
         }
-        let rows = params.rows;
-        let cols = params.cols;
+        let rows = self.rows;
+        let cols = self.cols;
         match rows.checked_mul(cols) {
             Some(cards) if (2..=MAX_CARDS).contains(&cards) && cards % 2 == 0 => {}
             _ => {
@@ -86,17 +83,17 @@ impl Params {
             }
         }
         for (name, value, min, max) in [
-            ("turn_ms", params.turn_ms, 100, 600_000),
-            ("hide_ms", params.hide_ms, 10, 10_000),
-            ("grace_ms", params.grace_ms, 10, 600_000),
-            ("pause_ms", params.pause_ms, 10, 3_600_000),
-            ("computer_ms", params.computer_ms, 10, 10_000),
+            ("turn_ms", self.turn_ms, 100, 600_000),
+            ("hide_ms", self.hide_ms, 10, 10_000),
+            ("grace_ms", self.grace_ms, 10, 600_000),
+            ("pause_ms", self.pause_ms, 10, 3_600_000),
+            ("computer_ms", self.computer_ms, 10, 10_000),
         ] {
             if !(min..=max).contains(&value) {
                 return bad(format!("{name} is {value}, must be {min} to {max}"));
             }
         }
-        Ok(params)
+        Ok(())
     }
 
     /// The number of cards.

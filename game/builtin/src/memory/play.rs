@@ -5,52 +5,52 @@ use rand::seq::IteratorRandom;
 
 use super::params::FACES;
 use super::table::{Hand, Memory, Phase};
-use super::timer::{COMPUTER, EMPTY, HIDE, TURN, away};
-use super::update::{Players, Scores, Update};
+use super::timer::{COMPUTER, EMPTY, HIDE, TURN, away, ms};
+use super::update::{Update, players, scores};
 
 impl Memory {
     /// Starts the game.
-    pub(super) fn start(&mut self, effects: &mut Effects) {
+    pub(super) fn start(&mut self, effects: &mut Effects<Update>) {
         self.phase = Phase::Playing;
         self.turn = 0;
         let deadline_ms = self.arm_turn(effects);
-        effects.update(&Update::Started {
-            turn: &self.seats[0].player,
+        effects.update(Update::Started {
+            turn: self.seats[0].player.clone(),
             deadline_ms,
-            players: Players(&self.seats),
+            players: players(&self.seats),
         });
     }
 
     /// Opens a card for the player who has the turn. The caller must have checked that the flip is allowed.
-    pub(super) fn flip(&mut self, card: usize, effects: &mut Effects) {
+    pub(super) fn flip(&mut self, card: usize, effects: &mut Effects<Update>) {
         self.open.push(card);
-        effects.update(&Update::Flipped {
+        effects.update(Update::Flipped {
             card,
             face: FACES[self.deck[card]],
-            by: &self.seats[self.turn].player,
+            by: self.seats[self.turn].player.clone(),
         });
         match *self.open {
             [a, b] if self.deck[a] == self.deck[b] => self.matched(effects),
             [_, _] => {
                 effects.clear_timer(TURN);
                 effects.clear_timer(COMPUTER);
-                effects.set_timer(HIDE, self.params.hide_ms);
+                effects.set_timer(HIDE, ms(self.params.hide_ms));
                 self.hide_ms = Some(effects.now_ms() + self.params.hide_ms);
             }
             _ => self.arm_computer(effects),
         }
     }
 
-    fn matched(&mut self, effects: &mut Effects) {
+    fn matched(&mut self, effects: &mut Effects<Update>) {
         self.seats[self.turn].score += 1;
         let cards = std::mem::take(&mut self.open);
         for &card in &cards {
             self.matched[card] = true;
         }
-        effects.update(&Update::Matched {
-            cards: &cards,
-            by: &self.seats[self.turn].player,
-            scores: Scores(&self.seats),
+        effects.update(Update::Matched {
+            cards: cards.clone(),
+            by: self.seats[self.turn].player.clone(),
+            scores: scores(&self.seats),
         });
         if self.matched.iter().all(|&matched| matched) {
             self.end(self.best(), effects);
@@ -60,19 +60,19 @@ impl Memory {
     }
 
     /// Hides two different open cards and passes the turn.
-    pub(super) fn hide(&mut self, effects: &mut Effects) {
+    pub(super) fn hide(&mut self, effects: &mut Effects<Update>) {
         if self.hide_ms.is_some() {
             self.pass(effects);
         }
     }
 
     /// Ends the turn: hides the open cards and gives the turn to the next player.
-    pub(super) fn pass(&mut self, effects: &mut Effects) {
+    pub(super) fn pass(&mut self, effects: &mut Effects<Update>) {
         self.cover(effects);
         self.turn = (self.turn + 1) % self.seats.len();
         if let (Phase::Paused, Some(deadline_ms)) = (self.phase, self.deadline_ms) {
-            effects.update(&Update::Turn {
-                player: &self.seats[self.turn].player,
+            effects.update(Update::Turn {
+                player: self.seats[self.turn].player.clone(),
                 deadline_ms,
             });
         } else {
@@ -80,19 +80,20 @@ impl Memory {
         }
     }
 
-    fn cover(&mut self, effects: &mut Effects) {
+    fn cover(&mut self, effects: &mut Effects<Update>) {
         if self.hide_ms.take().is_some() {
             effects.clear_timer(HIDE);
         }
         if !self.open.is_empty() {
-            effects.update(&Update::Hidden { cards: &self.open });
-            self.open.clear();
+            effects.update(Update::Hidden {
+                cards: std::mem::take(&mut self.open),
+            });
         }
     }
 
     /// Begins or continues the turn of `self.turn`. If two cards are still open after a pause, the turn ends when they
     /// are hidden.
-    pub(super) fn begin_turn(&mut self, effects: &mut Effects) {
+    pub(super) fn begin_turn(&mut self, effects: &mut Effects<Update>) {
         let deadline_ms = match self.hide_ms {
             Some(hide_ms) => {
                 self.deadline_ms = Some(hide_ms);
@@ -100,31 +101,31 @@ impl Memory {
             }
             None => self.arm_turn(effects),
         };
-        effects.update(&Update::Turn {
-            player: &self.seats[self.turn].player,
+        effects.update(Update::Turn {
+            player: self.seats[self.turn].player.clone(),
             deadline_ms,
         });
         self.arm_computer(effects);
     }
 
-    fn arm_turn(&mut self, effects: &mut Effects) -> u64 {
-        effects.set_timer(TURN, self.params.turn_ms);
+    fn arm_turn(&mut self, effects: &mut Effects<Update>) -> u64 {
+        effects.set_timer(TURN, ms(self.params.turn_ms));
         let deadline_ms = effects.now_ms() + self.params.turn_ms;
         self.deadline_ms = Some(deadline_ms);
         deadline_ms
     }
 
     /// Arms the computer's next flip if the computer has the turn.
-    pub(super) fn arm_computer(&mut self, effects: &mut Effects) {
+    pub(super) fn arm_computer(&mut self, effects: &mut Effects<Update>) {
         if self.seats[self.turn].hand == Hand::Gone && self.open.len() < 2 {
-            effects.set_timer(COMPUTER, self.params.computer_ms);
+            effects.set_timer(COMPUTER, ms(self.params.computer_ms));
         } else {
             effects.clear_timer(COMPUTER);
         }
     }
 
     /// Flips a random hidden card for the computer, which remembers no cards.
-    pub(super) fn play_computer(&mut self, effects: &mut Effects) {
+    pub(super) fn play_computer(&mut self, effects: &mut Effects<Update>) {
         let on = self.phase == Phase::Playing && self.open.len() < 2;
         if !on || self.seats[self.turn].hand != Hand::Gone {
             return;
@@ -146,7 +147,7 @@ impl Memory {
     }
 
     /// Ends the game and finishes the room.
-    pub(super) fn end(&mut self, winners: Vec<PlayerId>, effects: &mut Effects) {
+    pub(super) fn end(&mut self, winners: Vec<PlayerId>, effects: &mut Effects<Update>) {
         self.cover(effects);
         self.phase = Phase::Over;
         self.deadline_ms = None;
@@ -156,9 +157,9 @@ impl Memory {
         for seat in &self.seats {
             effects.clear_timer(&away(&seat.player));
         }
-        effects.update(&Update::Over {
-            scores: Scores(&self.seats),
-            winners: &winners,
+        effects.update(Update::Over {
+            scores: scores(&self.seats),
+            winners: winners.clone(),
         });
         self.winners = Some(winners);
         effects.finish();

@@ -1,5 +1,7 @@
 //! The names of the timers of a `memory` room.
 
+use std::time::Duration;
+
 use grandstand_game::PlayerId;
 
 /// Ends the turn.
@@ -16,4 +18,9 @@ pub(super) const AWAY: &str = "away:";
 /// The name of the timer of `player`'s time to return.
 pub(super) fn away(player: &PlayerId) -> String {
     format!("{AWAY}{player}")
+}
+
+/// A time of the parameters.
+pub(super) fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
 }

@@ -15,20 +15,20 @@
 //!
 //! A room without connected players for `params.idle_ms` (an hour by default) is finished.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use grandstand_game::{Data, Lane, PlayerId};
-use grandstand_game::{Effects, LiveEffects};
-use grandstand_game::{Event, EventKind, Game, Reject, Setup, Spectating};
+use grandstand_game::{Data, Effects, Game, Idle, Lane, Leave, LiveEffects, PlayerId, Raw, Reject};
+use grandstand_game::{Setup, Spectating, Verdict, View, ensure};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::params::read;
 use put::{Put, Values};
 
 mod put;
 
-/// The timer that finishes an idle room.
+/// The timer that finished an idle room of earlier builds.
 const IDLE: &str = "idle";
 
 /// A room of `relay`.
@@ -47,9 +47,10 @@ pub struct Relay {
     values: [Values; 2],
 }
 
-#[derive(Deserialize)]
+/// The `params` of the first player's `join`. Missing ones have their defaults, unknown ones are ignored.
+#[derive(Debug, Deserialize)]
 #[serde(default)]
-struct Params {
+pub struct Params {
     idle_ms: u64,
     max_rate_hz: u32,
     delay_ms: u32,
@@ -68,12 +69,12 @@ impl Default for Params {
 /// The fields of an input that may be a `config`.
 #[derive(Deserialize)]
 struct Op {
-    op: Option<serde_json::Value>,
-    players_only: Option<serde_json::Value>,
+    op: Option<Value>,
+    players_only: Option<Value>,
 }
 
 #[derive(Serialize)]
-struct View<'a> {
+struct Table<'a> {
     count: u64,
     players_only: bool,
     #[serde(skip_serializing_if = "Values::is_empty")]
@@ -82,18 +83,23 @@ struct View<'a> {
 
 impl Game for Relay {
     const NAME: &'static str = "relay";
-    type Volatile = ();
+    type Params = Params;
+    type Input = Raw;
+    type Update = Raw;
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
-        let params: Params = read(setup.params)?;
-        if !(100..=86_400_000).contains(&params.idle_ms) {
-            let message = format!("idle_ms is {}, must be 100 to 86400000", params.idle_ms);
-            return Err(Reject::new("bad_params", message));
-        }
-        if params.delay_ms > 3_600_000 {
-            let message = format!("delay_ms is {}, must be 0 to 3600000", params.delay_ms);
-            return Err(Reject::new("bad_params", message));
-        }
+    fn create(params: Params, _setup: &mut Setup<'_>) -> Result<Self, Reject> {
+        ensure!(
+            (100..=86_400_000).contains(&params.idle_ms),
+            "bad_params",
+            "idle_ms is {}, must be 100 to 86400000",
+            params.idle_ms
+        );
+        ensure!(
+            params.delay_ms <= 3_600_000,
+            "bad_params",
+            "delay_ms is {}, must be 0 to 3600000",
+            params.delay_ms
+        );
         Ok(Self {
             counts: [0; 2],
             players_only: false,
@@ -107,38 +113,46 @@ impl Game for Relay {
         })
     }
 
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
-        match event.kind {
-            EventKind::Joined { player, .. } => {
-                self.players.push((player.clone(), true));
-                effects.clear_timer(IDLE);
-            }
-            EventKind::Returned { player } => {
-                self.set_here(player, true);
-                effects.clear_timer(IDLE);
-            }
-            EventKind::Lost { player } => {
-                self.set_here(player, false);
-                self.arm_idle(effects);
-            }
-            EventKind::Left { player } => {
-                self.players.retain(|(other, _)| other != player);
-                self.arm_idle(effects);
-            }
-            EventKind::Input { player, data } => match (config(data), put::parse(data)) {
-                (Some(value), _) => self.configure(player, &value, effects),
-                (None, Some(put)) => self.put(player, put, effects),
-                (None, None) => self.relay(player, data, effects),
-            },
-            EventKind::Timer { name } => {
-                if name == IDLE {
-                    effects.finish();
-                }
+    fn joined(&mut self, player: &PlayerId, _: &Value, _: &mut Effects<Raw>) -> Verdict {
+        self.players.push((player.clone(), true));
+        Ok(())
+    }
+
+    fn returned(&mut self, player: &PlayerId, _: &mut Effects<Raw>) {
+        self.set_here(player, true);
+    }
+
+    fn lost(&mut self, player: &PlayerId, _: &mut Effects<Raw>) {
+        self.set_here(player, false);
+    }
+
+    fn left(&mut self, player: &PlayerId, _: Leave, _: &mut Effects<Raw>) {
+        self.players.retain(|(other, _)| other != player);
+    }
+
+    fn input(&mut self, player: &PlayerId, Raw(data): Raw, effects: &mut Effects<Raw>) -> Verdict {
+        match (config(&data), put::parse(&data)) {
+            (Some(value), _) => self.configure(player, &value, effects),
+            (None, Some(put)) => self.put(player, put, effects),
+            (None, None) => {
+                self.relay(player, &data, effects);
+                Ok(())
             }
         }
     }
 
-    fn live(&self, _: &mut (), from: &PlayerId, data: Data, effects: &mut LiveEffects) {
+    /// Rooms that earlier builds stored have a timer of their own that finishes them.
+    fn timer(&mut self, name: &str, effects: &mut Effects<Raw>) {
+        if name == IDLE {
+            effects.finish();
+        }
+    }
+
+    fn idle(&self) -> Idle {
+        Idle::FinishAfter(Duration::from_millis(self.idle_ms))
+    }
+
+    fn live(&self, from: &PlayerId, data: Data, effects: &mut LiveEffects) {
         if !self.players_only {
             return effects.others(from, data);
         }
@@ -151,28 +165,27 @@ impl Game for Relay {
         self.spectating
     }
 
-    fn view(&self, lane: Lane) -> Data {
-        Data::json(&View {
+    fn view(&self, lane: Lane) -> View {
+        View::of(&Table {
             count: self.counts[lane.index()],
             players_only: self.players_only,
             values: &self.values[lane.index()],
         })
-        .expect("a view of plain values is JSON")
     }
 }
 
 impl Relay {
-    fn relay(&mut self, from: &PlayerId, data: &Data, effects: &mut Effects) {
+    fn relay(&mut self, from: &PlayerId, data: &Data, effects: &mut Effects<Raw>) {
         let lane = self.players_only.then_some(Lane::Players);
         for to in Lane::ALL {
             if lane.is_none_or(|lane| lane == to) {
                 self.counts[to.index()] += 1;
             }
         }
-        effects.update_data(lane, message(from, data));
+        effects.update_lane(lane, Raw(message(from, data)));
     }
 
-    fn put(&mut self, from: &PlayerId, put: Put, effects: &mut Effects) {
+    fn put(&mut self, from: &PlayerId, put: Put, effects: &mut Effects<Raw>) -> Verdict {
         let lane = self.players_only.then_some(Lane::Players);
         let lanes = || {
             Lane::ALL
@@ -180,24 +193,33 @@ impl Relay {
                 .filter(|to| lane.is_none_or(|lane| lane == *to))
         };
         if let Some(why) = lanes().find_map(|to| put.check(&self.values[to.index()])) {
-            return effects.reject("bad_input", why);
+            return Err(Reject::new("bad_input", why));
         }
         let data = Data::json(&json!({"from": from.as_str(), "key": put.key, "value": put.value}));
-        effects.update_keyed_data(lane, &put.key, data.expect("it came as JSON"));
+        effects.update_keyed(lane, &put.key, Raw(data.expect("it came as JSON")));
         for to in lanes() {
             put.apply(&mut self.values[to.index()]);
         }
+        Ok(())
     }
 
-    fn configure(&mut self, by: &PlayerId, value: &serde_json::Value, effects: &mut Effects) {
+    fn configure(&mut self, by: &PlayerId, value: &Value, effects: &mut Effects<Raw>) -> Verdict {
         if self.players.first().is_none_or(|(first, _)| first != by) {
-            return effects.reject("forbidden", "only the room's first player may configure it");
+            return Err(Reject::new(
+                "forbidden",
+                "only the room's first player may configure it",
+            ));
         }
         let Some(players_only) = value.as_bool() else {
-            return effects.reject("bad_input", "players_only must be true or false");
+            return Err(Reject::new(
+                "bad_input",
+                "players_only must be true or false",
+            ));
         };
         self.players_only = players_only;
-        effects.update(&json!({ "players_only": players_only }));
+        let change = json!({ "players_only": players_only });
+        effects.update(Raw(Data::json(&change).expect("a plain value is JSON")));
+        Ok(())
     }
 
     fn set_here(&mut self, player: &PlayerId, here: bool) {
@@ -205,16 +227,10 @@ impl Relay {
             entry.1 = here;
         }
     }
-
-    fn arm_idle(&self, effects: &mut Effects) {
-        if !self.players.iter().any(|&(_, here)| here) {
-            effects.set_timer(IDLE, self.idle_ms);
-        }
-    }
 }
 
 /// The `players_only` of a `config`, `Null` if it has none; `None` for any other input.
-fn config(data: &Data) -> Option<serde_json::Value> {
+fn config(data: &Data) -> Option<Value> {
     let Data::Json(text) = data else {
         return None;
     };

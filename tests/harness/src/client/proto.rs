@@ -33,11 +33,16 @@ pub(crate) fn to_json(event: &ServerEvent) -> Value {
             room,
             epoch,
             version,
+            is_patched,
             data,
-        } => with(
-            data,
-            json!({"type": "snapshot", "room": room.as_str(), "epoch": epoch, "version": version}),
-        ),
+        } => {
+            let patch = is_patched.then_some("merge");
+            with(
+                data,
+                json!({"type": "snapshot", "room": room.as_str(), "epoch": epoch, "version": version,
+                       "patch": patch}),
+            )
+        }
         ServerEvent::Update {
             room,
             version,

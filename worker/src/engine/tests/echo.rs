@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
-use grandstand_game::{Effects, LiveEffects};
-use grandstand_game::{Event, EventKind, Game, Reject, Setup};
+use grandstand_game::{Effects, Game, Leave, Raw, Reject, Setup, Verdict, View, ensure};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Records its events, and does what its inputs name: `reject`, `reject at length`, `timer`, `finish`, `direct`,
 /// `grow`, `panic`.
@@ -21,19 +21,18 @@ pub(super) struct Echo {
 thread_local! {
     /// The number of `panic` inputs that still panic.
     pub(super) static PANICS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
-    /// Whether ticks panic.
-    pub(super) static TICKS_PANIC: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    /// The number of views that still panic.
+    pub(super) static VIEW_PANICS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 impl Game for Echo {
     const NAME: &'static str = "echo";
-    const TICK: Option<Duration> = Some(Duration::from_secs(5));
-    type Volatile = u32;
+    type Params = Params;
+    type Input = Raw;
+    type Update = String;
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
-        if setup.params.get("bad").is_some() {
-            return Err(Reject::new("bad_params", "no"));
-        }
+    fn create(params: Params, setup: &mut Setup<'_>) -> Result<Self, Reject> {
+        ensure!(params.bad.is_none(), "bad_params", "no");
         Ok(Self {
             log: Vec::new(),
             dice: setup.rng.random(),
@@ -41,55 +40,71 @@ impl Game for Echo {
         })
     }
 
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
-        let at = event.now_ms;
-        let note = match event.kind {
-            EventKind::Joined { player, .. } => {
-                if player.as_str() == "mallory" {
-                    effects.reject("room_full", "no");
-                    return;
-                }
-                format!("joined {player}")
+    fn joined(&mut self, player: &PlayerId, _: &Value, fx: &mut Effects<String>) -> Verdict {
+        ensure!(player.as_str() != "mallory", "room_full", "no");
+        self.note(format!("joined {player}"), fx);
+        Ok(())
+    }
+
+    fn left(&mut self, player: &PlayerId, _: Leave, fx: &mut Effects<String>) {
+        self.note(format!("left {player}"), fx);
+    }
+
+    fn lost(&mut self, player: &PlayerId, fx: &mut Effects<String>) {
+        self.note(format!("lost {player}"), fx);
+    }
+
+    fn returned(&mut self, player: &PlayerId, fx: &mut Effects<String>) {
+        self.note(format!("returned {player}"), fx);
+    }
+
+    fn timer(&mut self, name: &str, fx: &mut Effects<String>) {
+        self.note(format!("timer {name} {}", fx.now_ms()), fx);
+    }
+
+    fn input(&mut self, player: &PlayerId, Raw(data): Raw, fx: &mut Effects<String>) -> Verdict {
+        let text = String::from_utf8_lossy(data.bytes()).into_owned();
+        match text.as_str() {
+            "reject" => return Err(Reject::new("no", "because")),
+            "reject at length" => return Err(Reject::new("no", "because\n".repeat(1_000))),
+            "timer" => fx.set_timer("t", Duration::from_millis(100)),
+            "finish" => fx.finish(),
+            "direct" => fx.direct(player, View::raw(Data::Json("1".into()))),
+            "grow" => self.padding = "x".repeat(100_000),
+            "panic" if PANICS.get() > 0 => {
+                PANICS.set(PANICS.get() - 1);
+                self.log.push("half".into());
+                panic!("as ordered");
             }
-            EventKind::Left { player } => format!("left {player}"),
-            EventKind::Lost { player } => format!("lost {player}"),
-            EventKind::Returned { player } => format!("returned {player}"),
-            EventKind::Timer { name } => format!("timer {name} {at}"),
-            EventKind::Input { player, data } => {
-                let text = String::from_utf8_lossy(data.bytes()).into_owned();
-                match text.as_str() {
-                    "reject" => return effects.reject("no", "because"),
-                    "reject at length" => return effects.reject("no", "because\n".repeat(1_000)),
-                    "timer" => effects.set_timer("t", 100),
-                    "finish" => effects.finish(),
-                    "direct" => effects.direct(player, Data::Json("1".into())),
-                    "grow" => self.padding = "x".repeat(100_000),
-                    "panic" if PANICS.get() > 0 => {
-                        PANICS.set(PANICS.get() - 1);
-                        self.log.push("half".into());
-                        panic!("as ordered");
-                    }
-                    _ => {}
-                }
-                self.dice = effects.rng().random();
-                format!("{player} {text}")
-            }
-        };
-        effects.update(&note);
+            _ => {}
+        }
+        self.dice = fx.rng().random();
+        self.note(format!("{player} {text}"), fx);
+        Ok(())
+    }
+
+    fn view(&self, _lane: Lane) -> View {
+        if VIEW_PANICS.get() > 0 {
+            VIEW_PANICS.set(VIEW_PANICS.get() - 1);
+            panic!("as ordered");
+        }
+        View::of(&self.log.len())
+    }
+
+    fn private(&self, player: &PlayerId) -> Option<View> {
+        Some(View::of(&format!("secret of {player}")))
+    }
+}
+
+impl Echo {
+    fn note(&mut self, note: String, fx: &mut Effects<String>) {
+        fx.update(note.clone());
         self.log.push(note);
     }
+}
 
-    fn view(&self, _lane: Lane) -> Data {
-        Data::json(&self.log.len()).unwrap()
-    }
-
-    fn private(&self, player: &PlayerId) -> Option<Data> {
-        Some(Data::json(&format!("secret of {player}")).unwrap())
-    }
-
-    fn tick(&self, volatile: &mut u32, effects: &mut LiveEffects) {
-        assert!(!TICKS_PANIC.get(), "as ordered");
-        *volatile += 1;
-        effects.all(Data::json(volatile).unwrap());
-    }
+/// The parameters: any value of `bad` is rejected.
+#[derive(Debug, Deserialize)]
+pub(super) struct Params {
+    bad: Option<Value>,
 }

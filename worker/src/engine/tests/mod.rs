@@ -39,3 +39,5 @@ mod watching;
 mod hot_rooms;
 
 mod stuck;
+
+mod tally;

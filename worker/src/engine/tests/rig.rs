@@ -282,5 +282,9 @@ fn owner(now: Now, change: impl Fn(&mut EngineConfig)) -> Engine {
     (config.snapshot_entries, config.snapshot_delay) = (32, Duration::from_secs(1));
     config.checkpoint_entries = 0;
     change(&mut config);
-    Engine::new(now, config, Games::new().with::<Echo>())
+    Engine::new(
+        now,
+        config,
+        Games::new().with::<Echo>().with::<tally::Tally>(),
+    )
 }

@@ -64,7 +64,7 @@ fn d28_a_room_whose_game_did_not_return_outside_of_entries_goes_to_quarantine() 
         times: 2,
     };
     rig.owner.note_stuck(P, vec![entry]);
-    // The next tick is due.
-    rig.advance(6_000);
+    rig.send_interest(interest("e2", &["echo-1"], true));
+    rig.run();
     assert!(record(&rig, "echo-1").is_some());
 }

@@ -211,28 +211,6 @@ fn live_messages_go_to_the_others_and_are_not_logged() {
 }
 
 #[test]
-fn a_room_ticks_only_while_it_is_watched() {
-    let mut rig = Rig::started();
-    rig.join("echo-1", "alice", 10);
-    rig.advance(5_000);
-    rig.advance(5_000);
-    let received = rig.received("e1", "echo-1");
-    assert!(
-        received.ends_with(&["live 1".into(), "live 2".into()]),
-        "{received:?}"
-    );
-    rig.append("echo-1", left(("alice", 10), 1));
-    rig.send_interest(Interest {
-        edge: "e1".into(),
-        digest: true,
-        rooms: Vec::new(),
-    });
-    rig.received("e1", "echo-1");
-    rig.advance(20_000);
-    assert_eq!(rig.received("e1", "echo-1"), [""; 0]);
-}
-
-#[test]
 fn d19_a_gap_in_the_numbers_is_answered_with_its_rooms() {
     let mut rig = Rig::started();
     rig.join("echo-1", "alice", 10);

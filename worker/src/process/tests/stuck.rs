@@ -1,7 +1,7 @@
 //! Room loops whose games do not return (D28).
 
 use grandstand_common::id::Lane;
-use grandstand_game::{Effects, Event, EventKind, Game, Reject, Setup};
+use grandstand_game::{Effects, Game, NoParams, PlayerId, Reject, Setup, Verdict, View};
 
 use super::*;
 
@@ -13,25 +13,26 @@ struct Sleepy {
 
 impl Game for Sleepy {
     const NAME: &'static str = "sleepy";
-    type Volatile = ();
+    type Params = NoParams;
+    type Input = serde_json::Value;
+    type Update = u64;
 
-    fn create(_: &mut Setup<'_>) -> Result<Self, Reject> {
+    fn create(_: NoParams, _: &mut Setup<'_>) -> Result<Self, Reject> {
         Ok(Self { inputs: 0 })
     }
 
     /// Blocks the thread, as a game with a fault does.
     #[allow(clippy::disallowed_methods)]
-    fn apply(&mut self, event: &Event<'_>, _: &mut Effects) {
-        if let EventKind::Input { data, .. } = event.kind {
-            if **data.bytes() == *br#""sleep""# {
-                std::thread::sleep(Duration::from_secs(6));
-            }
-            self.inputs += 1;
+    fn input(&mut self, _: &PlayerId, input: serde_json::Value, _: &mut Effects<u64>) -> Verdict {
+        if input == "sleep" {
+            std::thread::sleep(Duration::from_secs(6));
         }
+        self.inputs += 1;
+        Ok(())
     }
 
-    fn view(&self, _: Lane) -> Data {
-        Data::json(&self.inputs).unwrap()
+    fn view(&self, _: Lane) -> View {
+        View::of(&self.inputs)
     }
 }
 

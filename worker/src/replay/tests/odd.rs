@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
-use grandstand_common::data::Data;
 use grandstand_common::id::Lane;
-use grandstand_game::Effects;
-use grandstand_game::{Event, EventKind, Game, Reject, Setup};
+use grandstand_game::{Effects, Game, PlayerId, Reject, Setup, Verdict, View, ensure};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 thread_local! {
     /// State that is neither in the log nor in the seed.
@@ -35,31 +35,34 @@ pub(super) struct Odd {
 
 impl Game for Odd {
     const NAME: &'static str = "odd";
-    type Volatile = ();
+    type Params = Value;
+    type Input = Value;
+    type Update = Value;
 
-    fn create(setup: &mut Setup<'_>) -> Result<Self, Reject> {
-        assert!(setup.params.get("panic").is_none(), "as told");
-        match setup.params.get("bad") {
-            Some(_) => Err(Reject::new("bad_params", "no")),
-            None => Ok(Self {
-                dice: setup.rng.random(),
-                ..Self::default()
-            }),
-        }
+    fn create(params: Value, setup: &mut Setup<'_>) -> Result<Self, Reject> {
+        assert!(params.get("panic").is_none(), "as told");
+        ensure!(params.get("bad").is_none(), "bad_params", "no");
+        Ok(Self {
+            dice: setup.rng.random(),
+            ..Self::default()
+        })
     }
 
-    fn apply(&mut self, event: &Event<'_>, effects: &mut Effects) {
-        let EventKind::Input { player, data } = &event.kind else {
-            return;
-        };
-        let text: String = serde_json::from_slice(data.bytes()).unwrap_or_default();
-        match text.as_str() {
-            "roll" => self.dice = effects.rng().random(),
+    fn input(&mut self, player: &PlayerId, input: Value, fx: &mut Effects<Value>) -> Verdict {
+        let text = input.as_str().unwrap_or_default();
+        match text {
+            "roll" => self.dice = fx.rng().random(),
             "clock" => self.dice = OUTSIDE.replace(OUTSIDE.get() + 1),
             "map" => self.map.extend((0..8).map(|i| (format!("k{i}"), i))),
             "set" => self.set.extend(0..8),
-            "show" => return effects.update(&self.map),
-            "list" => return effects.update(&self.map.keys().collect::<Vec<_>>()),
+            "show" => {
+                fx.update(json!(self.map));
+                return Ok(());
+            }
+            "list" => {
+                fx.update(json!(self.map.keys().collect::<Vec<_>>()));
+                return Ok(());
+            }
             "forget" => self.forgotten += 1,
             "remember" => self.count = self.forgotten,
             "nan" => self.number = f64::NAN,
@@ -72,18 +75,19 @@ impl Game for Odd {
                 self.count = 99;
                 panic!("as told, once");
             }
-            "reject" => return effects.reject("no", "because"),
-            "timer" => effects.set_timer("t", 1_000),
-            "clear" => effects.clear_timer("t"),
-            "direct" => effects.direct(player, Data::Json("\"psst\"".into())),
-            "finish" => effects.finish(),
+            "reject" => return Err(Reject::new("no", "because")),
+            "timer" => fx.set_timer("t", Duration::from_secs(1)),
+            "clear" => fx.clear_timer("t"),
+            "direct" => fx.direct(player, View::of("psst")),
+            "finish" => fx.finish(),
             _ => {}
         }
         self.count += 1;
-        effects.update(&text);
+        fx.update(json!(text));
+        Ok(())
     }
 
-    fn view(&self, _: Lane) -> Data {
-        Data::json(&self.count).unwrap()
+    fn view(&self, _: Lane) -> View {
+        View::of(&self.count)
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use grandstand_common::data::Data;
 use grandstand_common::id::{Epoch, Instance};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -24,7 +25,10 @@ fn data(text: &str) -> Data {
 fn snapshot(version: u64) -> LaneEvent {
     LaneEvent::Snapshot {
         version,
-        data: data("0"),
+        view: LaneView {
+            data: data("0"),
+            is_patched: false,
+        },
         whole: true,
     }
 }

@@ -22,6 +22,13 @@ fn conn(index: u32) -> ConnKey {
     }
 }
 
+fn view(n: u64) -> LaneView {
+    LaneView {
+        data: data(n),
+        is_patched: false,
+    }
+}
+
 fn data(n: u64) -> Data {
     Data::json(&n).unwrap()
 }
@@ -38,7 +45,7 @@ fn lane() -> Lane {
 fn lane_with_ring(ring_bytes: usize) -> Lane {
     let mut lane = Lane::new(LaneId::Spectators, ring_bytes);
     lane.reset(Epoch(1), Instance(1));
-    assert!(lane.snapshot(&room(), 0, data(0), &mut encoder()));
+    assert!(lane.snapshot(&room(), 0, view(0), &mut encoder()));
     lane
 }
 
@@ -135,7 +142,7 @@ fn the_ring_is_bounded_but_keeps_all_updates_since_the_snapshot() {
         (0..=20).collect::<Vec<_>>()
     );
     assert!(
-        !lane.snapshot(&room(), 20, data(20), &mut encoder()),
+        !lane.snapshot(&room(), 20, view(20), &mut encoder()),
         "the members have this version"
     );
     assert_eq!(
@@ -162,7 +169,7 @@ fn a_gap_is_detected_and_a_later_snapshot_closes_it() {
         lane.update(&room(), 2, &data(2), &mut encoder()),
         UpdateOutcome::Gap
     );
-    assert!(lane.snapshot(&room(), 3, data(3), &mut encoder()));
+    assert!(lane.snapshot(&room(), 3, view(3), &mut encoder()));
     let mut seen = Vec::new();
     flush(&mut lane, 10, |_, frames| {
         seen.extend(texts(&frames));

@@ -1,0 +1,25 @@
+//! The test kit for games: a room without a server, which checks after every step what a server relies on.
+//!
+//! [`TestRoom`] plays a script that a test writes, [`play_random`] one that chance writes. Both check that
+//!
+//! * three replicas, one of which is stored and loaded after each step, have the same state and the same effects,
+//! * a reject leaves the state as it was,
+//! * updates turn the view before a step into the view after it,
+//! * the game does not panic, and neither its state nor its messages are too large.
+
+mod checks;
+
+mod random;
+
+mod replicas;
+
+mod room;
+
+mod step;
+
+pub use crate::host::patch::merge;
+pub use checks::{Check, Failure};
+pub use random::{RandomPlay, play_random};
+pub use replicas::Reducer;
+pub use room::TestRoom;
+pub use step::Step;

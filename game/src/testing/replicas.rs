@@ -1,0 +1,378 @@
+//! Three replicas of a room, which are compared after every step.
+
+use grandstand_types::data::Data;
+use grandstand_types::id::{Lane, PlayerId, RoomId};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::checks::{Check, Failure, MAX_MESSAGE_BYTES, MAX_STATE_BYTES, shown};
+use super::step::Step;
+use crate::event::Event;
+use crate::host::erased::GameKind;
+use crate::host::instance::{GameInstance, IDLE_TIMER};
+use crate::host::output::Output;
+use crate::reject::Reject;
+
+/// Applies an update to a client's view.
+pub type Reducer = fn(&mut Value, &Value);
+
+/// A room that is played three times: twice as it is, and once stored and loaded after each step.
+#[derive(Debug)]
+pub(super) struct Replicas {
+    kind: GameKind,
+    all: [GameInstance; 3],
+    /// The game's state after the last step.
+    state: Value,
+    /// The view of each lane after the last step, by [`Lane::index`].
+    views: [Value; 2],
+    reducer: Option<Reducer>,
+}
+
+/// The replica that is stored and loaded after each step.
+const RELOADED: usize = 2;
+/// The names of the replicas.
+const NAMES: [&str; 3] = [
+    "the first replica",
+    "the second replica",
+    "the stored and loaded replica",
+];
+
+/// The result of an event in one replica.
+#[derive(Debug)]
+struct StepResult {
+    reject: Option<Reject>,
+    outputs: Vec<Output>,
+    /// The outputs as JSON, in which the order of an object's members does not matter.
+    compared: Vec<Value>,
+}
+
+impl StepResult {
+    fn shown(&self) -> String {
+        match &self.reject {
+            Some(reject) => format!("with the reject {}", reject.code),
+            None => shown(&Value::Array(self.compared.clone())),
+        }
+    }
+}
+
+impl Replicas {
+    /// Creates a room of the game `game`.
+    pub(super) fn create(
+        kind: GameKind,
+        game: &str,
+        params: &Value,
+        seed: u64,
+        now_ms: u64,
+    ) -> Result<Result<Self, Reject>, Failure> {
+        let step = format!("create with {params}");
+        let room: RoomId = format!("{game}-test")
+            .parse()
+            .map_err(|error| Check::Effects.fails(&step, format!("the game's name {error}")))?;
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let create = || {
+            GameInstance::create(kind, &room, params, bytes, now_ms)
+                .map_err(|panicked| Check::Panics.fails(&step, panicked.to_string()))
+        };
+        let created = [create()?, create()?, create()?];
+        let all = match created {
+            [Ok(a), Ok(b), Ok(c)] => [a, b, c],
+            [Err(reject), ..] => return Ok(Err(reject)),
+            _ => {
+                return Err(
+                    Check::Replicas.fails(&step, "only some replicas accept the parameters")
+                );
+            }
+        };
+        let mut replicas = Self {
+            kind,
+            all,
+            state: Value::Null,
+            views: [Value::Null, Value::Null],
+            reducer: None,
+        };
+        replicas.state = replicas.compare_states(&step)?;
+        replicas.reload_one(RELOADED, &step)?;
+        replicas.views = replicas.read_views(&step)?;
+        Ok(Ok(replicas))
+    }
+
+    pub(super) fn set_reducer(&mut self, reduce: Reducer) {
+        self.reducer = Some(reduce);
+    }
+
+    /// Applies an event to all replicas, and checks the results. `connected`: the connected players.
+    pub(super) fn apply(
+        &mut self,
+        now_ms: u64,
+        event: Event<'_, &Data>,
+        connected: &[PlayerId],
+    ) -> Result<Step, Failure> {
+        let step = describe(&event);
+        let mut results = Vec::new();
+        for replica in &mut self.all {
+            replica
+                .watch()
+                .map_err(|panicked| Check::Panics.fails(&step, panicked.to_string()))?;
+            let mut outputs = Vec::new();
+            let reject = replica
+                .apply(now_ms, event, connected, |output| outputs.push(output))
+                .map_err(|panicked| Check::Panics.fails(&step, panicked.to_string()))?;
+            let compared: Vec<_> = outputs.iter().map(comparable).collect();
+            results.push(StepResult {
+                reject,
+                compared,
+                outputs,
+            });
+        }
+        for (result, name) in results.iter().zip(NAMES).skip(1) {
+            let first = &results[0];
+            if result.reject != first.reject || result.compared != first.compared {
+                let other = result.shown();
+                let message = format!(
+                    "{name} answers {other}, the first replica {}",
+                    first.shown()
+                );
+                return Err(Check::Replicas.fails(&step, message));
+            }
+        }
+        let StepResult {
+            reject, outputs, ..
+        } = results.swap_remove(0);
+        let state = self.compare_states(&step)?;
+        if let Some(reject) = reject {
+            check_reject(&reject, &step)?;
+            if state != self.state {
+                let (after, before) = (shown(&state), shown(&self.state));
+                let message = format!("the state is {after} after the reject, and was {before}");
+                return Err(Check::Rejects.fails(&step, message));
+            }
+            return Ok(Step::refused(reject));
+        }
+        self.state = state;
+        self.reload_one(RELOADED, &step)?;
+        self.read_outputs(outputs, &step)
+    }
+
+    /// Stores and loads all replicas.
+    pub(super) fn reload(&mut self) -> Result<(), Failure> {
+        (0..self.all.len()).try_for_each(|at| self.reload_one(at, "a crash"))
+    }
+
+    /// Arms or disarms the timer of an idle room.
+    pub(super) fn set_idle(&mut self, is_idle: bool) -> Result<(), Failure> {
+        for replica in &mut self.all {
+            replica
+                .set_idle(is_idle)
+                .map_err(|panicked| Check::Panics.fails("`idle`", panicked.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Disarms a timer that is due. Returns whether it is that of an idle room.
+    pub(super) fn take_timer(&mut self, name: &str) -> bool {
+        for replica in &mut self.all {
+            if let Some(armed) = replica.state().timers.get(name).copied() {
+                replica.take_timer(name, armed.arming);
+            }
+        }
+        name == IDLE_TIMER
+    }
+
+    /// Ends the room.
+    pub(super) fn finish(&mut self) {
+        self.all.iter_mut().for_each(GameInstance::finish);
+    }
+
+    /// The next timer and its time, Unix milliseconds.
+    pub(super) fn next_timer(&self) -> Option<(String, u64)> {
+        let next = self.timers().min_by_key(|(_, due_ms)| *due_ms);
+        next.map(|(name, due_ms)| (name.to_owned(), due_ms))
+    }
+
+    /// All timers, each with its time, Unix milliseconds.
+    pub(super) fn timers(&self) -> impl Iterator<Item = (&str, u64)> {
+        let timers = self.all[0].state().timers.iter();
+        timers.map(|(name, armed)| (name.as_str(), armed.due_ms))
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.all[0].state().finished
+    }
+
+    pub(super) fn state(&self) -> &Value {
+        &self.state
+    }
+
+    pub(super) fn view(&self, lane: Lane) -> &Value {
+        &self.views[lane.index()]
+    }
+
+    pub(super) fn private(&self, player: &PlayerId) -> Result<Option<Value>, Failure> {
+        let step = format!("the private view of {player}");
+        let data = self.all[0]
+            .private(player)
+            .map_err(|panicked| Check::Panics.fails(&step, panicked.to_string()))?;
+        Ok(data.as_ref().map(value))
+    }
+
+    /// Returns the replicas' common state.
+    fn compare_states(&self, step: &str) -> Result<Value, Failure> {
+        let mut first = None;
+        for (replica, name) in self.all.iter().zip(NAMES) {
+            let text = state_text(replica, step)?;
+            let bytes = text.get().len();
+            if bytes > MAX_STATE_BYTES {
+                let message = format!("the state has {bytes} bytes, more than {MAX_STATE_BYTES}");
+                return Err(Check::Sizes.fails(step, message));
+            }
+            let state: Value = serde_json::from_str(text.get()).map_err(|error| {
+                Check::Stored.fails(step, format!("the state is not JSON: {error}"))
+            })?;
+            match &first {
+                None => first = Some(state),
+                Some(first) if *first == state => {}
+                Some(first) => {
+                    let message =
+                        format!("{name} is {}, the first {}", shown(&state), shown(first));
+                    return Err(Check::Replicas.fails(step, message));
+                }
+            }
+        }
+        Ok(first.unwrap_or_default())
+    }
+
+    /// Stores and loads one replica.
+    fn reload_one(&mut self, at: usize, step: &str) -> Result<(), Failure> {
+        let replica = &mut self.all[at];
+        let text = state_text(replica, step)?;
+        let game = self
+            .kind
+            .load(text.get())
+            .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?
+            .map_err(|error| {
+                let message = format!("the game cannot read its own state: {error}");
+                Check::Stored.fails(step, message)
+            })?;
+        *replica = GameInstance::restore(game, replica.state().clone());
+        Ok(())
+    }
+
+    /// Turns the outputs of a step into messages, and checks that they lead to the views.
+    fn read_outputs(&mut self, outputs: Vec<Output>, step: &str) -> Result<Step, Failure> {
+        let mut sent = Step::default();
+        let mut reduced = self.views.each_ref().map(|view| Some(view.clone()));
+        for output in outputs {
+            match output {
+                Output::Update { versions, data, .. } => {
+                    check_size("an update", &data, step)?;
+                    let update = value(&data);
+                    for lane in Lane::ALL
+                        .into_iter()
+                        .filter(|lane| versions[lane.index()] > 0)
+                    {
+                        match (&mut reduced[lane.index()], self.reducer) {
+                            (Some(view), Some(reduce)) => reduce(view, &update),
+                            (reduced, _) => *reduced = None,
+                        }
+                        sent.push_update(lane, update.clone());
+                    }
+                }
+                Output::Snapshot(lane) => reduced[lane.index()] = None,
+                Output::Direct { player, data } => {
+                    check_size("a message", &data, step)?;
+                    sent.push_direct(player, value(&data));
+                }
+                Output::Fault(fault) => {
+                    return Err(Check::Effects.fails(step, fault.to_string()));
+                }
+            }
+        }
+        self.views = self.read_views(step)?;
+        for lane in Lane::ALL {
+            let view = &self.views[lane.index()];
+            if let Some(reduced) = reduced[lane.index()]
+                .take()
+                .filter(|reduced| reduced != view)
+            {
+                let (reduced, view) = (shown(&reduced), shown(view));
+                let message = format!("clients of {lane:?} have {reduced}, and the view is {view}");
+                return Err(Check::Views.fails(step, message));
+            }
+        }
+        Ok(sent)
+    }
+
+    fn read_views(&mut self, step: &str) -> Result<[Value; 2], Failure> {
+        let mut views = [Value::Null, Value::Null];
+        for lane in Lane::ALL {
+            let served = self.all[0]
+                .view(lane)
+                .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?;
+            check_size("a view", &served.data, step)?;
+            views[lane.index()] = value(&served.data);
+        }
+        Ok(views)
+    }
+}
+
+fn state_text(replica: &GameInstance, step: &str) -> Result<Box<RawValue>, Failure> {
+    replica
+        .game_state()
+        .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?
+        .map_err(|error| Check::Stored.fails(step, format!("the state cannot be stored: {error}")))
+}
+
+fn check_reject(reject: &Reject, step: &str) -> Result<(), Failure> {
+    let is_code = |c: char| c.is_ascii_lowercase() || c == '_';
+    if !reject.code.is_empty() && reject.code.chars().all(is_code) {
+        return Ok(());
+    }
+    let message = format!(
+        "the code {:?} of a reject is not of the form [a-z_]+",
+        reject.code
+    );
+    Err(Check::Effects.fails(step, message))
+}
+
+fn check_size(what: &str, data: &Data, step: &str) -> Result<(), Failure> {
+    let bytes = data.len();
+    if bytes <= MAX_MESSAGE_BYTES {
+        return Ok(());
+    }
+    let message = format!("{what} has {bytes} bytes, more than {MAX_MESSAGE_BYTES}");
+    Err(Check::Sizes.fails(step, message))
+}
+
+fn comparable(output: &Output) -> Value {
+    match output {
+        Output::Update {
+            versions,
+            key,
+            data,
+        } => json!({"versions": versions, "key": key, "update": value(data)}),
+        Output::Snapshot(lane) => json!({"snapshot": lane.index()}),
+        Output::Direct { player, data } => json!({"to": player, "direct": value(data)}),
+        Output::Fault(fault) => json!({"fault": fault.to_string()}),
+    }
+}
+
+/// Returns data as JSON; bytes as text in base 16.
+fn value(data: &Data) -> Value {
+    match data {
+        Data::Json(text) => serde_json::from_slice(text).unwrap_or_default(),
+        Data::Binary(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+fn describe(event: &Event<'_, &Data>) -> String {
+    match event {
+        Event::Joined { player, options } if options.is_null() => format!("join of {player}"),
+        Event::Joined { player, options } => format!("join of {player} with {options}"),
+        Event::Left { player, .. } => format!("leave of {player}"),
+        Event::Lost { player } => format!("loss of {player}"),
+        Event::Returned { player } => format!("return of {player}"),
+        Event::Input { player, input } => format!("input of {player}: {}", shown(&value(input))),
+        Event::Timer { name } => format!("timer {name:?}"),
+    }
+}

@@ -1,0 +1,104 @@
+//! The effects of a step, and what a test expects of them.
+
+use grandstand_types::id::{Lane, PlayerId};
+use serde_json::Value;
+
+use crate::reject::Reject;
+
+/// The effects of a step of a [`TestRoom`](super::TestRoom).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Step {
+    reject: Option<Reject>,
+    /// The updates of each lane, by [`Lane::index`].
+    updates: [Vec<Value>; 2],
+    directs: Vec<(PlayerId, Value)>,
+}
+
+impl Step {
+    pub(super) fn refused(reject: Reject) -> Self {
+        Self {
+            reject: Some(reject),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn push_update(&mut self, lane: Lane, update: Value) {
+        self.updates[lane.index()].push(update);
+    }
+
+    pub(super) fn push_direct(&mut self, player: PlayerId, message: Value) {
+        self.directs.push((player, message));
+    }
+
+    /// Adds the effects of a later step.
+    pub(super) fn add(&mut self, later: Self) {
+        for (all, updates) in self.updates.iter_mut().zip(later.updates) {
+            all.extend(updates);
+        }
+        self.directs.extend(later.directs);
+        self.reject = later.reject.or_else(|| self.reject.take());
+    }
+
+    /// The reject, if the game rejected the step.
+    pub fn reject(&self) -> Option<&Reject> {
+        self.reject.as_ref()
+    }
+
+    /// The updates that a lane was sent. A snapshot that was sent in place of an update is not among them.
+    pub fn lane(&self, lane: Lane) -> &[Value] {
+        &self.updates[lane.index()]
+    }
+
+    /// The messages that single players were sent.
+    pub fn directs(&self) -> &[(PlayerId, Value)] {
+        &self.directs
+    }
+
+    /// Expects that the game accepted the step.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[track_caller]
+    pub fn accepted(self) -> Self {
+        if let Some(reject) = &self.reject {
+            panic!("rejected with {}: {}", reject.code, reject.message);
+        }
+        self
+    }
+
+    /// Expects that the game rejected the step with `code`.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[track_caller]
+    pub fn rejected(self, code: &str) -> Self {
+        match &self.reject {
+            Some(reject) => assert_eq!(reject.code, code, "{}", reject.message),
+            None => panic!("accepted instead of rejected with {code}"),
+        }
+        self
+    }
+
+    /// Expects that a lane was sent these updates.
+    ///
+    /// # Panics
+    /// If it was not.
+    #[track_caller]
+    pub fn updates(self, lane: Lane, expected: &[Value]) -> Self {
+        assert_eq!(self.lane(lane), expected, "the updates of {lane:?}");
+        self
+    }
+
+    /// Expects that a player was sent this message, and no other.
+    ///
+    /// # Panics
+    /// If the player was not.
+    #[track_caller]
+    pub fn direct(self, player: &str, expected: &Value) -> Self {
+        let messages = self.directs.iter();
+        let messages = messages.filter(|(to, _)| to.as_str() == player);
+        let messages: Vec<_> = messages.map(|(_, message)| message).collect();
+        assert_eq!(messages, [expected], "the messages to {player}");
+        self
+    }
+}

@@ -1,0 +1,224 @@
+//! Each check of the test kit fails for a game that breaks its rule.
+
+#![allow(clippy::unwrap_used)]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use grandstand_game::testing::{RandomPlay, TestRoom, play_random};
+use grandstand_game::{
+    Effects, Game, Idle, Lane, NoParams, PlayerId, Reject, Setup, Verdict, View, ensure,
+};
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+thread_local! {
+    /// State that is neither in the log nor in the seed.
+    static OUTSIDE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A game that does what its input names. Its updates set the members of its view.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Odd {
+    count: u64,
+    padding: String,
+    keys: BTreeMap<Option<u8>, u8>,
+    /// A number below 10 cannot be read again.
+    #[serde(deserialize_with = "not_seven")]
+    number: u64,
+    #[serde(skip)]
+    forgotten: u64,
+}
+
+fn not_seven<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match u64::deserialize(deserializer)? {
+        7 => Err(serde::de::Error::custom("no sevens")),
+        number => Ok(number),
+    }
+}
+
+impl Game for Odd {
+    const NAME: &'static str = "odd";
+    type Params = NoParams;
+    type Input = String;
+    type Update = Value;
+
+    fn create(_: NoParams, _: &mut Setup<'_>) -> Result<Self, Reject> {
+        Ok(Self::default())
+    }
+
+    fn view(&self, _: Lane) -> View {
+        assert!(self.count != 99, "as told");
+        View::of(&json!({"count": self.count}))
+    }
+
+    fn input(&mut self, player: &PlayerId, input: String, fx: &mut Effects<Value>) -> Verdict {
+        match input.as_str() {
+            "panic" => panic!("as told"),
+            "panic in a view" => self.count = 98,
+            "outside" => self.count += OUTSIDE.replace(OUTSIDE.get() + 1),
+            "outside in an update" => {
+                fx.update(json!({"other": OUTSIDE.replace(OUTSIDE.get() + 1)}));
+            }
+            "keys" => drop(self.keys.insert(None, 0)),
+            "seven" => self.number = 7,
+            "forget" => self.forgotten += 1,
+            "remember" => self.number = self.forgotten,
+            "half" => {
+                self.number += 1;
+                return Err(Reject::new("half", "too late"));
+            }
+            "silence" => {
+                self.count += 1;
+                return Ok(());
+            }
+            "reserved" => fx.set_timer("=mine", Duration::from_secs(1)),
+            "direct" => fx.direct(player, View::of(&BTreeMap::from([(None::<u8>, 1)]))),
+            "code" => return Err(Reject::new("Not a code", "")),
+            "grow" => self.padding = "x".repeat(800_000),
+            "long" => fx.update(json!({"other": "x".repeat(800_000)})),
+            _ => {}
+        }
+        self.count += 1;
+        fx.update(json!({"count": self.count}));
+        Ok(())
+    }
+
+    fn idle(&self) -> Idle {
+        Idle::FinishAfter(Duration::from_secs(60))
+    }
+}
+
+/// Sets `count`.
+fn reduce(view: &mut Value, update: &Value) {
+    if let Some(count) = update.get("count") {
+        view["count"] = count.clone();
+    }
+}
+
+/// Plays `inputs`, and returns the message of the panic.
+fn failure(inputs: &[&str]) -> String {
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        let mut room = TestRoom::<Odd>::new(json!({}));
+        room.reducer(reduce);
+        room.join("alice").accepted();
+        for input in inputs {
+            room.input("alice", input);
+        }
+    }));
+    *played.unwrap_err().downcast::<String>().unwrap()
+}
+
+#[test]
+fn each_check_fails_for_a_game_that_breaks_its_rule() {
+    for (inputs, start) in [
+        (&["panic"][..], r#"Panics fails at input of alice: "panic""#),
+        (&["panic in a view"], "Panics fails"),
+        (&["outside"], "Replicas fails"),
+        (&["outside in an update"], "Replicas fails"),
+        (&["forget", "remember"], "Replicas fails"),
+        (&["keys"], "Stored fails"),
+        (&["seven"], "Stored fails"),
+        (&["half"], "Rejects fails"),
+        (&["silence"], "Views fails"),
+        (&["reserved"], "Effects fails"),
+        (&["direct"], "Effects fails"),
+        (&["code"], "Effects fails"),
+        (&["grow"], "Sizes fails"),
+        (&["long"], "Sizes fails"),
+    ] {
+        let message = failure(inputs);
+        assert!(message.starts_with(start), "{inputs:?}: {message}");
+    }
+}
+
+#[test]
+fn a_good_step_passes_and_shows_its_effects() {
+    let mut room = TestRoom::<Odd>::new(json!({}));
+    room.reducer(reduce);
+    room.join("alice").accepted();
+    room.input("alice", "good")
+        .accepted()
+        .updates(Lane::Spectators, &[json!({"count": 1})]);
+    room.input("alice", 7).rejected("bad_input");
+    room.crash();
+    assert_eq!(*room.view(Lane::Players), json!({"count": 1}));
+    assert_eq!(room.game().count, 1);
+}
+
+#[test]
+fn a_room_without_connected_players_ends_after_its_idle_time() {
+    let mut room = TestRoom::<Odd>::new(json!({}));
+    room.join("alice").accepted();
+    room.pass(Duration::from_secs(100));
+    room.lose("alice");
+    room.pass(Duration::from_secs(59));
+    room.join("alice");
+    room.leave("alice");
+    room.pass(Duration::from_secs(59));
+    assert!(!room.is_finished());
+    room.pass(Duration::from_secs(1));
+    assert!(room.is_finished());
+    room.join("bob");
+    room.input("bob", "good").rejected("finished");
+}
+
+/// A game that breaks once its three numbers have been said in order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Lock {
+    open: u64,
+}
+
+impl Game for Lock {
+    const NAME: &'static str = "lock";
+    type Params = NoParams;
+    type Input = u64;
+    type Update = u64;
+
+    fn create(_: NoParams, _: &mut Setup<'_>) -> Result<Self, Reject> {
+        Ok(Self::default())
+    }
+
+    fn view(&self, _: Lane) -> View {
+        View::of(&self.open)
+    }
+
+    fn input(&mut self, _: &PlayerId, number: u64, fx: &mut Effects<u64>) -> Verdict {
+        ensure!(number <= 3, "bad_number", "{number} is more than 3");
+        if number == self.open {
+            self.open += 1;
+            assert!(self.open < 3, "the lock is open");
+        }
+        fx.update(self.open);
+        Ok(())
+    }
+}
+
+#[test]
+fn random_play_prints_the_shortest_script_that_fails() {
+    let played = catch_unwind(|| {
+        let play = RandomPlay::<Lock>::new().players(3).seed(7);
+        play.run(|_, _, rng| json!(rng.random_range(0..=4)));
+    });
+    let message = *played.unwrap_err().downcast::<String>().unwrap();
+    assert!(
+        message.starts_with("Panics fails at input of player"),
+        "{message}"
+    );
+    assert!(message.contains("GRANDSTAND_TEST_SEED=7"), "{message}");
+    let script: Vec<_> = message.lines().skip(2).map(str::trim).collect();
+    let inputs: Vec<_> = script
+        .iter()
+        .filter(|line| line.contains("input"))
+        .collect();
+    assert_eq!(inputs.len(), 3, "{message}");
+    assert!(script.len() <= 6, "a join for each player: {message}");
+}
+
+#[test]
+fn random_play_of_a_good_game_passes() {
+    play_random::<Lock>(100, |_, _, _| json!(3));
+}
