@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use super::announcements::Announcements;
 use super::clients::Clients;
 use super::config::CoreConfig;
-use super::health::BusHealth;
+use super::health::Health;
 use super::limits::CoreLimits;
 use super::owners::Owners;
 use super::rooms::Rooms;
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub(super) rng: StdRng,
     pub(super) hub: Hub,
     pub(super) owners: Owners,
-    pub(super) health: BusHealth,
+    pub(super) health: Health,
 }
 
 /// The machines that serve clients. They do not depend on owners.
@@ -79,7 +79,7 @@ impl State {
                 announcements: Announcements::default(),
             },
             owners: Owners::new(config.layout),
-            health: BusHealth::default(),
+            health: Health::default(),
             config,
             edge,
         }

@@ -65,7 +65,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["core::answer"], &["codec", "conn"]),
             (&["core::linger"], &[]),
             (&["core::roomless"], &["conn"]),
-            (&["core::shed"], &[]),
+            (&["core::shed"], &["limits"]),
             (&["core::unanswered"], &["conn"]),
             (&["core::reply"], &["codec", "conn"]),
             (&["core::interest"], &[]),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::limits::{LimitSettings, SharedLimits};
+use crate::limits::{LimitSettings, Pressure, SharedLimits};
 
 fn bench(settings: LimitSettings) -> (Bench, SharedLimits) {
     let now = tokio::time::Instant::now().into_std();
@@ -241,7 +241,8 @@ fn spectators_are_shed_first_and_players_last() {
     let spectators: Vec<_> = (2..=30).map(|i| bench.open(i, "eve")).collect();
     bench.join(spectators[0], "spectator");
     for _ in 0..4 {
-        bench.core.shed(false, &mut bench.clients);
+        let (core, clients) = (&mut bench.core, &mut bench.clients);
+        core.shed(Pressure::Spectators, bench.now, clients);
         for conn in spectators
             .iter()
             .filter(|c| bench.clients.closed.contains_key(c))
@@ -255,6 +256,7 @@ fn spectators_are_shed_first_and_players_last() {
         [("overloaded".to_owned(), true)]
     );
     assert_eq!(bench.clients.closed[&spectators[0]].close_code(), 1013);
-    bench.core.shed(true, &mut bench.clients);
+    let (core, clients) = (&mut bench.core, &mut bench.clients);
+    core.shed(Pressure::Players, bench.now, clients);
     assert_eq!(bench.clients.closed[&player].close_code(), 1013);
 }
