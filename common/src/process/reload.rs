@@ -100,7 +100,7 @@ impl<C: Config> Reloads<C> {
             let keys = keys.join(", ");
             tracing::warn!(
                 keys,
-                "these keys have changed too, but count only at the next start of the process"
+                "these keys have changed too, but need a restart: they count at the next start of the process"
             );
         }
         config::warn(&config);

@@ -88,12 +88,9 @@ impl State {
     /// Replaces the limits.
     pub(super) fn set_limits(&mut self, limits: CoreLimits) {
         self.hub.clients.set_config(limits.clients);
-        self.hub.rooms.set_outbox_bytes(limits.outbox_bytes);
+        self.hub.rooms.set_config(limits.in_rooms);
         self.config.limits.rooms = limits.rooms;
-        let rooms = &mut self.config.rooms;
-        rooms.player_input_bytes_per_s = limits.player_input_bytes_per_s;
-        rooms.room_input_bytes_per_s = limits.room_input_bytes_per_s;
-        rooms.outbox_bytes = limits.outbox_bytes;
+        self.config.rooms = limits.in_rooms;
         self.message_bytes = limits.message_bytes;
         self.update_message_bytes();
     }

@@ -133,10 +133,13 @@ fn new_limits_count_at_once() {
             ..config.clients
         },
         rooms: 1,
-        player_input_bytes_per_s: 1,
-        room_input_bytes_per_s: 1,
         message_bytes: 2048,
-        outbox_bytes: 4096,
+        in_rooms: RoomConfig {
+            player_input_bytes_per_s: 1,
+            room_input_bytes_per_s: 1,
+            outbox_bytes: 4096,
+            ..config.rooms
+        },
     });
     let late = bench.open_with_welcome(2, "bob");
     assert_eq!(late["limits"]["message_bytes"], 2048);
