@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use grandstand_common::exit::{Exit, ExitError as _, Failure};
 use grandstand_common::process::admin::{Admin, ApiAccess, Component, Status};
-use grandstand_common::process::metrics::{Build, registry};
-use grandstand_common::process::reload::Reloads;
-use grandstand_common::process::telemetry::Log;
 use grandstand_common::supervisor::Supervisor;
+use prometheus_client::registry::Registry;
 
 use super::announce::announce;
 use crate::process::api::EdgeApi;
@@ -26,8 +24,8 @@ const ADMIN: &str = "edge.admin";
 pub(super) struct ProcessParts<'a> {
     pub(super) status: Status,
     pub(super) component: &'a Component,
-    pub(super) log: &'a Log,
-    pub(super) reloads: &'a Reloads<EdgeConfig>,
+    /// The metrics of the process.
+    pub(super) registry: Registry,
     pub(super) api: &'a Arc<EdgeApi>,
     pub(super) supervisor: &'a Supervisor,
 }
@@ -54,17 +52,10 @@ pub(super) async fn start(
     let ProcessParts {
         status,
         component,
-        log,
-        reloads,
+        mut registry,
         api,
         supervisor,
     } = process;
-    let mut registry = registry(Build {
-        service: "edge",
-        version: env!("CARGO_PKG_VERSION"),
-    });
-    log.register(&mut registry);
-    reloads.register(&mut registry);
     let options = EdgeOptions {
         bus: BusSource::Nats,
         admission: process::admission(config)

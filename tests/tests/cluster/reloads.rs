@@ -6,6 +6,7 @@ use std::time::Duration;
 use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
+use grandstand_harness::admin::ask;
 use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::nats::{NatsServer, TempDir};
 use grandstand_harness::process::{PATIENCE, Process, Start, get};
@@ -244,4 +245,42 @@ async fn an_edge_takes_on_a_key_set_sizes_of_messages_and_the_token_of_its_api()
     }
     assert_eq!(get(edge.admin(), "/v1/rooms").await.unwrap().0, 200);
     plays(client_options(&edge, SECRETS[0])).await;
+}
+
+#[tokio::test]
+async fn d31_a_request_to_a_process_that_is_ending_is_answered_in_its_log() {
+    let (nats, folder) = (NatsServer::start().await, TempDir::new("reloads"));
+    let (edge_file, worker_file) = (
+        folder.path().join("edge.toml"),
+        folder.path().join("worker.toml"),
+    );
+    // A drain that lasts until the second signal.
+    let config = edge_config(SECRETS[0], "");
+    write(
+        &edge_file,
+        &config.replace("drain_wait_ms = 0", "drain_wait_ms = 600000"),
+    );
+    write(&worker_file, "[worker]\ndrain_ms = 600000\n");
+    let worker = Start::worker()
+        .flag("--nats", nats.url())
+        .flag("--config", worker_file.display());
+    let worker = Process::start(worker, false).await;
+    let edge = Start::edge()
+        .flag("--nats", nats.url())
+        .flag("--config", edge_file.display());
+    let edge = Process::start(edge, true).await;
+    // A worker without NATS cannot hand its partitions over.
+    nats.try_pause().unwrap();
+    for mut process in [edge, worker] {
+        process.term();
+        until_said(&process, &["INFO", "ending; a second signal", "TERM"]).await;
+        reload(&process, 1.0).await;
+        until_said(&process, &["WARN", "HUP", "not read again", "ending"]).await;
+        let (status, _) = ask(process.admin(), "POST /v1/drain", "", None).await;
+        assert_eq!(status, 202);
+        until_said(&process, &["WARN", "wants the process to drain", "already"]).await;
+        process.term();
+        assert_eq!(process.ended().await.code(), Some(0));
+        until_said(&process, &["WARN", "ending at once"]).await;
+    }
 }

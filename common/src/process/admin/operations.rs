@@ -1,5 +1,7 @@
 //! The operations of operators on every process: change the filter of its log, and drain it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ pub struct Operations {
     log: Log,
     /// Notified when an operator wants the process to drain.
     drain: Notify,
+    is_ending: AtomicBool,
 }
 
 /// The filter of the log, in JSON.
@@ -31,15 +34,23 @@ impl Operations {
         Self {
             log,
             drain: Notify::new(),
+            is_ending: AtomicBool::new(false),
         }
     }
 
     /// Waits for a signal that ends the process, or for an operator who wants it to drain. Returns which it was.
     pub async fn ending_wanted(&self, signals: &mut Signals) -> &'static str {
-        tokio::select! {
+        let wanted = tokio::select! {
             signal = signals.next() => signal,
             () = self.drain.notified() => "POST /v1/drain",
-        }
+        };
+        self.note_ending();
+        wanted
+    }
+
+    /// Notes that the process ends, for whatever reason.
+    pub fn note_ending(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
     }
 
     /// The filter of the log.
@@ -68,10 +79,14 @@ impl Operations {
         Ok(self.show_log())
     }
 
-    /// Begins to drain the process.
+    /// Begins to drain the process, unless it does so already.
     pub fn drain(&self) -> ApiAnswer {
-        tracing::warn!("an operator wants the process to drain");
-        self.drain.notify_one();
+        if self.is_ending.swap(true, Ordering::Relaxed) {
+            tracing::warn!("an operator wants the process to drain: it is ending already");
+        } else {
+            tracing::warn!("an operator wants the process to drain");
+            self.drain.notify_one();
+        }
         ApiAnswer {
             status: StatusCode::ACCEPTED,
             ..ApiAnswer::empty()
