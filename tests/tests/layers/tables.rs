@@ -287,7 +287,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("core::owners", "Owners"),
             ("core::owners::partition", "PartitionOwner"),
             ("core::owners::links", "WorkerLinks"),
-            ("core::health", "BusHealth"),
+            ("core::health", "Health"),
             ("core::announcements", "Announcements"),
             ("core::effects", "Effects"),
         ],
