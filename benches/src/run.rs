@@ -8,7 +8,7 @@ use crate::load;
 use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
 use crate::scenario::{
-    crowd, engine, fanout, hostile, idle, mixed, pause, peers, quic, rooms, slow, storm,
+    crowd, engine, fanout, hostile, idle, mixed, pause, peers, quic, rooms, slow, storm, views,
 };
 
 /// Measure a Grandstand on this machine
@@ -37,6 +37,7 @@ enum Scenario {
     Pause(pause::Options),
     Peers(peers::Options),
     Engine(engine::Options),
+    Views(views::Options),
     /// Internal: the load generator
     #[command(hide = true)]
     Load,
@@ -101,6 +102,7 @@ async fn measure(
         Scenario::Pause(options) => pause::run(options, common, progress).await,
         Scenario::Peers(options) => peers::run(options, common, progress).await,
         Scenario::Engine(options) => engine::run(options, games, common, progress).await,
+        Scenario::Views(options) => views::run(options, common, progress).await,
         Scenario::Load => unreachable!("the generator has no runtime"),
     }
 }

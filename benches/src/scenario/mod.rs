@@ -12,6 +12,8 @@ pub mod stage;
 
 pub mod engine;
 
+pub mod views;
+
 pub mod idle;
 
 pub mod fanout;
