@@ -65,4 +65,5 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/games/first-game.md")]
 #[doc = include_str!("../../docs/games/testing.md")]
+#[doc = include_str!("../../docs/games/outside.md")]
 pub struct GamePages;

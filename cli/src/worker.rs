@@ -75,11 +75,11 @@ async fn drive(
         Some(access.clone()),
         supervisor,
     )?;
-    let connecting = connect(&config, &component, &api, frame);
-    let Some(bus) = reloads.postpone_while(connecting).await? else {
+    let Some(bus) = connect(&config, &component, &api, frame).await? else {
         return frame.result();
     };
 
+    let supervisor = &frame.supervisor;
     let (signal, watch) = drain::channel();
     let worker = grandstand_worker::process::run(bus, games, settings, watch, component);
     tokio::pin!(worker);
@@ -89,14 +89,21 @@ async fn drive(
             ended = &mut worker => break ended,
             // The loop has not failed, so the rooms are whole and can be handed over.
             _ = frame.failures.first() => {
-                api.note_ending();
+                supervisor.stand_down();
                 signal.start(Instant::now() + drain.min(FAILED_DRAIN));
-                break end(worker, &mut reloads, frame).await;
+                break worker.await;
             }
             name = api.ending_wanted(&mut frame.signals) => {
                 tracing::info!(signal = name, "ending; a second signal ends the process at once");
+                supervisor.stand_down();
                 signal.start(Instant::now() + drain);
-                break end(worker, &mut reloads, frame).await;
+                tokio::select! {
+                    ended = &mut worker => break ended,
+                    name = frame.signals.next() => {
+                        tracing::warn!(signal = name, "ending at once");
+                        return frame.result();
+                    }
+                }
             }
             reload = reloads.next() => reload,
         };
@@ -125,22 +132,6 @@ async fn connect(
             tracing::info!(signal, "ending before the start is complete");
             frame.supervisor.stand_down();
             Ok(None)
-        }
-    }
-}
-
-/// Waits until the worker has handed its partitions over. A signal ends the process at once.
-async fn end<E>(
-    worker: impl Future<Output = Result<(), E>>,
-    reloads: &mut Reloads<WorkerConfig>,
-    frame: &mut Frame,
-) -> Result<(), E> {
-    frame.supervisor.stand_down();
-    tokio::select! {
-        ended = reloads.refuse_while(worker) => ended,
-        signal = frame.signals.next() => {
-            tracing::warn!(signal, "ending at once");
-            Ok(())
         }
     }
 }

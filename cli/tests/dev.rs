@@ -5,7 +5,6 @@
 mod server;
 
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -90,40 +89,12 @@ async fn d18_a_folder_is_locked_by_one_process() {
 
 #[tokio::test]
 async fn sigterm_ends_it_after_a_notice_to_clients() {
-    ends_in_order("-TERM").await;
-}
-
-/// A terminal that is closed sends it.
-#[tokio::test]
-async fn sighup_ends_it_after_a_notice_to_clients() {
-    ends_in_order("-HUP").await;
-}
-
-fn send(server: &Server, signal: &str) {
-    let pid = server.child.id().to_string();
-    let sent = Command::new("kill").args([signal, &pid]).status();
-    assert!(sent.unwrap().success());
-}
-
-#[tokio::test]
-async fn a_process_that_outlives_its_terminal_ignores_sighup() {
-    let folder = Folder::new("nohup");
-    std::fs::create_dir(folder.path()).unwrap();
-    let script = folder.0.join("nohup.sh");
-    std::fs::write(&script, format!("#!/bin/sh\nexec nohup {PROGRAM} \"$@\"\n")).unwrap();
-    let executable = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(&script, executable).unwrap();
-    let server = Server::start(&script, &[]);
-    send(&server, "-HUP");
-    let mut alice = server.join("alice", "memory-1").await;
-    alice.next("joined").await;
-}
-
-async fn ends_in_order(signal: &str) {
     let mut server = start(&[]);
     let mut alice = server.join("alice", "memory-1").await;
     alice.next("joined").await;
-    send(&server, signal);
+    let pid = server.child.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(sent.unwrap().success());
     assert_eq!(alice.next("notice").await["code"], "draining");
     let closed = loop {
         match alice.0.next().await.unwrap().unwrap() {

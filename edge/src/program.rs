@@ -4,25 +4,24 @@ mod start;
 
 mod announce;
 
-mod ending;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use grandstand_common::exit::Failure;
-use grandstand_common::process::admin::{Phase, Status};
+use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::config::Sources;
-use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::reload::Reloads;
 use grandstand_common::process::{self as program, Frame, ProcessArgs};
+use grandstand_common::supervisor::{PartEnded, Supervisor};
+use tokio::net::UnixStream;
 
+use crate::process::Edge;
 use crate::process::api::EdgeApi;
 use crate::process::config::EdgeConfig;
 use crate::process::upgrade::{Offer, Sockets, Successor};
 
-use ending::Event;
 use start::{ProcessParts, Running, internal, start};
 
 /// Hold the connections of players and spectators, in front of workers on NATS
@@ -74,22 +73,17 @@ async fn drive(
     let component = status.component("edge");
     status.answer_within(config.answer_within());
     let api = EdgeApi::new(frame.log.clone());
-    let mut registry = registry(Build {
-        service: "edge",
-        version: env!("CARGO_PKG_VERSION"),
-    });
-    frame.log.register(&mut registry);
-    reloads.register(&mut registry);
     let process = ProcessParts {
         status: status.clone(),
         component: &component,
-        registry,
+        log: &frame.log,
+        reloads: &reloads,
         api: &api,
         supervisor: &frame.supervisor,
     };
     let signals = &mut frame.signals;
     let started = tokio::select! {
-        started = reloads.postpone_while(start(&config, activated, process)) => started,
+        started = start(&config, activated, process) => started,
         signal = signals.next() => {
             tracing::info!(signal, "ending before the start is complete");
             frame.supervisor.stand_down();
@@ -126,11 +120,33 @@ async fn drive(
     };
     // No other process can take over any more.
     drop((offer, sockets));
-    component.set(Phase::Draining);
-    api.note_ending();
-    let wait = Duration::from_millis(config.edge.drain_wait_ms);
-    let ending = ending::drive(event, edge, wait, &mut admin, frame);
-    reloads.refuse_while(ending).await
+    match event {
+        Event::Failed(ended) => {
+            component.set(Phase::Draining);
+            edge.give_up().await;
+            Err(ended.into())
+        }
+        Event::Signal(signal) => {
+            tracing::info!(signal, "ending; a second signal ends the process at once");
+            component.set(Phase::Draining);
+            let wait = Duration::from_millis(config.edge.drain_wait_ms);
+            end(edge, wait, frame).await
+        }
+        Event::Replaced(successor) => {
+            component.set(Phase::Draining);
+            end_replaced(edge, &mut admin, successor, frame).await
+        }
+    }
+}
+
+/// The reason why an edge ends.
+enum Event {
+    /// A part of it has failed.
+    Failed(PartEnded),
+    /// A signal asks it to.
+    Signal(&'static str),
+    /// A new process has taken over.
+    Replaced(Successor),
 }
 
 /// Waits until a new process has taken over.
@@ -139,4 +155,56 @@ async fn taken(offer: Option<&Offer>, sockets: &Sockets) -> Successor {
         Some(offer) => offer.taken(sockets).await,
         None => std::future::pending().await,
     }
+}
+
+/// Ends the edge in order, after `wait`, during which it still accepts clients. A part that fails shortens that, and a
+/// signal ends the process at once.
+async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failure> {
+    let ending = async {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => edge.end().await,
+            _ = frame.failures.first() => edge.give_up().await,
+        }
+    };
+    tokio::select! {
+        () = ending => {}
+        signal = frame.signals.next() => end_at_once(signal, &frame.supervisor),
+    }
+    frame.result()
+}
+
+/// Ends the edge in order while another process accepts. The second signal ends the process at once.
+async fn end_replaced(
+    edge: Edge,
+    admin: &mut Admin,
+    successor: Successor,
+    frame: &mut Frame,
+) -> Result<(), Failure> {
+    let signals = &mut frame.signals;
+    // The new process answers at the admin port, also for this one.
+    let answer = |by: UnixStream| match by.into_std() {
+        Ok(by) => admin.hand_over(by),
+        Err(error) => {
+            tracing::warn!(%error, "the next process cannot read the metrics of this one");
+        }
+    };
+    let twice = async {
+        let signal = signals.next().await;
+        tracing::info!(
+            signal,
+            "ending already; a second signal ends the process at once"
+        );
+        signals.next().await
+    };
+    tokio::select! {
+        () = edge.hand_over(successor, answer) => {}
+        signal = twice => end_at_once(signal, &frame.supervisor),
+    }
+    frame.result()
+}
+
+/// Notes that the parts of the process end because it ends.
+fn end_at_once(signal: &'static str, supervisor: &Supervisor) {
+    tracing::warn!(signal, "ending at once");
+    supervisor.stand_down();
 }

@@ -34,6 +34,8 @@ pub(crate) enum Effect {
     SetTimer { name: String, due_ms: u64 },
     /// Disarms a timer.
     ClearTimer { name: String },
+    /// Takes a player out of the room.
+    Kick { player: PlayerId, code: String },
     /// Ends the room.
     Finish,
 }
@@ -72,6 +74,16 @@ impl<U> Effects<U> {
     pub fn clear_timer(&mut self, name: &str) {
         self.list.push(Effect::ClearTimer {
             name: name.to_owned(),
+        });
+    }
+
+    /// Takes a player out of the room, after the other effects of the event. The player's client gets `left` with the
+    /// code, `[a-z][a-z0-9_]*` and at most 32 bytes. The game gets no [`left`](crate::Game::left). Nothing happens if the
+    /// player is not in the room. The player may join again, unless [`joined`](crate::Game::joined) rejects it.
+    pub fn kick(&mut self, player: &PlayerId, code: &'static str) {
+        self.list.push(Effect::Kick {
+            player: player.clone(),
+            code: code.to_owned(),
         });
     }
 

@@ -1,6 +1,7 @@
 //! Events, which a game receives from its room's log.
 
-use grandstand_types::id::PlayerId;
+use grandstand_types::data::Data;
+use grandstand_types::id::{PlayerId, RoomId};
 use serde_json::Value;
 
 /// An event from the log, with inputs of type `I`.
@@ -43,6 +44,31 @@ pub enum Event<'a, I> {
         /// Its name.
         name: &'a str,
     },
+    /// A message from outside arrived.
+    Message(Message<'a>),
+}
+
+/// A message from another room, a service or an operator. Each arrives once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Message<'a> {
+    /// The sender.
+    pub from: Origin<'a>,
+    /// The topic, chosen by the sender.
+    pub topic: &'a str,
+    /// The content.
+    pub data: &'a Data,
+}
+
+/// The sender of a [`Message`]. It is checked: players cannot send messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin<'a> {
+    /// Another room, of any game.
+    Room(&'a RoomId),
+    /// A program with a token of the role `service`; the name is that of its token.
+    Service(&'a str),
+    /// An operator, by `grandstand rooms send`.
+    Admin,
 }
 
 /// The way in which a player left.
@@ -51,6 +77,9 @@ pub enum Event<'a, I> {
 pub enum Leave {
     /// The player left by a `leave`.
     Left,
+    /// An operator or a service took the player out of the room. A game that does so itself, by
+    /// [`Effects::kick`](crate::Effects::kick), is not told.
+    Kicked,
 }
 
 impl<'a, I> Event<'a, I> {
@@ -72,11 +101,15 @@ impl<'a, I> Event<'a, I> {
                 input: convert(input)?,
             },
             Self::Timer { name } => Event::Timer { name },
+            Self::Message(message) => Event::Message(message),
         })
     }
 
-    /// Whether a reject of the event is sent to a player.
+    /// Whether a game may reject the event.
     pub(crate) fn is_rejectable(&self) -> bool {
-        matches!(self, Self::Joined { .. } | Self::Input { .. })
+        matches!(
+            self,
+            Self::Joined { .. } | Self::Input { .. } | Self::Message(_)
+        )
     }
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::effects::Effects;
-use crate::event::{Event, Leave};
+use crate::event::{Event, Leave, Message};
 use crate::input::FromInput;
 use crate::live::LiveEffects;
 use crate::reject::{Reject, Verdict};
@@ -87,6 +87,14 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// Handles a timer of [`Effects::set_timer`] that fired.
     fn timer(&mut self, _name: &str, _fx: &mut Effects<Self::Update>) {}
 
+    /// Handles a message from another room, a service or an operator. By default it is rejected.
+    ///
+    /// # Errors
+    /// If the game does not want the message. The reject is sent to nobody.
+    fn message(&mut self, _message: Message<'_>, _fx: &mut Effects<Self::Update>) -> Verdict {
+        Err(Reject::new("unexpected", "the game takes no messages"))
+    }
+
     /// Applies the next event of the log. By default it calls the handler of the event.
     ///
     /// # Errors
@@ -95,6 +103,7 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         match event {
             Event::Joined { player, options } => return self.joined(player, options, fx),
             Event::Input { player, input } => return self.input(player, input, fx),
+            Event::Message(message) => return self.message(message, fx),
             Event::Left { player, how } => self.left(player, how, fx),
             Event::Lost { player } => self.lost(player, fx),
             Event::Returned { player } => self.returned(player, fx),
@@ -127,7 +136,7 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         Spectating::default()
     }
 
-    /// A copy of the state, which the host takes before each `Joined` and `Input` and restores after a reject. By
+    /// A copy of the state, which the host takes before each `Joined`, `Input` and `Message` and restores after a reject. By
     /// default there is none, and a reject must leave the state as it was.
     fn backup(&self) -> Option<Self> {
         None

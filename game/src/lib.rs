@@ -31,7 +31,7 @@ pub mod testing;
 pub mod host;
 
 pub use effects::Effects;
-pub use event::{Event, Leave};
+pub use event::{Event, Leave, Message, Origin};
 pub use game::Game;
 pub use games::Games;
 pub use grandstand_types::data::Data;

@@ -35,7 +35,7 @@ use worker::WorkerThread;
 /// The time limit for the worker to store its rooms and release its partitions.
 const WORKER_DRAIN: Duration = Duration::from_secs(1);
 
-/// Runs until TERM, INT or HUP, and returns the exit code.
+/// Runs until TERM or INT, and returns the exit code.
 pub(crate) fn run(args: Args, games: Games) -> ExitCode {
     let name = "grandstand";
     match Settings::load(&args) {
@@ -55,8 +55,6 @@ async fn drive(
     games: Games,
     frame: &mut Frame,
 ) -> Result<(), Failure> {
-    let failed = |e| Failure::new(Exit::Internal, format!("cannot wait for signals: {e}"));
-    frame.signals.end_at_hang_up().map_err(failed)?;
     let mut dev = Dev::start(args, settings, games, frame).await?;
     let failure = dev.wait(frame).await;
     dev.end(failure, frame).await

@@ -19,8 +19,6 @@ pub struct Reloads<C> {
     sources: Sources,
     current: C,
     log: Log,
-    /// HUP has come during the start.
-    is_due: bool,
     counts: Family<Vec<(&'static str, &'static str)>, Counter>,
 }
 
@@ -50,7 +48,6 @@ impl<C: Config> Reloads<C> {
             sources,
             current,
             log,
-            is_due: false,
             counts,
         })
     }
@@ -64,55 +61,13 @@ impl<C: Config> Reloads<C> {
         );
     }
 
-    /// Waits for the end of the start. The first call of [`next`](Self::next) reads the configuration if HUP comes before,
-    /// which the log says.
-    pub async fn postpone_while<T>(&mut self, starting: impl Future<Output = T>) -> T {
-        let postponing = async {
-            loop {
-                self.hung_up().await;
-                self.is_due = true;
-                tracing::info!("HUP: the configuration is read again once the start is complete");
-            }
-        };
-        tokio::select! {
-            started = starting => started,
-            never = postponing => never,
-        }
-    }
-
-    /// Waits for the end of the process, which reads no configuration any more. The log says so at each HUP.
-    pub async fn refuse_while<T>(&mut self, ending: impl Future<Output = T>) -> T {
-        let refusing = async {
-            loop {
-                self.hung_up().await;
-                tracing::warn!(
-                    "HUP: the configuration is not read again, because the process is ending"
-                );
-                self.counts
-                    .get_or_create(&vec![("result", "refused")])
-                    .inc();
-            }
-        };
-        tokio::select! {
-            ended = ending => ended,
-            never = refusing => never,
-        }
-    }
-
-    /// Waits for HUP.
-    async fn hung_up(&mut self) {
-        if self.hangups.recv().await.is_none() {
-            // The runtime ends.
-            std::future::pending::<()>().await;
-        }
-    }
-
     /// Waits for HUP, and returns the configuration if it is valid. An invalid one is reported, and the process
     /// continues with what it has.
     pub async fn next(&mut self) -> Reload<C> {
         loop {
-            if !std::mem::take(&mut self.is_due) {
-                self.hung_up().await;
+            if self.hangups.recv().await.is_none() {
+                // The runtime ends.
+                std::future::pending::<()>().await;
             }
             service_manager::reloading();
             match config::load::<C>(&self.sources) {
@@ -145,7 +100,7 @@ impl<C: Config> Reloads<C> {
             let keys = keys.join(", ");
             tracing::warn!(
                 keys,
-                "these keys have changed too, but need a restart: they count at the next start of the process"
+                "these keys have changed too, but count only at the next start of the process"
             );
         }
         config::warn(&config);

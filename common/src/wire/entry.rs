@@ -5,10 +5,10 @@ use grandstand_types::data::Data;
 /// One entry of a room's log, on `in.{p}.{room}`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Entry {
-    /// The player of the entry; empty for a timer.
+    /// The player of the entry; empty for a timer, and for what comes from outside of the room.
     #[prost(string, tag = "3")]
     pub player: String,
-    /// The entry's session (D1); 0 for a timer.
+    /// The entry's session (D1); 0 for entries without a player.
     #[prost(fixed64, tag = "4")]
     pub session: u64,
     /// The entry's place in the session's chain (D2); `Joined` is 0.
@@ -25,7 +25,7 @@ pub struct Entry {
     #[prost(uint64, tag = "8")]
     pub logged_ms: u64,
     /// The event.
-    #[prost(oneof = "Body", tags = "10, 11, 12, 13, 14, 15, 16")]
+    #[prost(oneof = "Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19")]
     pub body: Option<Body>,
 }
 
@@ -53,6 +53,26 @@ pub enum Body {
     /// The session's edge died. Written by an owner; it is not part of the chain and ends nothing (D6).
     #[prost(message, tag = "16")]
     EdgeLost(Empty),
+    /// An operator or a service takes a player out of the room. Workers of older builds skip this and the following
+    /// bodies: they name no player in the entry.
+    #[prost(message, tag = "17")]
+    Kick(Kick),
+    /// An operator ends the room.
+    #[prost(message, tag = "18")]
+    Close(Empty),
+    /// A message from another room, a service or an operator.
+    #[prost(message, tag = "19")]
+    Message(RoomMessage),
+}
+
+impl From<Body> for Entry {
+    /// The entry of a body that belongs to no session.
+    fn from(body: Body) -> Self {
+        Self {
+            body: Some(body),
+            ..Self::default()
+        }
+    }
 }
 
 /// An empty message.
@@ -103,4 +123,94 @@ pub struct Timer {
     /// The number of the timer's arming. Only the current one fires (D7).
     #[prost(uint64, tag = "4")]
     pub arming: u64,
+}
+
+/// Takes a player out of the room.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Kick {
+    /// The player.
+    #[prost(string, tag = "3")]
+    pub player: String,
+    /// The reason, which the client gets with `left`: a [code](super::is_code).
+    #[prost(string, tag = "4")]
+    pub code: String,
+}
+
+/// A message to the game of a room.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct RoomMessage {
+    /// The id. A room drops a message whose id it has seen. That of a room's message is `{instance}.{number}`.
+    #[prost(string, tag = "3")]
+    pub id: String,
+    /// The room that sent it; empty if another one sent it.
+    #[prost(string, tag = "4")]
+    pub room: String,
+    /// The name of the service that sent it; empty if a room or an operator sent it.
+    #[prost(string, tag = "5")]
+    pub service: String,
+    /// The topic, for the game.
+    #[prost(string, tag = "6")]
+    pub topic: String,
+    /// Data for the game.
+    #[prost(oneof = "Data", tags = "1, 2")]
+    pub data: Option<Data>,
+}
+
+/// The most bytes of a [code](is_code).
+const CODE_BYTES: usize = 32;
+
+/// Whether a text is a code that clients may get: `[a-z][a-z0-9_]*`, at most 32 bytes.
+pub fn is_code(text: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    text.len() <= CODE_BYTES
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(is_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    /// An entry as a build knows it that has only the first bodies.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Older {
+        #[prost(string, tag = "3")]
+        player: String,
+        #[prost(message, tag = "10")]
+        joined: Option<Joined>,
+        #[prost(message, tag = "15")]
+        timer: Option<Timer>,
+    }
+
+    #[test]
+    fn a_build_that_does_not_know_a_body_reads_an_entry_without_player_and_body() {
+        let kick = Kick {
+            player: "alice".to_owned(),
+            code: "afk".to_owned(),
+        };
+        for body in [
+            Body::Kick(kick),
+            Body::Close(Empty {}),
+            Body::Message(RoomMessage::default()),
+        ] {
+            let bytes = Entry::from(body).encode_to_vec();
+            assert_eq!(Older::decode(&bytes[..]).unwrap(), Older::default());
+        }
+        // Field 99, one byte long.
+        let later = [0x9a, 0x06, 1, 7];
+        assert_eq!(Entry::decode(&later[..]).unwrap(), Entry::default());
+    }
+
+    #[test]
+    fn codes_are_short_words() {
+        for code in ["afk", "a", "too_slow_2"] {
+            assert!(is_code(code), "{code}");
+        }
+        let long = "a".repeat(33);
+        for text in ["", "_a", "2a", "A", "a b", "a-b", &long] {
+            assert!(!is_code(text), "{text}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ mod item;
 mod link;
 
 pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
-pub use entry::{Body, Empty, Entry, Input, Joined, Timer};
+pub use entry::{Body, Empty, Entry, Input, Joined, Kick, RoomMessage, Timer, is_code};
 pub use interest::{Interest, InterestReply, Known, Live, RoomInterest};
 pub use item::{
     Closed, Direct, Gone, LiveOut, PlayerPresence, Presence, Processed, Refused, Rejected,

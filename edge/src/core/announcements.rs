@@ -34,8 +34,8 @@ impl Drain {
     }
 }
 
-/// The latest notice for all clients, and how far it has come. A later one replaces it: of a fault that comes and goes
-/// faster than clients can be told, they learn the last state (D26).
+/// The latest notice for all clients, and how far it has come. A later one replaces it: of a bus that comes and goes faster
+/// than clients can be told, they learn the last state (D26).
 #[derive(Debug, Default)]
 pub(crate) struct Announcements {
     current: Option<Announcement>,
@@ -48,7 +48,7 @@ pub(crate) struct Announcements {
 }
 
 impl Announcements {
-    /// Announces to all clients that the edge is degraded or has recovered. Clients that are being told to reconnect learn
+    /// Announces to all clients that the bus has failed or recovered. Clients that are being told to reconnect learn
     /// nothing else.
     pub(crate) fn announce(&mut self, code: &'static str) {
         if self.drain.is_none() {

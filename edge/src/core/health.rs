@@ -1,5 +1,4 @@
-//! The health of the bus and of the edge itself. Clients get the notice `degraded` when the bus fails or memory runs short,
-//! and `recovered` once all works again.
+//! The health of the bus. Clients get the notice `degraded` when it fails and `recovered` when it works again.
 //!
 //! An open connection is not enough. A stream that is full or has no leader stores no entries of its partitions, while
 //! other streams work.
@@ -39,15 +38,13 @@ struct Silence {
     last: Instant,
 }
 
-/// The health of the bus, whether owners report what is stored, and whether memory suffices.
+/// The health of the bus, and whether owners report what is stored.
 #[derive(Debug, Default)]
-pub(crate) struct Health {
+pub(crate) struct BusHealth {
     /// The time at which the connection was lost, if it has not come back.
     down: Option<Instant>,
     /// No partition has an owner, because rooms are being moved to another layout (D33).
     moving: bool,
-    /// The edge sheds load, because it is short of memory.
-    shedding: bool,
     failing: BTreeMap<Partition, Failing>,
     silent: BTreeMap<Partition, Silence>,
     /// The last notice to clients was `degraded`.
@@ -55,7 +52,7 @@ pub(crate) struct Health {
     timer: Option<Instant>,
 }
 
-impl Health {
+impl BusHealth {
     /// Whether the connection to the bus is up and the layout of the cluster stays as it is.
     pub(crate) fn is_up(&self) -> bool {
         self.down.is_none() && !self.moving
@@ -68,12 +65,7 @@ impl Health {
         self.silent.clear();
     }
 
-    /// Notes whether the edge sheds load.
-    pub(crate) fn set_shedding(&mut self, shedding: bool) {
-        self.shedding = shedding;
-    }
-
-    /// Whether clients were told that the edge is degraded.
+    /// Whether clients were told that the bus is degraded.
     pub(crate) fn is_degraded(&self) -> bool {
         self.notified
     }
@@ -153,9 +145,7 @@ impl Health {
             .retain(|_, silence| now < silence.last + FORGET_AFTER);
         let is_silent = |silence: &Silence| now >= silence.since + NOTIFY_AFTER;
         let is_failing = self.failing.values().any(is_long);
-        let is_bus_degraded =
-            is_lost || self.moving || is_failing || self.silent.values().any(is_silent);
-        let degraded = is_bus_degraded || self.shedding;
+        let degraded = is_lost || self.moving || is_failing || self.silent.values().any(is_silent);
         if degraded == self.notified {
             return None;
         }
@@ -214,7 +204,7 @@ mod tests {
     #[test]
     fn clients_are_notified_after_a_second_of_failed_appends_and_when_one_is_stored() {
         let start = tokio::time::Instant::now().into_std();
-        let mut health = Health::default();
+        let mut health = BusHealth::default();
         health.on_failed(P, false, start);
         assert_eq!(health.poll_notice(start), None);
         health.on_failed(P, false, at(600)(start));
@@ -231,7 +221,7 @@ mod tests {
     #[test]
     fn failures_are_forgotten_when_no_session_appends_any_more() {
         let start = tokio::time::Instant::now().into_std();
-        let mut health = Health::default();
+        let mut health = BusHealth::default();
         health.on_failed(P, false, start);
         health.on_failed(P, false, at(2_000)(start));
         assert_eq!(health.poll_notice(at(2_000)(start)), Some("degraded"));
@@ -244,7 +234,7 @@ mod tests {
     #[test]
     fn d27_clients_are_notified_of_a_lost_connection_that_is_not_back_at_once() {
         let start = tokio::time::Instant::now().into_std();
-        let mut health = Health::default();
+        let mut health = BusHealth::default();
         health.set_up(false, start);
         assert_eq!(health.poll_notice(start), None);
         health.set_up(true, at(100)(start));
@@ -261,25 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn d31_clients_are_notified_of_a_lack_of_memory_and_once_nothing_is_degraded_any_more() {
-        let start = tokio::time::Instant::now().into_std();
-        let mut health = Health::default();
-        health.set_shedding(true);
-        assert!(health.is_up(), "the bus works");
-        assert_eq!(health.poll_notice(start), Some("degraded"));
-        health.set_up(false, start);
-        assert_eq!(health.poll_notice(at(300)(start)), None);
-        health.set_shedding(false);
-        assert_eq!(health.poll_notice(at(400)(start)), None);
-        health.set_up(true, at(500)(start));
-        assert_eq!(health.poll_notice(at(500)(start)), Some("recovered"));
-        assert_eq!(health.poll_timeout(), None);
-    }
-
-    #[test]
     fn d31_clients_are_notified_of_an_owner_that_reports_nothing() {
         let start = tokio::time::Instant::now().into_std();
-        let mut health = Health::default();
+        let mut health = BusHealth::default();
         health.on_unreported(P, start);
         assert!(!health.on_reported(Partition(4)));
         assert!(health.on_reported(P), "it was only slow");

@@ -79,7 +79,6 @@ use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 use crate::conn::transport::Transport;
-use crate::limits::Pressure;
 use effects::Effects;
 use state::State;
 
@@ -335,10 +334,10 @@ impl Core {
         self.effects.dirty_lanes(LaneId::Players) > 0
     }
 
-    /// Sheds load for lack of memory, in time in proportion to the number of clients, who are told when it begins and ends.
-    pub fn shed(&mut self, pressure: Pressure, now: Now, transport: &mut impl Transport) {
-        shed::shed(&mut self.state, &mut self.effects, pressure);
-        egress::notify_health(&mut self.state, &mut self.effects, now);
+    /// Closes one in fifty clients because the edge is short of memory: spectators and clients without a room, and players
+    /// after them only if `with_players`. Takes time in proportion to the number of clients.
+    pub fn shed(&mut self, with_players: bool, transport: &mut impl Transport) {
+        shed::shed(&mut self.state, &mut self.effects, with_players);
         flush::act(&mut self.state.hub, &mut self.effects, transport);
     }
 

@@ -1,4 +1,4 @@
-//! Sheds load because the edge is short of memory.
+//! Closes clients because the edge is short of memory.
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Lane as LaneId;
@@ -8,7 +8,6 @@ use super::clients::Client;
 use super::effects::Effects;
 use super::reply::{self, ErrorReply};
 use super::state::State;
-use crate::limits::Pressure;
 
 /// The part of the clients that is closed in one call.
 const PART: usize = 50;
@@ -20,14 +19,8 @@ const MIN: usize = 16;
 /// together.
 const RETRY_MS: u64 = 5_000;
 
-/// Closes one in fifty clients if `pressure` includes clients, those first that are no players. Those that stay are due a
-/// notice when load begins and ceases to be shed.
-pub(super) fn shed(state: &mut State, effects: &mut Effects, pressure: Pressure) {
-    state.health.set_shedding(pressure > Pressure::None);
-    if pressure < Pressure::Spectators {
-        return;
-    }
-    let with_players = pressure >= Pressure::Players;
+/// Closes one in fifty clients, those first that are no players; players only if `with_players`.
+pub(super) fn shed(state: &mut State, effects: &mut Effects, with_players: bool) {
     let clients = &state.hub.clients;
     let most = (clients.len() / PART).max(MIN);
     let others = clients.iter().filter(|(_, client)| !is_player(client));

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use super::announcements::Announcements;
 use super::clients::Clients;
 use super::config::CoreConfig;
-use super::health::Health;
+use super::health::BusHealth;
 use super::limits::CoreLimits;
 use super::owners::Owners;
 use super::rooms::Rooms;
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub(super) rng: StdRng,
     pub(super) hub: Hub,
     pub(super) owners: Owners,
-    pub(super) health: Health,
+    pub(super) health: BusHealth,
 }
 
 /// The machines that serve clients. They do not depend on owners.
@@ -79,7 +79,7 @@ impl State {
                 announcements: Announcements::default(),
             },
             owners: Owners::new(config.layout),
-            health: Health::default(),
+            health: BusHealth::default(),
             config,
             edge,
         }
@@ -88,9 +88,12 @@ impl State {
     /// Replaces the limits.
     pub(super) fn set_limits(&mut self, limits: CoreLimits) {
         self.hub.clients.set_config(limits.clients);
-        self.hub.rooms.set_config(limits.in_rooms);
+        self.hub.rooms.set_outbox_bytes(limits.outbox_bytes);
         self.config.limits.rooms = limits.rooms;
-        self.config.rooms = limits.in_rooms;
+        let rooms = &mut self.config.rooms;
+        rooms.player_input_bytes_per_s = limits.player_input_bytes_per_s;
+        rooms.room_input_bytes_per_s = limits.room_input_bytes_per_s;
+        rooms.outbox_bytes = limits.outbox_bytes;
         self.message_bytes = limits.message_bytes;
         self.update_message_bytes();
     }

@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use super::config::EdgeConfig;
+use super::config::{EdgeConfig, LimitsSection};
 use super::options::EdgeError;
 use super::packets::Packets;
 use super::reload::{EdgeReloadError, Replaceable};
@@ -38,7 +38,7 @@ pub struct Edge {
     pub(super) alive: Option<AbortHandle>,
     pub(super) supervisor: Supervisor,
     pub(super) limits: SharedLimits,
-    pub(super) config_in_use: watch::Sender<EdgeConfig>,
+    pub(super) limits_in_use: watch::Sender<LimitsSection>,
     /// Copies of the listening sockets, for the next process.
     pub(super) sockets: Sockets,
     /// The sockets of QUIC, until they are read.
@@ -66,6 +66,13 @@ impl Edge {
         self.quic_address
     }
 
+    /// Replaces the limits while the edge runs. Connections over a lower limit stay; `message_bytes` and `outbox_bytes`
+    /// are for those that are opened from then on.
+    pub fn set_limits(&self, limits: &LimitsSection) {
+        self.limits.replace(limits.shared());
+        self.limits_in_use.send_replace(limits.clone());
+    }
+
     /// Takes the copies of the listening sockets, for the next process. There are none without `upgrade.socket`, and
     /// those of QUIC only once they are [read](Self::take_packets). A listener is closed only once they are dropped.
     pub fn take_sockets(&mut self) -> Sockets {
@@ -73,15 +80,13 @@ impl Edge {
     }
 
     /// Applies the parts of a configuration that can change while the edge runs: keys of tokens, origins, certificates,
-    /// limits, rooms, proxies and the drain time. Files are read again. Connections over a lower limit stay; `message_bytes`
-    /// and `outbox_bytes` are for those that are opened from then on.
+    /// limits, proxies and the drain time. Files are read again.
     ///
     /// # Errors
     /// If the configuration cannot be used; then nothing changes.
     pub fn reload(&mut self, config: &EdgeConfig) -> Result<(), EdgeReloadError> {
         self.replaceable.replace(config)?;
-        self.limits.replace(config.limits.shared());
-        self.config_in_use.send_replace(config.clone());
+        self.set_limits(&config.limits);
         self.drain = Duration::from_millis(config.edge.drain_ms);
         self.looks_every
             .send_replace(Duration::from_secs(config.tls.reload_s));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::config::EdgeConfig;
+use super::config::LimitsSection;
 use super::memory::Memory;
 use crate::limits::{Limit, Pressure, SharedLimits};
 use crate::server::ServerLimits;
@@ -19,10 +19,10 @@ const TURN: Duration = Duration::from_millis(250);
 /// The parts of the tables that are swept in one turn: all of them within 4 s.
 const SWEEPS: usize = SharedLimits::SWEEPS / 16;
 
-/// Keeps the limits, forever. `settings` has the configuration in use.
+/// Keeps the limits, forever. `settings` has the section in use.
 pub(super) async fn drive_limits(
     limits: SharedLimits,
-    settings: watch::Receiver<EdgeConfig>,
+    settings: watch::Receiver<LimitsSection>,
     metrics: LimitMetrics,
 ) {
     let mut published = [0; Limit::ALL.len()];
@@ -41,8 +41,8 @@ pub(super) async fn drive_limits(
         metrics.addresses.set(addresses as i64);
         metrics.players.set(players as i64);
         let (percent, bytes) = {
-            let limits = &settings.borrow().limits;
-            (limits.memory_percent, limits.memory_bytes)
+            let settings = settings.borrow();
+            (settings.memory_percent, settings.memory_bytes)
         };
         measure(&limits, percent, bytes, &metrics);
     }
@@ -52,13 +52,12 @@ pub(super) async fn drive_limits(
 pub(super) async fn drive_new_limits(
     shard: Rc<Shard>,
     server: ServerLimits,
-    mut settings: watch::Receiver<EdgeConfig>,
+    mut settings: watch::Receiver<LimitsSection>,
 ) {
     while settings.changed().await.is_ok() {
         let (new, handshakes, route) = {
             let settings = settings.borrow_and_update();
-            let limits = &settings.limits;
-            (settings.core_limits(), limits.handshakes(), limits.route())
+            (settings.core(), settings.handshakes(), settings.route())
         };
         shard.run(|core, _, _| core.set_limits(new));
         server.set(handshakes, route);

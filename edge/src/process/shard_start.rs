@@ -13,7 +13,7 @@ use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 
-use super::config::EdgeConfig;
+use super::config::{EdgeConfig, LimitsSection};
 use super::limits::drive_new_limits;
 use super::options::{BusSource, EdgeError, EdgeOptions};
 use super::readiness::Dependencies;
@@ -43,8 +43,8 @@ pub(super) struct SharedState {
     pub(super) leases: watch::Receiver<Leases>,
     pub(super) layouts: watch::Receiver<Followed>,
     pub(super) limits: SharedLimits,
-    /// The configuration in use.
-    pub(super) settings: watch::Receiver<EdgeConfig>,
+    /// The section of limits in use.
+    pub(super) settings: watch::Receiver<LimitsSection>,
     pub(super) proxy: SharedProxy,
     pub(super) refusals: LogRefusals,
     /// The clock of the process' connection to the bus. The connections of shards read no entries.

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::api::RevokeParts;
-use super::config::EdgeConfig;
+use super::config::{EdgeConfig, LimitsSection};
 use super::edge::Edge;
 use super::options::{BusSource, EdgeError, EdgeOptions};
 use super::packets::{Packets, listen_quic};
@@ -67,7 +67,7 @@ pub async fn start(
     };
     let edges = edge_ids(config, ports.listeners.len())?;
     let alive = answer_probes(&bus, edges.first(), &supervisor).await?;
-    let (config_in_use, settings) = watch::channel(config.clone());
+    let (limits_in_use, settings) = watch::channel(config.limits.clone());
     let shared = keep_shared_state(config, settings, &bus, &supervisor, metrics);
     let starter = ShardStarter {
         config,
@@ -102,7 +102,7 @@ pub async fn start(
         alive,
         supervisor: options.supervisor,
         limits: shared.limits,
-        config_in_use,
+        limits_in_use,
         sockets: copied,
         packets: ports.packets,
         reading: shards.reading,
@@ -224,10 +224,10 @@ async fn answer_probes(
     Ok(Some(supervisor.keep("alive", answers)))
 }
 
-/// Starts the tasks that keep the state of all shards current. `settings` has the configuration in use.
+/// Starts the tasks that keep the state of all shards current. `settings` has the section of limits in use.
 fn keep_shared_state(
     config: &EdgeConfig,
-    settings: watch::Receiver<EdgeConfig>,
+    settings: watch::Receiver<LimitsSection>,
     bus: &Bus,
     supervisor: &Supervisor,
     metrics: &EdgeMetrics,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use grandstand_common::exit::{Exit, ExitError as _, Failure};
 use grandstand_common::process::admin::{Admin, ApiAccess, Component, Status};
+use grandstand_common::process::metrics::{Build, registry};
+use grandstand_common::process::reload::Reloads;
+use grandstand_common::process::telemetry::Log;
 use grandstand_common::supervisor::Supervisor;
-use prometheus_client::registry::Registry;
 
 use super::announce::announce;
 use crate::process::api::EdgeApi;
@@ -24,8 +26,8 @@ const ADMIN: &str = "edge.admin";
 pub(super) struct ProcessParts<'a> {
     pub(super) status: Status,
     pub(super) component: &'a Component,
-    /// The metrics of the process.
-    pub(super) registry: Registry,
+    pub(super) log: &'a Log,
+    pub(super) reloads: &'a Reloads<EdgeConfig>,
     pub(super) api: &'a Arc<EdgeApi>,
     pub(super) supervisor: &'a Supervisor,
 }
@@ -52,10 +54,17 @@ pub(super) async fn start(
     let ProcessParts {
         status,
         component,
-        mut registry,
+        log,
+        reloads,
         api,
         supervisor,
     } = process;
+    let mut registry = registry(Build {
+        service: "edge",
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    log.register(&mut registry);
+    reloads.register(&mut registry);
     let options = EdgeOptions {
         bus: BusSource::Nats,
         admission: process::admission(config)

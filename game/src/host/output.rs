@@ -26,6 +26,13 @@ pub enum Output {
         /// The message.
         data: Data,
     },
+    /// A player is taken out of the room.
+    Kick {
+        /// The player.
+        player: PlayerId,
+        /// The code of the `left` that the client receives.
+        code: String,
+    },
     /// A fault of the game, which has no further effect.
     Fault(Fault),
 }

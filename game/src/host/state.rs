@@ -87,6 +87,7 @@ impl InstanceState {
             Effect::ClearTimer { name } => {
                 self.timers.remove(&name);
             }
+            Effect::Kick { player, code } => emit(Output::Kick { player, code }),
             Effect::Finish => self.finish(),
         }
     }

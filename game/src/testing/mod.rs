@@ -9,6 +9,8 @@
 
 mod checks;
 
+mod describe;
+
 mod random;
 
 mod replicas;

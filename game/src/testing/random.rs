@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::checks::{Check, Failure};
 use super::replicas::Reducer;
 use super::room::TestRoom;
+use crate::event::Leave;
 use crate::game::Game;
 
 /// The environment variable with the seed of all random play.
@@ -212,6 +213,7 @@ impl<G: Game> RandomPlay<G> {
 enum Action {
     Join(String),
     Leave(String),
+    Kick(String),
     Lose(String),
     Input(String, Value),
     Pass(u64),
@@ -224,7 +226,12 @@ impl Action {
         let is_here = |player: &str| room.players().find(|(id, _)| id.as_str() == player);
         match self {
             Self::Join(player) => drop(room.try_join(player, &Value::Null)?),
-            Self::Leave(player) if is_here(player).is_some() => drop(room.try_leave(player)?),
+            Self::Leave(player) if is_here(player).is_some() => {
+                drop(room.try_end(player, Leave::Left)?);
+            }
+            Self::Kick(player) if is_here(player).is_some() => {
+                drop(room.try_end(player, Leave::Kicked)?);
+            }
             Self::Lose(player) if is_here(player).is_some_and(|(_, is_here)| is_here) => {
                 drop(room.try_lose(player)?);
             }
@@ -234,7 +241,7 @@ impl Action {
                     data.map_err(|error| Check::Effects.fails("input", error.to_string()))?;
                 drop(room.try_input(player, &data)?);
             }
-            Self::Leave(_) | Self::Lose(_) | Self::Input(..) => {}
+            Self::Leave(_) | Self::Kick(_) | Self::Lose(_) | Self::Input(..) => {}
             Self::Pass(ms) => drop(room.try_pass(*ms)?),
             Self::Crash => room.try_crash()?,
         }
@@ -247,6 +254,7 @@ impl fmt::Display for Action {
         match self {
             Self::Join(player) => write!(f, "room.join({player:?});"),
             Self::Leave(player) => write!(f, "room.leave({player:?});"),
+            Self::Kick(player) => write!(f, "room.kick({player:?});"),
             Self::Lose(player) => write!(f, "room.lose({player:?});"),
             Self::Input(player, input) => write!(f, "room.input({player:?}, json!({input}));"),
             Self::Pass(ms) => write!(f, "room.pass(Duration::from_millis({ms}));"),
@@ -289,7 +297,8 @@ fn next_action<G: Game>(
     let any = names.choose(rng).cloned().unwrap_or_default();
     Ok(match rng.random_range(0..100) {
         0..6 => Action::Join(any),
-        6..8 => Action::Leave(any),
+        6 => Action::Leave(any),
+        7 => Action::Kick(any),
         8..12 => Action::Lose(any),
         12..14 => Action::Crash,
         14..20 => Action::Pass(rng.random_range(1..=MAX_PASS_MS)),

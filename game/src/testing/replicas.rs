@@ -2,10 +2,11 @@
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId, RoomId};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::checks::{Check, Failure, MAX_MESSAGE_BYTES, MAX_STATE_BYTES, shown};
+use super::describe::{comparable, describe, value};
 use super::step::Step;
 use crate::event::Event;
 use crate::host::erased::GameKind;
@@ -283,6 +284,10 @@ impl Replicas {
                     check_size("a message", &data, step)?;
                     sent.push_direct(player, value(&data));
                 }
+                Output::Kick { player, code } => {
+                    check_code(&code, step)?;
+                    sent.push_kick(player, code);
+                }
                 Output::Fault(fault) => {
                     return Err(Check::Effects.fails(step, fault.to_string()));
                 }
@@ -335,6 +340,18 @@ fn check_reject(reject: &Reject, step: &str) -> Result<(), Failure> {
     Err(Check::Effects.fails(step, message))
 }
 
+fn check_code(code: &str, step: &str) -> Result<(), Failure> {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_code = code.starts_with(|c: char| c.is_ascii_lowercase()) && code.chars().all(is_inner);
+    if is_code && code.len() <= 32 {
+        return Ok(());
+    }
+    let message = format!(
+        "the code {code:?} of a kick is not of the form [a-z][a-z0-9_]* with at most 32 bytes"
+    );
+    Err(Check::Effects.fails(step, message))
+}
+
 fn check_size(what: &str, data: &Data, step: &str) -> Result<(), Failure> {
     let bytes = data.len();
     if bytes <= MAX_MESSAGE_BYTES {
@@ -342,37 +359,4 @@ fn check_size(what: &str, data: &Data, step: &str) -> Result<(), Failure> {
     }
     let message = format!("{what} has {bytes} bytes, more than {MAX_MESSAGE_BYTES}");
     Err(Check::Sizes.fails(step, message))
-}
-
-fn comparable(output: &Output) -> Value {
-    match output {
-        Output::Update {
-            versions,
-            key,
-            data,
-        } => json!({"versions": versions, "key": key, "update": value(data)}),
-        Output::Snapshot(lane) => json!({"snapshot": lane.index()}),
-        Output::Direct { player, data } => json!({"to": player, "direct": value(data)}),
-        Output::Fault(fault) => json!({"fault": fault.to_string()}),
-    }
-}
-
-/// Returns data as JSON; bytes as text in base 16.
-fn value(data: &Data) -> Value {
-    match data {
-        Data::Json(text) => serde_json::from_slice(text).unwrap_or_default(),
-        Data::Binary(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
-}
-
-fn describe(event: &Event<'_, &Data>) -> String {
-    match event {
-        Event::Joined { player, options } if options.is_null() => format!("join of {player}"),
-        Event::Joined { player, options } => format!("join of {player} with {options}"),
-        Event::Left { player, .. } => format!("leave of {player}"),
-        Event::Lost { player } => format!("loss of {player}"),
-        Event::Returned { player } => format!("return of {player}"),
-        Event::Input { player, input } => format!("input of {player}: {}", shown(&value(input))),
-        Event::Timer { name } => format!("timer {name:?}"),
-    }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::checks::Failure;
 use super::replicas::{Reducer, Replicas};
 use super::step::Step;
-use crate::event::{Event, Leave};
+use crate::event::{Event, Leave, Message, Origin};
 use crate::game::Game;
 use crate::host::erased::GameKind;
 use crate::host::patch;
@@ -133,7 +133,7 @@ impl<G: Game> TestRoom<G> {
     /// If the player is not in the room, or a check fails.
     #[track_caller]
     pub fn leave(&mut self, player: &str) -> Step {
-        done(self.try_leave(player))
+        done(self.try_end(player, Leave::Left))
     }
 
     /// A player's connection drops.
@@ -165,6 +165,30 @@ impl<G: Game> TestRoom<G> {
     pub fn input_bytes(&mut self, player: &str, bytes: &[u8]) -> Step {
         let data = Data::Binary(bytes.to_vec().into());
         done(self.try_input(player, &data))
+    }
+
+    /// An operator takes a player out of the room.
+    ///
+    /// # Panics
+    /// If the player is not in the room, or a check fails.
+    #[track_caller]
+    pub fn kick(&mut self, player: &str) -> Step {
+        done(self.try_end(player, Leave::Kicked))
+    }
+
+    /// A message arrives, as JSON.
+    ///
+    /// # Panics
+    /// If the message cannot be serialized, or a check fails.
+    #[track_caller]
+    pub fn message(&mut self, from: Origin<'_>, topic: &str, data: impl Serialize) -> Step {
+        match Data::json(&data) {
+            Ok(data) => {
+                let data = &data;
+                done(self.apply(Event::Message(Message { from, topic, data })))
+            }
+            Err(error) => panic!("the message cannot be serialized: {error}"),
+        }
     }
 
     /// Time passes. The timers that become due fire at their times.
@@ -260,21 +284,20 @@ impl<G: Game> TestRoom<G> {
         let step = self.apply(event)?;
         if is_joining && step.reject().is_none() {
             self.players.insert(id.clone(), true);
-            self.replicas.set_idle(false)?;
+            self.remove_kicked(&step);
+            let is_idle = self.connected().next().is_none();
+            self.replicas.set_idle(is_idle)?;
         }
         Ok(step)
     }
 
-    pub(super) fn try_leave(&mut self, player: &str) -> Result<Step, Failure> {
+    pub(super) fn try_end(&mut self, player: &str, how: Leave) -> Result<Step, Failure> {
         let id = name(player);
         assert!(
             self.players.remove(&id).is_some(),
             "{player} has not joined"
         );
-        self.apply(Event::Left {
-            player: &id,
-            how: Leave::Left,
-        })
+        self.apply(Event::Left { player: &id, how })
     }
 
     pub(super) fn try_lose(&mut self, player: &str) -> Result<Step, Failure> {
@@ -326,9 +349,16 @@ impl<G: Game> TestRoom<G> {
     fn apply(&mut self, event: Event<'_, &Data>) -> Result<Step, Failure> {
         let connected: Vec<_> = self.connected().cloned().collect();
         let step = self.replicas.apply(self.now_ms, event, &connected)?;
-        let is_idle = connected.is_empty();
+        self.remove_kicked(&step);
+        let is_idle = self.connected().next().is_none();
         self.replicas.set_idle(is_idle)?;
         Ok(step)
+    }
+
+    fn remove_kicked(&mut self, step: &Step) {
+        for (player, _) in step.kicks() {
+            self.players.remove(player);
+        }
     }
 
     fn connected(&self) -> impl Iterator<Item = &PlayerId> {

@@ -12,6 +12,7 @@ pub struct Step {
     /// The updates of each lane, by [`Lane::index`].
     updates: [Vec<Value>; 2],
     directs: Vec<(PlayerId, Value)>,
+    kicks: Vec<(PlayerId, String)>,
 }
 
 impl Step {
@@ -30,12 +31,17 @@ impl Step {
         self.directs.push((player, message));
     }
 
+    pub(super) fn push_kick(&mut self, player: PlayerId, code: String) {
+        self.kicks.push((player, code));
+    }
+
     /// Adds the effects of a later step.
     pub(super) fn add(&mut self, later: Self) {
         for (all, updates) in self.updates.iter_mut().zip(later.updates) {
             all.extend(updates);
         }
         self.directs.extend(later.directs);
+        self.kicks.extend(later.kicks);
         self.reject = later.reject.or_else(|| self.reject.take());
     }
 
@@ -52,6 +58,23 @@ impl Step {
     /// The messages that single players were sent.
     pub fn directs(&self) -> &[(PlayerId, Value)] {
         &self.directs
+    }
+
+    /// The players whom the game took out of the room, with the codes.
+    pub fn kicks(&self) -> &[(PlayerId, String)] {
+        &self.kicks
+    }
+
+    /// Expects that the game took a player out of the room with `code`.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[track_caller]
+    pub fn kicked(self, player: &str, code: &str) -> Self {
+        let is_wanted = |(id, with): &(PlayerId, String)| id.as_str() == player && with == code;
+        let kicks = &self.kicks;
+        assert!(kicks.iter().any(is_wanted), "the kicks are {kicks:?}");
+        self
     }
 
     /// Expects that the game accepted the step.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use grandstand_common::auth::{Claims, Signer};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::Role;
-use grandstand_harness::admin::ask;
 use grandstand_harness::client::{Client, ClientOptions};
 use grandstand_harness::nats::{NatsServer, TempDir};
 use grandstand_harness::process::{PATIENCE, Process, Start, get};
@@ -93,7 +92,7 @@ async fn an_edge_takes_on_what_can_change_while_it_runs() {
     write(&file, &edge_config(SECRETS[1], right));
     reload(&edge, 2.0).await;
     until_said(&edge, &["limits.rooms", "from=\"64\"", "to=\"1\""]).await;
-    until_said(&edge, &["WARN", "edge.shards", "need a restart"]).await;
+    until_said(&edge, &["WARN", "edge.shards", "next start"]).await;
     until_said(&edge, &["auth.secret"]).await;
     let log = edge.log_text();
     assert!(!SECRETS.iter().any(|secret| log.contains(secret)), "{log}");
@@ -111,59 +110,6 @@ async fn an_edge_takes_on_what_can_change_while_it_runs() {
     client.expect("error", json!({"room": "relay-2"})).await;
     until_said(&edge, &["DEBUG", "client connected"]).await;
     drop(worker);
-}
-
-#[tokio::test]
-async fn an_edge_takes_on_settings_of_rooms_and_names_the_keys_that_need_a_restart() {
-    let (nats, folder) = (NatsServer::start().await, TempDir::new("reloads"));
-    let _worker = Process::start(Start::worker().flag("--nats", nats.url()), false).await;
-    let file = folder.path().join("edge.toml");
-    write(&file, &edge_config(SECRETS[0], ""));
-    let start = Start::edge()
-        .flag("--nats", nats.url())
-        .flag("--config", file.display());
-    let edge = Process::start(start, true).await;
-    let restart = [
-        ("edge.heartbeat_ms", "heartbeat_ms = 5000\n"),
-        ("rooms.flush_slice_us", "[rooms]\nflush_slice_us = 200\n"),
-        ("compression.enabled", "[compression]\nenabled = true\n"),
-        (
-            "proxy.protocol",
-            "[proxy]\nprotocol = true\nnetworks = [\"127.0.0.0/8\"]\n",
-        ),
-    ];
-    let mut more: String = restart.iter().map(|(_, text)| *text).collect();
-    let live = "[rooms]\nring_bytes = 131072\nlinger_ms = 2000\nspectator_delay_ms = 3600000\nhold_bytes = 131072\n";
-    more = more.replace("[rooms]\n", live);
-    write(&file, &edge_config(SECRETS[0], &more));
-    reload(&edge, 1.0).await;
-    for (key, _) in restart {
-        until_said(&edge, &["WARN", key, "need a restart"]).await;
-    }
-    for key in [
-        "ring_bytes",
-        "linger_ms",
-        "spectator_delay_ms",
-        "hold_bytes",
-    ] {
-        until_said(&edge, &["INFO", &format!("rooms.{key}"), "has changed"]).await;
-    }
-    // Spectators see a new room an hour later, and the connection needs no PROXY header.
-    let connect = async || Client::connect(client_options(&edge, SECRETS[0])).await;
-    let mut player = connect().await;
-    player.join(ROOM, json!({})).await;
-    let mut spectator = connect().await;
-    let welcome = spectator.expect("welcome", json!({})).await;
-    assert_eq!(welcome["heartbeat_ms"], 25_000);
-    spectator
-        .start_join(ROOM, json!({"role": "spectator"}))
-        .await;
-    let joined = spectator.expect("joined", json!({"room": ROOM})).await;
-    assert!(joined.get("instance").is_none(), "{joined}");
-    // The next reload names them again, as long as they differ.
-    reload(&edge, 2.0).await;
-    let named = || edge.log_text().matches("need a restart").count();
-    assert_eq!(named(), 2, "{}", edge.log_text());
 }
 
 #[tokio::test]
@@ -245,42 +191,4 @@ async fn an_edge_takes_on_a_key_set_sizes_of_messages_and_the_token_of_its_api()
     }
     assert_eq!(get(edge.admin(), "/v1/rooms").await.unwrap().0, 200);
     plays(client_options(&edge, SECRETS[0])).await;
-}
-
-#[tokio::test]
-async fn d31_a_request_to_a_process_that_is_ending_is_answered_in_its_log() {
-    let (nats, folder) = (NatsServer::start().await, TempDir::new("reloads"));
-    let (edge_file, worker_file) = (
-        folder.path().join("edge.toml"),
-        folder.path().join("worker.toml"),
-    );
-    // A drain that lasts until the second signal.
-    let config = edge_config(SECRETS[0], "");
-    write(
-        &edge_file,
-        &config.replace("drain_wait_ms = 0", "drain_wait_ms = 600000"),
-    );
-    write(&worker_file, "[worker]\ndrain_ms = 600000\n");
-    let worker = Start::worker()
-        .flag("--nats", nats.url())
-        .flag("--config", worker_file.display());
-    let worker = Process::start(worker, false).await;
-    let edge = Start::edge()
-        .flag("--nats", nats.url())
-        .flag("--config", edge_file.display());
-    let edge = Process::start(edge, true).await;
-    // A worker without NATS cannot hand its partitions over.
-    nats.try_pause().unwrap();
-    for mut process in [edge, worker] {
-        process.term();
-        until_said(&process, &["INFO", "ending; a second signal", "TERM"]).await;
-        reload(&process, 1.0).await;
-        until_said(&process, &["WARN", "HUP", "not read again", "ending"]).await;
-        let (status, _) = ask(process.admin(), "POST /v1/drain", "", None).await;
-        assert_eq!(status, 202);
-        until_said(&process, &["WARN", "wants the process to drain", "already"]).await;
-        process.term();
-        assert_eq!(process.ended().await.code(), Some(0));
-        until_said(&process, &["WARN", "ending at once"]).await;
-    }
 }

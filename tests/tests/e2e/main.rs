@@ -41,6 +41,8 @@ mod processes;
 
 mod replay;
 
+mod outside;
+
 mod supervision;
 
 mod streams;

@@ -112,7 +112,13 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
 /// Answers an entry that cannot be applied: a `Joined` with `Refused`, other entries of a session with `Gone` (D4).
 fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: &Logged, code: &str) {
     let entry = &logged.entry;
-    if matches!(entry.body, Some(Body::Timer(_) | Body::EdgeLost(_)) | None) {
+    let is_answered = !matches!(
+        entry.body,
+        Some(
+            Body::Timer(_) | Body::EdgeLost(_) | Body::Kick(_) | Body::Close(_) | Body::Message(_)
+        ) | None
+    );
+    if !is_answered {
         return;
     }
     if let Some(Body::Joined(_)) = &entry.body {

@@ -252,6 +252,10 @@ fn send_session(
     let Some(room) = state.rooms.get(id) else {
         return;
     };
+    if room.kicked(session).is_some() {
+        send_gone(state, cx, id, edge, session);
+        return;
+    }
     match room.welcome(session) {
         None => send_gone(state, cx, id, edge, session),
         Some(Err(Panicked)) => faults::on_panic(state, cx, id),
@@ -275,7 +279,9 @@ fn send_gone(
     session: SessionId,
 ) {
     let room = state.rooms.get(id);
-    let code = if room.is_some_and(|room| room.was_replaced(session)) {
+    let code = if let Some(code) = room.and_then(|room| room.kicked(session)) {
+        code
+    } else if room.is_some_and(|room| room.was_replaced(session)) {
         ErrorKind::Replaced.code()
     } else if state.rooms.quarantined(id).is_some() {
         QuarantineReason::Unavailable.code()

@@ -1,12 +1,11 @@
 //! One entry of a room's history with its effects.
 
-use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, SessionId};
 use grandstand_common::wire::{self, Body, ItemKind};
 use grandstand_game::host::{InstanceState, StateHash};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
+use super::content::{Content, raw};
 use super::replica::Step;
 use super::replicas::Stepped;
 use super::time;
@@ -21,7 +20,8 @@ pub struct Line {
     pub time: String,
     /// The same time in Unix milliseconds.
     pub time_ms: u64,
-    /// The kind: `joined`, `left`, `lost`, `here`, `input`, `timer`, `edge_lost`, or `unreadable`.
+    /// The kind: `joined`, `left`, `lost`, `here`, `input`, `timer`, `edge_lost`, `kick`, `close`,
+    /// `message`, or `unreadable`.
     pub kind: &'static str,
     /// The player.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -38,7 +38,8 @@ pub struct Line {
     /// The sequence number of an input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<u64>,
-    /// An input's data, `join`'s params and options, a timer's name and arming.
+    /// An input's or a message's data, `join`'s params and options, a timer's name and arming, a message's id, sender and
+    /// topic, a kick's code.
     #[serde(flatten)]
     pub said: Content,
     /// The reason why the entry changed nothing: `repeat`, `gap`, `replaced`, `not_joined`, `stale`, `no_room`.
@@ -80,29 +81,6 @@ pub struct Line {
     /// The hash of the state after the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash: Option<StateHash>,
-}
-
-/// The content of an entry or a message.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Content {
-    /// JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Box<RawValue>>,
-    /// Bytes, base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_b64: Option<String>,
-    /// The `params` of a `join`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub params: Option<Box<RawValue>>,
-    /// The token's options.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub options: Option<Box<RawValue>>,
-    /// A timer's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timer: Option<String>,
-    /// The number of the timer's arming.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arming: Option<u64>,
 }
 
 /// A change of one or both lanes' views.
@@ -163,35 +141,6 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-impl Content {
-    fn new(data: Option<&Data>) -> Self {
-        use base64::Engine as _;
-        let standard = base64::engine::general_purpose::STANDARD;
-        let mut said = Self::default();
-        match data {
-            Some(Data::Json(text)) => match raw(text) {
-                Some(json) => said.data = Some(json),
-                None => said.data_b64 = Some(standard.encode(text)),
-            },
-            Some(Data::Binary(bytes)) => said.data_b64 = Some(standard.encode(bytes)),
-            None => {}
-        }
-        said
-    }
-}
-
-/// The JSON text without line breaks.
-fn raw(text: &[u8]) -> Option<Box<RawValue>> {
-    let is_break = |b: &u8| matches!(b, b'\n' | b'\r');
-    // Within strings, line breaks are escaped.
-    if text.iter().any(is_break) {
-        let joined: Vec<u8> = text.iter().copied().filter(|b| !is_break(b)).collect();
-        serde_json::from_slice(&joined).ok()
-    } else {
-        serde_json::from_slice(text).ok()
-    }
-}
-
 impl Line {
     /// The line of an entry that cannot be read.
     pub(super) fn unreadable(seq: u64, time_ms: u64) -> Self {
@@ -214,7 +163,11 @@ impl Line {
         line.player.clone_from(&entry.player);
         line.edge.clone_from(&entry.edge);
         line.kind = kind(body);
-        if !matches!(body, Body::Timer(_)) {
+        let is_of_session = !matches!(
+            body,
+            Body::Timer(_) | Body::Kick(_) | Body::Close(_) | Body::Message(_)
+        );
+        if is_of_session {
             line.session = Some(format!("{:016x}", entry.session));
             line.n = (!matches!(body, Body::EdgeLost(_))).then_some(entry.n);
         }
@@ -231,6 +184,11 @@ impl Line {
                 line.said.timer = Some(timer.name.clone());
                 line.said.arming = Some(timer.arming);
             }
+            Body::Kick(kick) => {
+                line.player.clone_from(&kick.player);
+                line.said.code = Some(kick.code.clone());
+            }
+            Body::Message(message) => line.said = Content::of_message(message),
             _ => {}
         }
         line
@@ -355,6 +313,9 @@ pub(super) fn kind(body: &Body) -> &'static str {
         Body::Input(_) => "input",
         Body::Timer(_) => "timer",
         Body::EdgeLost(_) => "edge_lost",
+        Body::Kick(_) => "kick",
+        Body::Close(_) => "close",
+        Body::Message(_) => "message",
     }
 }
 
@@ -365,7 +326,7 @@ fn skipped(kind: &str, emits: &[Emit]) -> String {
         Emit::ToEdge(_, ItemKind::Processed(wire::Processed { gap: Some(_), .. })) => Some("gap"),
         _ => None,
     });
-    let stale = matches!(kind, "timer" | "edge_lost");
+    let stale = matches!(kind, "timer" | "edge_lost" | "kick" | "close");
     let why = told.unwrap_or(if stale { "stale" } else { "repeat" });
     why.to_owned()
 }

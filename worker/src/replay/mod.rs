@@ -23,6 +23,8 @@ mod replicas;
 
 mod replayer;
 
+mod content;
+
 mod line;
 
 mod diff;
@@ -39,8 +41,9 @@ mod time;
 
 pub use choose::NoRoom;
 pub use comparison::Comparison;
+pub use content::Content;
 pub use diff::{Difference, Differences};
-pub use line::{Content, DirectLine, Line, RejectLine, TimerLine, UpdateLine};
+pub use line::{DirectLine, Line, RejectLine, TimerLine, UpdateLine};
 pub use read::{ReplayError, replay};
 pub use replicas::{Diverged, Divergence, Stopped, Twin};
 pub use report::{FinalState, PlayerReport, Report};

@@ -3,7 +3,7 @@
 use grandstand_common::data::Data;
 use grandstand_common::id::PlayerId;
 use grandstand_common::wire::{self, ItemKind};
-use grandstand_game::host::{Output, Panicked};
+use grandstand_game::host::{IDLE_TIMER, Output, Panicked};
 use grandstand_game::{Event, Reject};
 
 use super::emit::Emit;
@@ -32,10 +32,11 @@ impl Room {
         emits: &mut Vec<Emit>,
     ) -> Result<EventResults, Panicked> {
         let was_finished = self.game.state().finished;
+        let connected = self.private_players();
         let id = &self.id;
         let state = &self.state;
         let mut direct = None;
-        let connected = self.private_players();
+        let kicked = &mut self.kicked;
         let reject = self
             .game
             .apply(time_ms, event, &connected, |output| match output {
@@ -60,27 +61,52 @@ impl Room {
                     }
                 }
                 Output::Snapshot(lane) => emits.push(Emit::Snapshot(lane)),
+                Output::Kick { player, code } => kicked.push((player, code)),
                 Output::Fault(fault) => {
                     tracing::warn!(room = %id, %fault, "a game has a fault");
                     emits.push(Emit::Fault);
                 }
             })?;
         if self.game.state().finished && !was_finished {
-            self.delete_later();
+            self.delete_after(time_ms);
         }
         Ok(EventResults { reject, direct })
     }
 
-    /// Ends a room in which nobody was connected for the time that its game allows.
-    pub(super) fn finish_idle(&mut self) {
-        self.game.finish();
-        self.delete_later();
+    /// Handles a timer that is due.
+    pub(super) fn on_timer(
+        &mut self,
+        time_ms: u64,
+        timer: &wire::Timer,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        let Some(due_ms) = self.game.take_timer(&timer.name, timer.arming) else {
+            return Ok(());
+        };
+        let time_ms = time_ms.max(due_ms);
+        if timer.name == DELETE_TIMER {
+            emits.push(Emit::Deleted);
+            return Ok(());
+        }
+        if timer.name == IDLE_TIMER {
+            self.finish_idle();
+            return Ok(());
+        }
+        let name = timer.name.as_str();
+        self.apply(time_ms, Event::Timer { name }, None, emits)?;
+        Ok(())
     }
 
-    /// Arms the timer that deletes a room that has just been finished.
-    fn delete_later(&mut self) {
-        let due_ms = self.game.state().last_event_ms + FINISHED_FOR_MS;
-        self.game.arm(DELETE_TIMER, due_ms);
+    /// Ends a room in which nobody was connected for the time that its game allows.
+    fn finish_idle(&mut self) {
+        self.game.finish();
+        self.delete_after(0);
+    }
+
+    /// Arms the timer that deletes a room that was finished by an entry of the time `time_ms`.
+    pub(super) fn delete_after(&mut self, time_ms: u64) {
+        let finished_ms = self.game.state().last_event_ms.max(time_ms);
+        self.game.arm(DELETE_TIMER, finished_ms + FINISHED_FOR_MS);
     }
 
     /// The connected players, if the game's private views are sent when they change.

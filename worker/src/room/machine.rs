@@ -22,6 +22,8 @@ pub(crate) struct Room {
     /// The sequence of the last applied entry.
     pub(super) last: u64,
     pub(super) connected: Connected,
+    /// The players whom the game has kicked in the entry that is being handled, with the codes.
+    pub(super) kicked: Vec<(PlayerId, String)>,
 }
 
 impl Room {
@@ -52,6 +54,7 @@ impl Room {
             state: RoomState::new(Instance::from_entry(logged.seq, logged.time_ms)),
             last: logged.seq,
             connected: Connected::default(),
+            kicked: Vec::new(),
         }))
     }
 
@@ -64,6 +67,7 @@ impl Room {
             state,
             last,
             connected,
+            kicked: Vec::new(),
         }
     }
 
@@ -167,6 +171,12 @@ impl Room {
     pub(crate) fn was_replaced(&self, session: SessionId) -> bool {
         let mut players = self.state.players.values();
         players.any(|p| p.sessions.contains(&session))
+    }
+
+    /// The code with which a player was taken out of the room, whose current session this is.
+    pub(crate) fn kicked(&self, session: SessionId) -> Option<&str> {
+        let (_, player) = self.state.player_of(session)?;
+        player.kicked()
     }
 
     /// A player's edge and session; `None` if the session has ended.

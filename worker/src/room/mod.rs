@@ -15,9 +15,13 @@ mod logged;
 
 mod open;
 
+mod outside;
+
 mod players;
 
 mod rejects;
+
+mod seen;
 
 mod sender;
 
@@ -30,4 +34,5 @@ pub(crate) use logged::Logged;
 pub(crate) use machine::Room;
 pub(crate) use open::Opened;
 pub(crate) use players::{Player, Presence};
+pub(crate) use seen::SeenMessages;
 pub(crate) use state::{RefusedSession, RoomState};

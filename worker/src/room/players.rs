@@ -19,7 +19,7 @@ const KEPT_SESSIONS: usize = 8;
 /// The most bytes of an earlier session in a snapshot.
 pub(super) const SESSION_BYTES: usize = 21;
 /// The most bytes of a player in a snapshot, without names, earlier sessions and rejects.
-const STORED_BYTES: usize = 300;
+const STORED_BYTES: usize = 350;
 
 /// Whether a player is connected, lost or has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub(crate) struct Player {
     /// The rejected inputs among the last 64: bit i is that of `last_seq - i`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) refused_seqs: u64,
+    /// The code with which the player was taken out of the room; empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) kicked: String,
     /// The round of the last reported gap. A gap is reported once per round.
     #[serde(skip)]
     pub(crate) gap_round: Option<u32>,
@@ -73,6 +76,7 @@ impl Player {
             rejects: VecDeque::new(),
             left_at: 0,
             refused_seqs: 0,
+            kicked: String::new(),
             gap_round: None,
         }
     }
@@ -92,7 +96,13 @@ impl Player {
         self.presence = Presence::Connected;
         self.ended = false;
         self.n = 0;
+        self.kicked.clear();
         self.gap_round = None;
+    }
+
+    /// The code with which the player was taken out of the room, unless the player has come back.
+    pub(super) fn kicked(&self) -> Option<&str> {
+        (!self.kicked.is_empty()).then_some(&self.kicked)
     }
 
     pub(crate) fn is_left(&self) -> bool {

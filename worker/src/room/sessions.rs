@@ -4,7 +4,6 @@ use grandstand_common::data::Data;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, PlayerId};
 use grandstand_common::wire::{self, Body, ItemKind};
-use grandstand_game::host::IDLE_TIMER;
 use grandstand_game::host::Panicked;
 use grandstand_game::{Event, Leave, Reject};
 
@@ -13,7 +12,6 @@ use super::logged::Logged;
 use super::machine::Room;
 use super::players::{Player, Presence};
 use super::sender::Sender;
-use super::state::DELETE_TIMER;
 
 impl Room {
     /// Handles the next entry of the log. After a panic the room must not be used again.
@@ -24,13 +22,23 @@ impl Room {
     ) -> Result<(), Panicked> {
         self.last = logged.seq;
         self.handle_entry(logged, emits)?;
+        self.end_kicked(emits);
         self.game.set_idle(self.connected_players() == 0)
     }
 
     fn handle_entry(&mut self, logged: &Logged, emits: &mut Vec<Emit>) -> Result<(), Panicked> {
         let entry = &logged.entry;
-        if let Some(Body::Timer(timer)) = &entry.body {
-            return self.on_timer(logged.time_ms, timer, emits);
+        match &entry.body {
+            Some(Body::Timer(timer)) => return self.on_timer(logged.time_ms, timer, emits),
+            Some(Body::Kick(kick)) => return self.on_kick(logged.time_ms, kick, emits),
+            Some(Body::Message(message)) => {
+                return self.on_message(logged.time_ms, message, emits);
+            }
+            Some(Body::Close(_)) => {
+                self.on_close(logged.time_ms);
+                return Ok(());
+            }
+            _ => {}
         }
         let Some(sender) = Sender::from_entry(entry) else {
             return Ok(());
@@ -46,32 +54,9 @@ impl Room {
         Ok(())
     }
 
-    fn connected_on(&self, player: &PlayerId) -> Option<EdgeId> {
+    pub(super) fn connected_on(&self, player: &PlayerId) -> Option<EdgeId> {
         let player = self.state.players.get(player)?;
         (player.presence == Presence::Connected).then(|| player.edge.clone())
-    }
-
-    fn on_timer(
-        &mut self,
-        time_ms: u64,
-        timer: &wire::Timer,
-        emits: &mut Vec<Emit>,
-    ) -> Result<(), Panicked> {
-        let Some(due_ms) = self.game.take_timer(&timer.name, timer.arming) else {
-            return Ok(());
-        };
-        let time_ms = time_ms.max(due_ms);
-        if timer.name == DELETE_TIMER {
-            emits.push(Emit::Deleted);
-            return Ok(());
-        }
-        if timer.name == IDLE_TIMER {
-            self.finish_idle();
-            return Ok(());
-        }
-        let name = timer.name.as_str();
-        self.apply(time_ms, Event::Timer { name }, None, emits)?;
-        Ok(())
     }
 
     fn on_edge_lost(
@@ -356,10 +341,13 @@ impl Room {
     }
 
     fn report(&self, sender: &Sender, emits: &mut Vec<Emit>) {
-        if let Some(player) = self.state.players.get(&sender.player) {
-            let report = ItemKind::Processed(player.processed());
-            emits.push(Emit::ToEdge(sender.edge.clone(), report));
-        }
+        let Some(player) = self.state.players.get(&sender.player) else {
+            return;
+        };
+        emits.push(match player.kicked() {
+            Some(code) => sender.gone(code),
+            None => Emit::ToEdge(sender.edge.clone(), ItemKind::Processed(player.processed())),
+        });
     }
 
     fn push_welcome(

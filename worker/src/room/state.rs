@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::players::{self, Player, SESSION_BYTES};
 use super::rejects::shortened;
+use super::seen::SeenMessages;
 
 /// The timer that deletes a finished room. Names that begin with `=` are reserved, so no game has a timer of this name.
 pub(crate) const DELETE_TIMER: &str = "=delete";
@@ -27,6 +28,7 @@ pub(crate) struct RoomState {
     pub(crate) instance: Instance,
     pub(crate) players: BTreeMap<PlayerId, Player>,
     pub(crate) refused: VecDeque<RefusedSession>,
+    pub(crate) seen: SeenMessages,
     /// The stored bytes of the texts of all players' rejects.
     pub(super) reject_bytes: usize,
 }
@@ -45,6 +47,7 @@ impl RoomState {
             instance,
             players: BTreeMap::new(),
             refused: VecDeque::new(),
+            seen: SeenMessages::default(),
             reject_bytes: 0,
         }
     }
@@ -54,6 +57,7 @@ impl RoomState {
         instance: Instance,
         mut players: BTreeMap<PlayerId, Player>,
         refused: VecDeque<RefusedSession>,
+        seen: SeenMessages,
     ) -> Self {
         players.values_mut().for_each(Player::restore_rejects);
         let reject_bytes = players.values().map(Player::text_bytes).sum();
@@ -61,6 +65,7 @@ impl RoomState {
             instance,
             players,
             refused,
+            seen,
             reject_bytes,
         };
         for refused in &mut state.refused {

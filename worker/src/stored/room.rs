@@ -8,7 +8,7 @@ use grandstand_game::host::{Armed, InstanceState};
 use serde::{Deserialize, Serialize};
 
 use super::head::StoredHead;
-use crate::room::{Player, Presence, RefusedSession, Room, RoomState};
+use crate::room::{Player, Presence, RefusedSession, Room, RoomState, SeenMessages};
 
 /// A room's state as stored. The order of the fields is part of the format, because the stored hash covers the text.
 #[derive(Serialize, Deserialize)]
@@ -23,6 +23,12 @@ pub(super) struct RoomRecord<'a> {
     timers: Cow<'a, BTreeMap<String, Armed>>,
     players: Cow<'a, BTreeMap<PlayerId, Player>>,
     refused: Cow<'a, VecDeque<RefusedSession>>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    seen: Cow<'a, SeenMessages>,
+}
+
+fn is_empty(seen: &SeenMessages) -> bool {
+    seen.is_empty()
 }
 
 impl<'a> RoomRecord<'a> {
@@ -40,6 +46,7 @@ impl<'a> RoomRecord<'a> {
             timers: Cow::Borrowed(&game.timers),
             players: Cow::Borrowed(&state.players),
             refused: Cow::Borrowed(&state.refused),
+            seen: Cow::Borrowed(&state.seen),
         }
     }
 
@@ -67,7 +74,8 @@ impl<'a> RoomRecord<'a> {
         };
         let players = self.players.into_owned();
         let refused = self.refused.into_owned();
-        let state = RoomState::restore(self.instance, players, refused);
+        let seen = self.seen.into_owned();
+        let state = RoomState::restore(self.instance, players, refused, seen);
         (game, state)
     }
 }

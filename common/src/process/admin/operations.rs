@@ -1,7 +1,5 @@
 //! The operations of operators on every process: change the filter of its log, and drain it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -18,7 +16,6 @@ pub struct Operations {
     log: Log,
     /// Notified when an operator wants the process to drain.
     drain: Notify,
-    is_ending: AtomicBool,
 }
 
 /// The filter of the log, in JSON.
@@ -34,23 +31,15 @@ impl Operations {
         Self {
             log,
             drain: Notify::new(),
-            is_ending: AtomicBool::new(false),
         }
     }
 
     /// Waits for a signal that ends the process, or for an operator who wants it to drain. Returns which it was.
     pub async fn ending_wanted(&self, signals: &mut Signals) -> &'static str {
-        let wanted = tokio::select! {
+        tokio::select! {
             signal = signals.next() => signal,
             () = self.drain.notified() => "POST /v1/drain",
-        };
-        self.note_ending();
-        wanted
-    }
-
-    /// Notes that the process ends, for whatever reason.
-    pub fn note_ending(&self) {
-        self.is_ending.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The filter of the log.
@@ -79,14 +68,10 @@ impl Operations {
         Ok(self.show_log())
     }
 
-    /// Begins to drain the process, unless it does so already.
+    /// Begins to drain the process.
     pub fn drain(&self) -> ApiAnswer {
-        if self.is_ending.swap(true, Ordering::Relaxed) {
-            tracing::warn!("an operator wants the process to drain: it is ending already");
-        } else {
-            tracing::warn!("an operator wants the process to drain");
-            self.drain.notify_one();
-        }
+        tracing::warn!("an operator wants the process to drain");
+        self.drain.notify_one();
         ApiAnswer {
             status: StatusCode::ACCEPTED,
             ..ApiAnswer::empty()

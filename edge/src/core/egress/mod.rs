@@ -375,7 +375,7 @@ pub(super) fn on_chain_timer(
     }
 }
 
-/// Notifies all clients when the edge becomes degraded, and when it has recovered.
+/// Notifies all clients when the bus becomes degraded, and when it has recovered.
 pub(super) fn notify_health(state: &mut State, effects: &mut Effects, now: Now) {
     if let Some(code) = state.health.poll_notice(now.at) {
         state.hub.announcements.announce(code);

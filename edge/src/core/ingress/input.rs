@@ -14,7 +14,7 @@ use crate::conn::key::ConnKey;
 use crate::core::command::Command;
 use crate::core::config::CoreConfig;
 use crate::core::effects::{ClientAction, Effects};
-use crate::core::health::Health;
+use crate::core::health::BusHealth;
 use crate::core::ids::RoomKey;
 use crate::core::join;
 use crate::core::reply::{self, ErrorReply, ReplyTo};
@@ -29,7 +29,7 @@ const FULL_RETRY_MS: u64 = 1_000;
 
 /// The limits of inputs besides their chains: a full log, and the bytes per second.
 pub(super) struct InputLimits<'a> {
-    pub(super) health: &'a Health,
+    pub(super) health: &'a BusHealth,
     pub(super) config: &'a CoreConfig,
 }
 

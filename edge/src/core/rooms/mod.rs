@@ -98,9 +98,9 @@ impl Rooms {
         &self.config
     }
 
-    /// Replaces the settings of rooms.
-    pub(crate) fn set_config(&mut self, config: RoomConfig) {
-        self.config = config;
+    /// Replaces the most bytes of frames that may wait for one member.
+    pub(crate) fn set_outbox_bytes(&mut self, bytes: usize) {
+        self.config.outbox_bytes = bytes;
     }
 
     /// The room of this name, if it is known.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::limits::{LimitSettings, Pressure, SharedLimits};
+use crate::limits::{LimitSettings, SharedLimits};
 
 fn bench(settings: LimitSettings) -> (Bench, SharedLimits) {
     let now = tokio::time::Instant::now().into_std();
@@ -133,13 +133,10 @@ fn new_limits_count_at_once() {
             ..config.clients
         },
         rooms: 1,
+        player_input_bytes_per_s: 1,
+        room_input_bytes_per_s: 1,
         message_bytes: 2048,
-        in_rooms: RoomConfig {
-            player_input_bytes_per_s: 1,
-            room_input_bytes_per_s: 1,
-            outbox_bytes: 4096,
-            ..config.rooms
-        },
+        outbox_bytes: 4096,
     });
     let late = bench.open_with_welcome(2, "bob");
     assert_eq!(late["limits"]["message_bytes"], 2048);
@@ -244,8 +241,7 @@ fn spectators_are_shed_first_and_players_last() {
     let spectators: Vec<_> = (2..=30).map(|i| bench.open(i, "eve")).collect();
     bench.join(spectators[0], "spectator");
     for _ in 0..4 {
-        let (core, clients) = (&mut bench.core, &mut bench.clients);
-        core.shed(Pressure::Spectators, bench.now, clients);
+        bench.core.shed(false, &mut bench.clients);
         for conn in spectators
             .iter()
             .filter(|c| bench.clients.closed.contains_key(c))
@@ -259,7 +255,6 @@ fn spectators_are_shed_first_and_players_last() {
         [("overloaded".to_owned(), true)]
     );
     assert_eq!(bench.clients.closed[&spectators[0]].close_code(), 1013);
-    let (core, clients) = (&mut bench.core, &mut bench.clients);
-    core.shed(Pressure::Players, bench.now, clients);
+    bench.core.shed(true, &mut bench.clients);
     assert_eq!(bench.clients.closed[&player].close_code(), 1013);
 }

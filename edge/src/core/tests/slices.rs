@@ -1,7 +1,6 @@
 //! Work for all clients or all rooms of a shard, which is done in slices (D25).
 
 use super::*;
-use crate::limits::Pressure;
 
 impl Bench {
     /// The codes of the notices and errors that each of these clients has got.
@@ -83,50 +82,6 @@ fn d25_a_later_notice_for_all_clients_reaches_each_once() {
         times.insert(got[0]["reconnect_in_ms"].as_u64().unwrap());
     }
     assert!(times.len() > 20 && times.iter().all(|ms| *ms <= 10_000));
-}
-
-#[test]
-fn d31_clients_that_stay_are_told_in_slices_when_load_is_shed_and_when_that_ends() {
-    let mut bench = Bench::new();
-    let conns: Vec<_> = (1..=100).map(|i| bench.open(i, &format!("p{i}"))).collect();
-    for (pressure, code) in [
-        (Pressure::Connections, "degraded"),
-        (Pressure::None, "recovered"),
-    ] {
-        for _ in 0..2 {
-            let before = bench.clients.writes;
-            let (core, clients) = (&mut bench.core, &mut bench.clients);
-            core.shed(pressure, bench.now, clients);
-            assert_eq!(bench.clients.writes, before);
-            while bench.core.needs_flush() {
-                let before = bench.clients.writes;
-                bench.flush_once();
-                assert!(bench.clients.writes - before <= 4);
-            }
-        }
-        assert!(
-            bench
-                .take_codes(&conns)
-                .iter()
-                .all(|codes| codes == &[code])
-        );
-    }
-    // A client that comes while load is shed is told as well, and the bus does not end what memory has begun.
-    let (core, clients) = (&mut bench.core, &mut bench.clients);
-    core.shed(Pressure::Connections, bench.now, clients);
-    while bench.flush_once() {}
-    let late = bench.open_with_notice(200);
-    bench.lose_bus();
-    bench.core.handle_bus(true, bench.now);
-    while bench.flush_once() {}
-    assert_eq!(bench.take_codes(&[conns[0], late]), [["degraded"]; 2]);
-    bench.take_codes(&conns);
-    // Clients that are closed are told why, and the others that the edge is degraded only once.
-    let (core, clients) = (&mut bench.core, &mut bench.clients);
-    core.shed(Pressure::Spectators, bench.now, clients);
-    while bench.flush_once() {}
-    let codes = bench.take_codes(&conns).concat();
-    assert!(codes.len() == 16 && codes.iter().all(|code| code == "overloaded"));
 }
 
 #[test]

@@ -75,11 +75,6 @@ impl EdgeApi {
         self.operations.ending_wanted(signals).await
     }
 
-    /// Notes that the edge ends although nobody has asked it to.
-    pub(crate) fn note_ending(&self) {
-        self.operations.note_ending();
-    }
-
     /// The earlier processes that drain.
     pub(crate) fn earlier(&self) -> &Predecessors {
         &self.predecessors

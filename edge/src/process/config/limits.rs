@@ -5,7 +5,7 @@ use std::time::Duration;
 use grandstand_common::process::config::Checks;
 use serde::{Deserialize, Serialize};
 
-use crate::core::{ClientConfig, RoomConfig};
+use crate::core::{ClientConfig, CoreLimits, RoomConfig};
 use crate::limits::{LimitSettings, Networks};
 use crate::server::handshakes::HandshakeLimits;
 use crate::server::routes::RouteLimits;
@@ -156,18 +156,25 @@ impl LimitsSection {
         range("memory_bytes", self.memory_bytes, 0..=1 << 50);
     }
 
-    /// The limits of each client.
-    pub fn clients(&self) -> ClientConfig {
-        ClientConfig {
-            messages_per_s: self.messages_per_s,
-            message_burst: self.message_burst,
-            bytes_per_s: self.bytes_per_s,
-            close_slow_players: self.close_slow_players,
-            departing: self.departing,
-            departing_in_all: self.departing_in_all as usize,
-            departing_bytes_in_all: self.departing_bytes_in_all as usize,
-            join_answer: Duration::from_millis(self.join_answer_ms),
-            no_room: Duration::from_millis(self.no_room_ms),
+    /// The limits of each shard's clients and rooms.
+    pub fn core(&self) -> CoreLimits {
+        CoreLimits {
+            clients: ClientConfig {
+                messages_per_s: self.messages_per_s,
+                message_burst: self.message_burst,
+                bytes_per_s: self.bytes_per_s,
+                close_slow_players: self.close_slow_players,
+                departing: self.departing,
+                departing_in_all: self.departing_in_all as usize,
+                departing_bytes_in_all: self.departing_bytes_in_all as usize,
+                join_answer: Duration::from_millis(self.join_answer_ms),
+                no_room: Duration::from_millis(self.no_room_ms),
+            },
+            rooms: self.rooms.into(),
+            player_input_bytes_per_s: self.player_input_bytes_per_s,
+            room_input_bytes_per_s: self.room_input_bytes_per_s,
+            message_bytes: self.message_bytes.into(),
+            outbox_bytes: self.outbox_bytes as usize,
         }
     }
 

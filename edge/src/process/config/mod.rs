@@ -22,7 +22,7 @@ use grandstand_common::process::config::{Checks, Config};
 use grandstand_common::process::telemetry::LogSection;
 use serde::{Deserialize, Serialize};
 
-use crate::core::{ChainConfig, CoreConfig, CoreLimits, DeliveryPolicy, RoomConfig};
+use crate::core::{ChainConfig, CoreConfig, DeliveryPolicy, RoomConfig};
 use crate::limits::SharedLimits;
 use crate::server::context::ServerOptions;
 use crate::server::listen::ListenOptions;
@@ -40,7 +40,7 @@ pub(crate) use tls::now_s;
 pub use upgrade::UpgradeSection;
 
 /// The keys, beside limits, that count while an edge runs.
-const LIVE: [&str; 29] = [
+const LIVE: [&str; 24] = [
     "edge.admin_token",
     "edge.origins",
     "edge.drain_wait_ms",
@@ -57,11 +57,6 @@ const LIVE: [&str; 29] = [
     "auth.leeway_s",
     "auth.audience",
     "auth.issuer",
-    "rooms.ring_bytes",
-    "rooms.linger_ms",
-    "rooms.spectator_max_rate_hz",
-    "rooms.spectator_delay_ms",
-    "rooms.hold_bytes",
     "proxy.networks",
     "proxy.header_ms",
     "proxy.forwarded",
@@ -166,7 +161,7 @@ impl EdgeConfig {
 
     /// The core's configuration for a cluster with these partitions.
     pub fn core(&self, layout: Layout) -> CoreConfig {
-        let limits = self.core_limits();
+        let limits = self.limits.core();
         CoreConfig {
             layout,
             limits: Limits {
@@ -177,19 +172,7 @@ impl EdgeConfig {
             },
             heartbeat: Duration::from_millis(self.edge.heartbeat_ms),
             clients: limits.clients,
-            rooms: limits.in_rooms,
-            shared: SharedLimits::default(),
-            deflate: self.deflate(),
-        }
-    }
-
-    /// The limits of a core, which can be replaced.
-    pub fn core_limits(&self) -> CoreLimits {
-        CoreLimits {
-            clients: self.limits.clients(),
-            rooms: self.limits.rooms.into(),
-            message_bytes: self.limits.message_bytes.into(),
-            in_rooms: RoomConfig {
+            rooms: RoomConfig {
                 ring_bytes: self.rooms.ring_bytes as usize,
                 spectators: DeliveryPolicy::new(
                     self.rooms.spectator_max_rate_hz,
@@ -198,10 +181,12 @@ impl EdgeConfig {
                 delay_bytes: self.rooms.hold_bytes as usize,
                 outbox_bytes: self.limits.outbox_bytes as usize,
                 linger: Duration::from_millis(self.rooms.linger_ms),
-                player_input_bytes_per_s: self.limits.player_input_bytes_per_s,
-                room_input_bytes_per_s: self.limits.room_input_bytes_per_s,
+                player_input_bytes_per_s: limits.player_input_bytes_per_s,
+                room_input_bytes_per_s: limits.room_input_bytes_per_s,
                 chain: ChainConfig::default(),
             },
+            shared: SharedLimits::default(),
+            deflate: self.deflate(),
         }
     }
 

@@ -11,6 +11,8 @@
 //! The input `{"op":"put","key":"k","value":…}` sets one of up to 256 values, of which only the latest matters. The
 //! snapshot contains them as `values`, and the update is `{"from":"alice","key":"k","value":…}`.
 //!
+//! A message from another room, a service or an operator is relayed like a player's, without `from` and with its `topic`.
+//!
 //! `params.max_rate_hz` and `params.delay_ms` set the rate and delay for spectators ([`Spectating`]).
 //!
 //! A room without connected players for `params.idle_ms` (an hour by default) is finished.
@@ -19,8 +21,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use grandstand_game::{Data, Effects, Game, Idle, Lane, Leave, LiveEffects, PlayerId, Raw, Reject};
-use grandstand_game::{Setup, Spectating, Verdict, View, ensure};
+use grandstand_game::{
+    Data, Effects, Game, Idle, Lane, Leave, LiveEffects, Message, PlayerId, Raw, Reject, Setup,
+    Spectating, Verdict, View, ensure,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -141,6 +145,20 @@ impl Game for Relay {
         }
     }
 
+    fn message(&mut self, message: Message<'_>, effects: &mut Effects<Raw>) -> Verdict {
+        let (key, data) = match message.data {
+            Data::Json(text) => {
+                let value: Value = serde_json::from_slice(text).unwrap_or_default();
+                ("data", value)
+            }
+            Data::Binary(bytes) => ("data_b64", STANDARD.encode(bytes).into()),
+        };
+        let update = json!({"topic": message.topic, key: data});
+        let lane = self.count();
+        effects.update_lane(lane, Raw(Data::json(&update).expect("a value is JSON")));
+        Ok(())
+    }
+
     /// Rooms that earlier builds stored have a timer of their own that finishes them.
     fn timer(&mut self, name: &str, effects: &mut Effects<Raw>) {
         if name == IDLE {
@@ -176,13 +194,19 @@ impl Game for Relay {
 
 impl Relay {
     fn relay(&mut self, from: &PlayerId, data: &Data, effects: &mut Effects<Raw>) {
+        let lane = self.count();
+        effects.update_lane(lane, Raw(message(from, data)));
+    }
+
+    /// Counts a message. Returns the lane that receives it; `None` for both.
+    fn count(&mut self) -> Option<Lane> {
         let lane = self.players_only.then_some(Lane::Players);
         for to in Lane::ALL {
             if lane.is_none_or(|lane| lane == to) {
                 self.counts[to.index()] += 1;
             }
         }
-        effects.update_lane(lane, Raw(message(from, data)));
+        lane
     }
 
     fn put(&mut self, from: &PlayerId, put: Put, effects: &mut Effects<Raw>) -> Verdict {

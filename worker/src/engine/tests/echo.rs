@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
-use grandstand_game::{Effects, Game, Leave, Raw, Reject, Setup, Verdict, View, ensure};
+use grandstand_game::{
+    Effects, Game, Leave, Message, Origin, Raw, Reject, Setup, Verdict, View, ensure,
+};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Records its events, and does what its inputs name: `reject`, `reject at length`, `timer`, `finish`, `direct`,
-/// `grow`, `panic`.
+/// `grow`, `panic`, `kick PLAYER`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Echo {
     pub(super) log: Vec<String>,
@@ -46,8 +48,11 @@ impl Game for Echo {
         Ok(())
     }
 
-    fn left(&mut self, player: &PlayerId, _: Leave, fx: &mut Effects<String>) {
-        self.note(format!("left {player}"), fx);
+    fn left(&mut self, player: &PlayerId, how: Leave, fx: &mut Effects<String>) {
+        match how {
+            Leave::Kicked => self.note(format!("kicked {player}"), fx),
+            _ => self.note(format!("left {player}"), fx),
+        }
     }
 
     fn lost(&mut self, player: &PlayerId, fx: &mut Effects<String>) {
@@ -76,10 +81,22 @@ impl Game for Echo {
                 self.log.push("half".into());
                 panic!("as ordered");
             }
-            _ => {}
+            _ => self.go_outside(&text, fx),
         }
         self.dice = fx.rng().random();
         self.note(format!("{player} {text}"), fx);
+        Ok(())
+    }
+
+    fn message(&mut self, message: Message<'_>, fx: &mut Effects<String>) -> Verdict {
+        ensure!(message.topic != "unwanted", "unwanted", "no");
+        let from = match message.from {
+            Origin::Room(room) => room.to_string(),
+            Origin::Service(name) => format!("service {name}"),
+            _ => "admin".to_owned(),
+        };
+        let data = String::from_utf8_lossy(message.data.bytes());
+        self.note(format!("{} {data} from {from}", message.topic), fx);
         Ok(())
     }
 
@@ -97,6 +114,12 @@ impl Game for Echo {
 }
 
 impl Echo {
+    fn go_outside(&mut self, text: &str, fx: &mut Effects<String>) {
+        if let Some(("kick", player)) = text.split_once(' ') {
+            fx.kick(&player.parse().unwrap(), "as_told");
+        }
+    }
+
     fn note(&mut self, note: String, fx: &mut Effects<String>) {
         fx.update(note.clone());
         self.log.push(note);

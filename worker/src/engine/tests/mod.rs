@@ -20,6 +20,8 @@ mod state;
 
 mod losses;
 
+mod outside;
+
 mod stored;
 
 mod release;

@@ -42,11 +42,6 @@ impl WorkerApi {
         self.operations.ending_wanted(signals).await
     }
 
-    /// Notes that the worker ends although nobody has asked it to.
-    pub fn note_ending(&self) {
-        self.operations.note_ending();
-    }
-
     async fn respond(&self, request: ApiRequest) -> Result<ApiAnswer, ApiAnswer> {
         let Found {
             operation,

@@ -1,0 +1,116 @@
+//! Entries that come from outside of the room: kicks, messages, its end.
+
+use grandstand_common::data::Data;
+use grandstand_common::id::{PlayerId, RoomId};
+use grandstand_common::wire::{self, ItemKind, RoomMessage};
+use grandstand_game::host::Panicked;
+use grandstand_game::{Event, Leave, Message, Origin};
+
+use super::emit::Emit;
+use super::machine::Room;
+use super::players::Presence;
+
+/// The code of a kick whose own is not valid.
+const KICKED: &str = "kicked";
+
+impl Room {
+    /// Handles the kick of a player by an operator or a service.
+    pub(super) fn on_kick(
+        &mut self,
+        time_ms: u64,
+        kick: &wire::Kick,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        let Ok(player) = kick.player.parse::<PlayerId>() else {
+            return Ok(());
+        };
+        if self.end_session(&player, &kick.code, emits) {
+            let left = Event::Left {
+                player: &player,
+                how: Leave::Kicked,
+            };
+            self.apply(time_ms, left, None, emits)?;
+            self.state.forget_left();
+        }
+        Ok(())
+    }
+
+    /// Takes the players out of the room whom its game has kicked.
+    pub(super) fn end_kicked(&mut self, emits: &mut Vec<Emit>) {
+        for (player, code) in std::mem::take(&mut self.kicked) {
+            if self.end_session(&player, &code, emits) {
+                self.state.forget_left();
+            }
+        }
+    }
+
+    /// Makes a player leave, and tells the edge of the session. Returns whether the player was in the room.
+    fn end_session(&mut self, id: &PlayerId, code: &str, emits: &mut Vec<Emit>) -> bool {
+        let before = self.connected_on(id);
+        let left_at = self.game.state().events;
+        let players = &mut self.state.players;
+        let Some(player) = players.get_mut(id).filter(|player| !player.is_left()) else {
+            return false;
+        };
+        let code = if wire::is_code(code) { code } else { KICKED };
+        if player.is_reachable() {
+            let gone = wire::Gone {
+                session: player.session.0,
+                code: code.to_owned(),
+                ..wire::Gone::default()
+            };
+            emits.push(Emit::ToEdge(player.edge.clone(), ItemKind::Gone(gone)));
+        }
+        player.presence = Presence::Left;
+        player.ended = true;
+        player.kicked = code.to_owned();
+        player.left_at = left_at;
+        self.state.reject_bytes -= player.drop_texts();
+        self.connected.count(before, None);
+        emits.push(Emit::Presence);
+        true
+    }
+
+    /// Passes a message to the game, unless it is a repeat.
+    pub(super) fn on_message(
+        &mut self,
+        time_ms: u64,
+        message: &RoomMessage,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        let room: RoomId;
+        let from = match (message.room.as_str(), message.service.as_str()) {
+            ("", "") => Origin::Admin,
+            ("", service) => Origin::Service(service),
+            (name, _) => match name.parse() {
+                Ok(id) => {
+                    room = id;
+                    Origin::Room(&room)
+                }
+                Err(_) => return Ok(()),
+            },
+        };
+        if !self.state.seen.note(message) {
+            return Ok(());
+        }
+        let none = Data::Json(bytes::Bytes::from_static(b"null"));
+        let event = Event::Message(Message {
+            from,
+            topic: &message.topic,
+            data: message.data.as_ref().unwrap_or(&none),
+        });
+        let applied = self.apply(time_ms, event, None, emits)?;
+        if let Some(reject) = applied.reject {
+            tracing::debug!(room = %self.id, topic = message.topic, code = %reject.code, "the game rejected a message");
+        }
+        Ok(())
+    }
+
+    /// Ends the room at an operator's request.
+    pub(super) fn on_close(&mut self, time_ms: u64) {
+        if !self.game.state().finished {
+            self.game.finish();
+            self.delete_after(time_ms);
+        }
+    }
+}
