@@ -66,4 +66,5 @@ pub struct Readme;
 #[doc = include_str!("../../docs/games/first-game.md")]
 #[doc = include_str!("../../docs/games/testing.md")]
 #[doc = include_str!("../../docs/games/outside.md")]
+#[doc = include_str!("../../docs/games/hidden-information.md")]
 pub struct GamePages;

@@ -8,5 +8,6 @@ pub use grandstand_game::{
     NoParams, Origin, PlayerId, Raw, Reject, Rng, RoomId, Setup, Spectating, Verdict, View, ensure,
 };
 pub use rand::RngExt;
+pub use rand::seq::{IndexedRandom, IteratorRandom, SliceRandom};
 pub use serde::{Deserialize, Serialize};
 pub use serde_json::{Value, json};
