@@ -1,5 +1,7 @@
 //! Answers to joins, and snapshots for clients that were slow.
 
+use std::cmp::Ordering;
+
 use bytes::Bytes;
 use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::{Instance, Lane as LaneId, RoomId};
@@ -9,13 +11,14 @@ use super::effects::{Answer, ClientAction, Effects, OwnerNote};
 use super::ids::{LaneKey, RoomKey};
 use super::rooms::event::presence_message;
 use super::rooms::lane::Lane;
-use super::rooms::sessions::PlayerSession;
+use super::rooms::sessions::{PlayerSession, Sessions};
 use super::state::Hub;
 use crate::codec::{WireFormat, put_message};
 use crate::conn::key::ConnKey;
 
 /// Answers a `join` with `joined` and the frames that the client has not been sent, in the protocol's order. The frames
-/// wait for the lane's first snapshot.
+/// wait for the lane's first snapshot. A member that repeats its `join` with `since` has been sent all updates on this
+/// connection, or they are queued: it gets `joined`, and the frames for this client only behind what is queued (D21).
 pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
     let Some((room, encoder)) = hub.rooms.get_with_encoder(at.room) else {
         return;
@@ -31,16 +34,10 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     if membership.term != lane_state.term() {
         return;
     }
-    let seen = lane_state.clients().seen(conn).or(lane_state.version());
-    let mut answer = Answer {
-        room: at.room,
-        // A client that becomes a member has seen nothing, or says itself what it has seen.
-        seen: membership.slot.and(seen).unwrap_or(0),
-        since: None,
-        joined: Vec::new(),
-        shared: Bytes::new(),
-        private: Vec::new(),
-    };
+    let slow_seen = lane_state.clients().seen(conn);
+    // A client that becomes a member has seen nothing, or says itself what it has seen.
+    let seen = membership.slot.and(slow_seen.or(lane_state.version()));
+    let mut answer = empty(at.room, seen.unwrap_or(0));
     let joined = JoinedLane {
         room: id,
         lane: at.lane,
@@ -49,12 +46,23 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     };
     put_joined(&mut answer.joined, membership, joined, encoding);
     let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
+    let lead = since.and_then(|(version, epoch)| lane_state.compare(*version, epoch));
+    let is_current = membership.slot.is_some() && slow_seen.is_none();
+    if is_current && lead.is_some_and(Ordering::is_ge) {
+        membership.request = None;
+        let private = private_frames(sessions, membership.session, encoding, id);
+        if lane_state.clients_mut().repeat_private(conn, &private) {
+            effects.mark_dirty(at);
+        }
+        return effects.act(conn, ClientAction::Answer(Box::new(answer)));
+    }
+    // A slow member may have got more than it had when it sent the `join` again. Only a snapshot serves it then.
+    let since = since.filter(|(version, _)| answer.seen <= *version);
     let missed =
         since.and_then(|(version, epoch)| lane_state.missed(id, encoding, *version, epoch));
     // Another edge has sent the client more than this one has. It must not see an older state of the same epoch, so it
     // waits for what the owner sends.
-    let is_ahead = membership.slot.is_none()
-        && since.is_some_and(|(version, epoch)| lane_state.is_behind(*version, epoch));
+    let is_ahead = membership.slot.is_none() && lead.is_some_and(Ordering::is_lt);
     let goes_back = missed.is_none() && membership.slot.is_some() && lane_state.would_go_back(conn);
     if goes_back {
         if lane_state.clients_mut().wait_for_snapshot(conn) {
@@ -76,15 +84,40 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         // Without frames, the member gets the lane's next snapshot like all others.
         answer.shared = frames.unwrap_or_default();
         answer.since = admit(membership, lane_state, conn, format);
-        if let Some(recipient) = sessions.recipient(membership.session) {
-            recipient.answer(&mut answer.private, encoding, id);
-        }
+        answer.private = private_frames(sessions, membership.session, encoding, id);
         if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);
             put_message(&mut answer.private, encoding, &message);
         }
     }
     effects.act(conn, ClientAction::Answer(Box::new(answer)));
+}
+
+/// An answer without frames, to a client that may have seen versions up to `seen`.
+fn empty(room: RoomKey, seen: u64) -> Answer {
+    Answer {
+        room,
+        seen,
+        since: None,
+        joined: Vec::new(),
+        shared: Bytes::new(),
+        private: Vec::new(),
+    }
+}
+
+/// The frames for this client only that follow the snapshot in the answer to its `join`; none if they wait, and for
+/// spectators.
+fn private_frames(
+    sessions: &mut Sessions,
+    session: u64,
+    encoding: Encoding,
+    room: &RoomId,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Some(recipient) = sessions.recipient(session) {
+        recipient.answer(&mut out, encoding, room);
+    }
+    out
 }
 
 /// Makes a client a member of its lane, or lets a member continue. Returns the version and the epoch that the client has

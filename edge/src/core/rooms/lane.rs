@@ -382,10 +382,10 @@ impl Lane {
         self.catch_up.missed(room, encoding, since, epoch)
     }
 
-    /// Whether a client has seen a later version of the same epoch than the members.
-    pub(crate) fn is_behind(&self, since: u64, epoch: &str) -> bool {
-        let own = self.version();
-        own.is_some_and(|own| since > own) && epoch == self.catch_up.epoch()
+    /// How the members' version compares with that of a client; `None` if they are of different epochs.
+    pub(crate) fn compare(&self, since: u64, epoch: &str) -> Option<std::cmp::Ordering> {
+        let own = self.version().filter(|_| epoch == self.catch_up.epoch())?;
+        Some(own.cmp(&since))
     }
 
     /// The snapshot and the updates since; `None` if there is no snapshot yet.

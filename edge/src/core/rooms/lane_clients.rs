@@ -215,6 +215,15 @@ impl LaneClients {
         &mut self.private
     }
 
+    /// Queues the latest frames for a member, instead of those that wait. Returns whether the caller has to queue the lane.
+    pub(crate) fn repeat_private(&mut self, conn: ConnKey, frames: &[u8]) -> bool {
+        if !frames.is_empty() {
+            self.private.take(conn);
+            self.private.push(conn, frames);
+        }
+        self.enqueue_flush()
+    }
+
     /// Whether the member at `slot` is slow and must be sent a snapshot, because it reads again and waits for none yet.
     pub(crate) fn needs_snapshot(&self, slot: u32) -> bool {
         let stale = self.members.get(slot as usize);

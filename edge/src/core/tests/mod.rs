@@ -34,6 +34,8 @@ mod lanes;
 
 mod since;
 
+mod repeats;
+
 mod departing;
 
 mod crowds;
