@@ -2,18 +2,17 @@
 
 use grandstand_common::clock::Now;
 use grandstand_common::data::Data;
-use grandstand_common::envelope::ServerMessage;
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::RoomId;
+use grandstand_common::id::{Lane as LaneId, RoomId};
 use grandstand_common::subject;
 use grandstand_common::wire::{self, Body};
 use prost::Message;
 
-use crate::codec::put_message;
 use crate::conn::key::ConnKey;
 use crate::core::command::Command;
 use crate::core::config::CoreConfig;
-use crate::core::effects::{ClientAction, Effects};
+use crate::core::delivery;
+use crate::core::effects::Effects;
 use crate::core::health::BusHealth;
 use crate::core::ids::RoomKey;
 use crate::core::join;
@@ -94,7 +93,7 @@ pub(super) fn on_input(
         return reply::error(&hub.clients, effects, to.conn, &error);
     }
     if seq < next {
-        return answer_repeat(hub, effects, to.conn, sender, seq);
+        return answer_repeat(hub, effects, sender, seq);
     }
     let charged = sessions.charge_input(session, data.len(), &limits.config.rooms, now.at);
     if let Err((limit, wait_ms)) = charged {
@@ -119,26 +118,18 @@ pub(super) fn on_input(
     reply::update_reading(hub, effects, key, session);
 }
 
-/// Answers a repeated input that is already acked. Otherwise its ack is still to come.
-fn answer_repeat(hub: &Hub, effects: &mut Effects, conn: ConnKey, sender: Sender, seq: u64) {
-    let (Some(client), Some(room)) = (hub.clients.get(conn), hub.rooms.get(sender.room)) else {
+/// Answers a repeated input that is already acked, behind all that is queued for its player (D4). Otherwise its ack is still
+/// to come.
+fn answer_repeat(hub: &mut Hub, effects: &mut Effects, sender: Sender, seq: u64) {
+    let Some(room) = hub.rooms.get_mut(sender.room) else {
         return;
     };
-    let player = room.sessions().get(sender.session);
-    let Some(player) = player.filter(|player| seq <= player.acked()) else {
-        return;
-    };
-    let mut out = Vec::new();
-    let encoding = client.encoding();
-    if let Some(reject) = player.reject(seq) {
-        put_message(&mut out, encoding, &reject.message(room.id()));
+    let (address, sessions) = room.addressed_sessions();
+    let recipient = sessions.recipient(sender.session);
+    if let Some(frames) = recipient.and_then(|to| to.on_repeat(&address.id, seq)) {
+        room.queue_private(frames);
+        delivery::mark_dirty(hub, effects, sender.room.lane(LaneId::Players));
     }
-    let ack = ServerMessage::Ack {
-        room: room.id(),
-        seq: player.acked(),
-    };
-    put_message(&mut out, encoding, &ack);
-    effects.act(conn, ClientAction::Control(out.into()));
 }
 
 /// Publishes a live message, or sends an error. The message is dropped if too many commands wait for the bus.

@@ -342,6 +342,16 @@ impl PlayerSession {
         self.processed > self.acked
     }
 
+    /// The answer to a repeated input that is acked: its reject, if it is kept, and the `ack`.
+    pub(super) fn answer_repeat(&self, seq: u64, encoding: Encoding, room: &RoomId) -> Bytes {
+        let mut out = Vec::new();
+        if let Some(reject) = self.reject(seq) {
+            put_message(&mut out, encoding, &reject.message(room));
+        }
+        self.put_ack(&mut out, encoding, room);
+        out.into()
+    }
+
     /// Notes that what [`answer`](Self::answer) appends is sent later. Returns whether something is due.
     pub(super) fn answer_later(&mut self) -> bool {
         self.answered = true;

@@ -67,6 +67,22 @@ impl<'a> Recipient<'a> {
         frames
     }
 
+    /// Answers a repeated input that is acked. Returns its reject, if it was rejected, and the `ack`: they follow the
+    /// players' updates, and the rejects that are queued. `None` if they wait, or if the answer to the `join` brings them.
+    pub(crate) fn on_repeat(mut self, room: &RoomId, seq: u64) -> Option<(ConnKey, Bytes)> {
+        let (conn, encoding) = self.player.answered_conn()?;
+        if seq > self.player.acked() {
+            return None;
+        }
+        if self.waits {
+            if self.player.answer_later() {
+                self.set_due();
+            }
+            return None;
+        }
+        Some((conn, self.player.answer_repeat(seq, encoding, room)))
+    }
+
     /// Appends the messages for this player only to the answer to its `join`, unless they wait.
     pub(crate) fn answer(mut self, out: &mut Vec<u8>, encoding: Encoding, room: &RoomId) {
         let is_due = if self.waits {

@@ -1,4 +1,5 @@
-//! Repeated joins: what a client has been sent, or will be, is not sent twice (D21, D26).
+//! Repeated joins and inputs: what a client has been sent, or will be, is not sent twice, and nothing overtakes it
+//! (D4, D21, D26).
 
 use super::*;
 
@@ -41,6 +42,14 @@ impl Bench {
         self.send(
             conn,
             serde_json::json!({"type": "join", "room": ROOM, "role": role, "since": since, "epoch": epoch}),
+        );
+    }
+
+    /// Sends an input that was sent before.
+    fn repeat_input(&mut self, conn: ConnKey, seq: u64) {
+        self.send(
+            conn,
+            serde_json::json!({"type": "input", "room": ROOM, "seq": seq, "data": 1}),
         );
     }
 
@@ -191,4 +200,89 @@ fn d26_a_postponed_answer_to_a_repeated_join_has_the_missed_updates() {
         .handle_drained(conn, bench.now, &mut bench.clients);
     bench.flush();
     assert_eq!(told(&mut bench, conn), named(&[("update", Some(2))]));
+}
+
+/// A busy edge reads a repeated input before it has written what it has queued.
+#[test]
+fn d04_the_answer_to_a_repeated_input_follows_the_rejects_and_updates_that_are_queued() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.take_messages(conn);
+    (1..=2).for_each(|seq| bench.repeat_input(conn, seq));
+    bench.receive_unsent(vec![
+        update(1, 0),
+        processed(session, 1, 1),
+        rejected(session, 2),
+        processed(session, 2, 2),
+    ]);
+    bench.repeat_input(conn, 1);
+    let expected = [
+        ("update", Some(1)),
+        ("reject", Some(2)),
+        ("ack", Some(2)),
+        ("ack", Some(2)),
+    ];
+    assert_eq!(told(&mut bench, conn), named(&expected));
+}
+
+#[test]
+fn d04_a_repeated_input_of_a_slow_client_is_answered_behind_its_snapshot() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.take_messages(conn);
+    (1..=2).for_each(|seq| bench.repeat_input(conn, seq));
+    bench.clients.blocked.insert(conn);
+    bench.receive(vec![
+        update(1, 0),
+        rejected(session, 2),
+        processed(session, 2, 2),
+    ]);
+    bench.repeat_input(conn, 1);
+    assert_eq!(told(&mut bench, conn), []);
+    bench.clients.blocked.remove(&conn);
+    bench
+        .core
+        .handle_drained(conn, bench.now, &mut bench.clients);
+    bench.receive(vec![snapshot(0, 1)]);
+    let expected = [("snapshot", Some(1)), ("reject", Some(2)), ("ack", Some(2))];
+    assert_eq!(told(&mut bench, conn), named(&expected));
+}
+
+/// `joined.last_seq` covers inputs of an earlier connection, whose rejects are still to come.
+#[test]
+fn d04_a_repeated_input_is_not_acked_before_the_answer_to_the_join_is_complete() {
+    let mut bench = Bench::new();
+    let conn = bench.open(1, "alice");
+    bench.join(conn, "player");
+    let session = bench.entries()[0].session;
+    // The lane has no snapshot yet.
+    bench.receive(vec![rejected(session, 2), processed(session, 0, 2)]);
+    assert_eq!(told(&mut bench, conn), named(&[("joined", None)]));
+    bench.repeat_input(conn, 2);
+    assert_eq!(told(&mut bench, conn), []);
+    bench.receive(vec![snapshot(0, 1)]);
+    let expected = [("snapshot", Some(1)), ("reject", Some(2)), ("ack", Some(2))];
+    assert_eq!(told(&mut bench, conn), named(&expected));
+}
+
+#[test]
+fn d04_a_repeated_input_is_answered_when_what_the_room_lacks_has_come() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.take_messages(conn);
+    (1..=2).for_each(|seq| bench.repeat_input(conn, seq));
+    bench.receive(vec![processed(session, 1, 1)]);
+    bench.take_messages(conn);
+    bench.set_epoch(2);
+    // A new owner's first batch. Those of the former one may be lost.
+    bench.receive(vec![snapshot(0, 1), processed(session, 1, 1)]);
+    bench.repeat_input(conn, 1);
+    let shown = told(&mut bench, conn);
+    assert_eq!(shown, named(&[("snapshot", Some(1))]));
+    bench.receive(vec![
+        processed(session, 2, 2),
+        ItemKind::Synced(Synced { number: 0 }),
+    ]);
+    let expected = [("ack", Some(1)), ("ack", Some(2))];
+    assert_eq!(told(&mut bench, conn), named(&expected));
 }
