@@ -5,7 +5,8 @@ pub use std::time::Duration;
 
 pub use grandstand_game::{
     Auto, Data, Effects, Event, FromInput, Game, Games, Idle, Lane, Leave, LiveEffects, Message,
-    NoParams, Origin, PlayerId, Raw, Reject, Rng, RoomId, Setup, Spectating, Verdict, View, ensure,
+    NoParams, Origin, Outdated, PlayerId, Raw, Reject, Rng, RoomId, Setup, Spectating, Verdict,
+    View, ensure,
 };
 pub use rand::RngExt;
 pub use rand::seq::{IndexedRandom, IteratorRandom, SliceRandom};

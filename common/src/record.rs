@@ -1,8 +1,13 @@
 //! JSON records in the bus' key-value buckets that both edges and workers read.
 
+use std::collections::BTreeMap;
+
 use grandstand_types::id::{Epoch, RoomId, WorkerId};
 use grandstand_types::layout::Layout;
 use serde::{Deserialize, Serialize};
+
+/// Versions of games by name.
+pub type GameVersions = BTreeMap<String, u32>;
 
 /// The owner of a partition: bucket `leases`, key `{p}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +25,10 @@ pub struct Lease {
     /// The last entries at which a loop of an owner got stuck, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stuck: Vec<StuckEntry>,
+    /// The highest version of each game that an owner has run there. Workers with lower ones own the partition only if no
+    /// other worker lives. Games in their first version are missing.
+    #[serde(default, skip_serializing_if = "GameVersions::is_empty")]
+    pub needs: GameVersions,
     /// The partition's rooms are being moved to another layout, so that no worker may take it (D33).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub moved: bool,
@@ -57,6 +66,31 @@ pub struct WorkerRecord {
     /// The worker follows a change of the cluster's layout (D33). Missing in the records of older builds.
     #[serde(default)]
     pub follows_layout: bool,
+    /// The games that the worker runs. Missing in the records of older builds, which run games in their first version.
+    #[serde(default, skip_serializing_if = "GameVersions::is_empty")]
+    pub games: GameVersions,
+}
+
+impl WorkerRecord {
+    /// Whether the worker can run all rooms of a partition whose lease says `needs`.
+    pub fn satisfies(&self, needs: &GameVersions) -> bool {
+        satisfies(&self.games, needs)
+    }
+}
+
+/// Whether a worker with `games` can run all rooms of a partition whose lease says `needs`.
+pub fn satisfies(games: &GameVersions, needs: &GameVersions) -> bool {
+    let missing = u32::from(games.is_empty());
+    let own = |game| games.get(game).copied().unwrap_or(missing);
+    needs.iter().all(|(game, version)| *version <= own(game))
+}
+
+/// Raises the versions in `all` to those of `more`.
+pub fn raise(all: &mut GameVersions, more: &GameVersions) {
+    for (game, version) in more {
+        let known = all.entry(game.clone()).or_default();
+        *known = (*known).max(*version);
+    }
 }
 
 /// The state of a worker.

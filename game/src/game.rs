@@ -18,6 +18,7 @@ use crate::reject::{Reject, Verdict};
 use crate::serving::{Idle, Spectating};
 use crate::setup::Setup;
 use crate::update::{View, ViewUpdate};
+use crate::version::Outdated;
 
 /// A game's rules. The state of a room is a value of this type, stored as JSON.
 ///
@@ -26,6 +27,10 @@ use crate::update::{View, ViewUpdate};
 pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The name of the game: the part of a room's id before the first `-`.
     const NAME: &'static str;
+
+    /// The version of the state. Raise it with every change after which the states of running rooms could not be read, or
+    /// would mean something else, and read the earlier ones in [`migrate`](Self::migrate). At least 1.
+    const VERSION: u32 = 1;
 
     /// Whether players have [private views](Self::private) that the host sends again when they change. Only games with
     /// automatic updates need it; others send [`Effects::direct`].
@@ -140,5 +145,42 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// default there is none, and a reject must leave the state as it was.
     fn backup(&self) -> Option<Self> {
         None
+    }
+
+    /// Reads a state that a build with the earlier version `from` stored, 1 or more and less than
+    /// [`VERSION`](Self::VERSION). The same state must always give the same result.
+    ///
+    /// ```
+    /// # use grandstand_game::*;
+    /// # use serde_json::{Value, json};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Counter { counts: Vec<u64> }
+    /// # impl Game for Counter {
+    /// #     const NAME: &'static str = "counter";
+    /// const VERSION: u32 = 2;
+    /// #     type Params = NoParams;
+    /// #     type Input = u64;
+    /// #     type Update = Auto;
+    /// #     fn create(_: NoParams, _: &mut Setup<'_>) -> Result<Self, Reject> { Ok(Self { counts: Vec::new() }) }
+    /// #     fn view(&self, _: Lane) -> View { View::of(self) }
+    /// #     fn input(&mut self, _: &PlayerId, _: u64, _: &mut Effects<Auto>) -> Verdict { Ok(()) }
+    ///
+    /// fn migrate(_from: u32, state: Value) -> Result<Self, Outdated> {
+    ///     // Version 1 had one `count` for all players.
+    ///     let count = state["count"].as_u64().ok_or_else(|| Outdated::new("`count` is missing"))?;
+    ///     Ok(Self { counts: vec![count] })
+    /// }
+    /// # }
+    /// assert_eq!(Counter::migrate(1, json!({"count": 3})).unwrap().counts, [3]);
+    /// ```
+    ///
+    /// # Errors
+    /// If it cannot be read. The room then goes to quarantine with this reason, and other rooms go on. By default no
+    /// earlier version can be read.
+    fn migrate(from: u32, _state: Value) -> Result<Self, Outdated> {
+        Err(Outdated::new(format!(
+            "the game {} does not read states of version {from}: implement `Game::migrate` for them",
+            Self::NAME
+        )))
     }
 }

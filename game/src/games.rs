@@ -34,6 +34,18 @@ impl Games {
         self.games.keys().copied()
     }
 
+    /// The versions of the games, by name.
+    pub fn versions(&self) -> impl Iterator<Item = (&'static str, u32)> + '_ {
+        self.games
+            .iter()
+            .map(|(name, kind)| (*name, kind.version()))
+    }
+
+    /// The version of the game of this name; 0 if it is not among these.
+    pub fn version(&self, name: &str) -> u32 {
+        self.games.get(name).map_or(0, GameKind::version)
+    }
+
     /// The game of this name.
     pub fn get(&self, name: &str) -> Option<GameKind> {
         self.games.get(name).copied()

@@ -24,6 +24,8 @@ mod live;
 
 mod serving;
 
+mod version;
+
 mod games;
 
 pub mod testing;
@@ -44,6 +46,7 @@ pub use reject::{Reject, Verdict};
 pub use serving::{Idle, Spectating};
 pub use setup::Setup;
 pub use update::{Auto, OwnUpdate, View, ViewUpdate};
+pub use version::Outdated;
 
 /// Returns a [`Reject`] with a code and a message unless a condition holds. The message may be a format
 /// string with arguments.

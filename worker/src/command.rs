@@ -5,8 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, KvEntry, LogState};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
+use grandstand_common::record::GameVersions;
 
 pub use grandstand_common::log_clock::Now;
+
+/// The most bytes of the state of a room's game, unless a worker is configured otherwise.
+pub(crate) const MAX_STATE_BYTES: usize = 768 * 1024;
 
 /// Identifies a command until its [`Outcome`] arrives. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,6 +138,16 @@ pub enum Command {
         /// Its epoch.
         epoch: Epoch,
     },
+    /// Store in the partition's lease that its rooms need these versions of games, then pass what the stored lease says to
+    /// `handle_needs`. Replaces an earlier one.
+    RaiseNeeds {
+        /// The partition.
+        partition: Partition,
+        /// Its epoch.
+        epoch: Epoch,
+        /// The highest version of each game.
+        needs: GameVersions,
+    },
     /// The handover is complete: everything is stored and the partition is dropped. The lease may be released.
     Released {
         /// The partition.
@@ -239,7 +253,7 @@ impl EngineConfig {
             value_bytes: 1024 * 1024,
             full_payload: 1024 * 1024,
             ring_bytes: 64 * 1024,
-            state_bytes: 768 * 1024,
+            state_bytes: MAX_STATE_BYTES,
             snapshot_entries: 256,
             snapshot_bytes: 32 * 1024,
             snapshot_delay: Duration::from_secs(60),

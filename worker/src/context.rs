@@ -163,6 +163,7 @@ impl Context {
             | Command::LogState { token, .. } => requests.contains(*token),
             Command::OpenLog { partition: of, .. }
             | Command::OpenKv { partition: of, .. }
+            | Command::RaiseNeeds { partition: of, .. }
             | Command::Ready { partition: of, .. } => *of != partition,
             _ => true,
         });

@@ -14,6 +14,11 @@ pub struct Counts {
     pub rejects: u64,
     /// Entries that a takeover read again.
     pub replayed: u64,
+    /// Inputs refused that a takeover read again: their players may have been told that they were accepted, if the rules have
+    /// changed.
+    pub replayed_rejects: u64,
+    /// Rooms put in quarantine.
+    pub quarantined: u64,
     /// Panics of games while they handled an entry.
     pub panics: u64,
     /// Effects of games that are ignored or replaced, because they break a rule.
@@ -45,6 +50,8 @@ pub struct RoomCounts {
     pub loaded: usize,
     /// Rooms that are stored and not in memory.
     pub stored: usize,
+    /// Rooms that a later version of their game stored than this build has.
+    pub too_new: usize,
     /// Rooms that the bus does not take at the moment, because its limits have become lower.
     pub held: usize,
 }
@@ -53,6 +60,7 @@ impl AddAssign for RoomCounts {
     fn add_assign(&mut self, other: Self) {
         self.loaded += other.loaded;
         self.stored += other.stored;
+        self.too_new += other.too_new;
         self.held += other.held;
     }
 }
@@ -61,6 +69,7 @@ impl SubAssign for RoomCounts {
     fn sub_assign(&mut self, other: Self) {
         self.loaded -= other.loaded;
         self.stored -= other.stored;
+        self.too_new -= other.too_new;
         self.held -= other.held;
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::bus::{KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
-use grandstand_common::record::StuckEntry;
+use grandstand_common::record::{GameVersions, StuckEntry};
 use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, Live};
 use grandstand_game::Games;
 use prost::Message;
@@ -169,6 +169,24 @@ impl Engine {
         };
         self.with_partition(partition, |owned, cx| {
             owned.handle_outcome(cx, purpose, outcome)
+        });
+    }
+
+    /// Handles what the stored lease of a partition says about the versions of games that its rooms need. Call it after
+    /// [`take`](Self::take) and whenever that has changed. No snapshot of a higher version is written before.
+    pub fn handle_needs(
+        &mut self,
+        now: Now,
+        partition: Partition,
+        epoch: Epoch,
+        needs: &GameVersions,
+    ) {
+        self.context.now = now;
+        self.with_partition(partition, |owned, _| {
+            if owned.epoch() == epoch {
+                owned.handle_needs(needs);
+            }
+            TenureState::Held
         });
     }
 

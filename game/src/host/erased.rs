@@ -1,5 +1,6 @@
 //! Games with their types erased.
 
+use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use grandstand_types::data::Data;
@@ -18,6 +19,7 @@ use crate::reject::Reject;
 use crate::serving::{Idle, Spectating};
 use crate::setup::Setup;
 use crate::update::ViewUpdate as _;
+use crate::version::Outdated;
 
 /// A room's first state, or the reject of its parameters.
 type Created = Result<Box<dyn AnyGame>, Reject>;
@@ -26,15 +28,49 @@ type Created = Result<Box<dyn AnyGame>, Reject>;
 #[derive(Debug, Clone, Copy)]
 pub struct GameKind {
     create: fn(&Value, &mut Setup<'_>) -> Created,
-    load: fn(&str) -> Result<Box<dyn AnyGame>, serde_json::Error>,
+    load: fn(u32, &str) -> Result<Box<dyn AnyGame>, LoadError>,
+    version: u32,
+}
+
+/// The reason why a game's state cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It is not a state of the game.
+    #[error("is not a state of the game: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It is of a later version than this build has of the game.
+    #[error("is of version {stored} of the game, and this build has version {own}")]
+    TooNew {
+        /// The version of the state.
+        stored: u32,
+        /// The version of the game; 0 if this build does not have the game.
+        own: u32,
+    },
+    /// It is of an earlier version, and cannot be migrated.
+    #[error("is of version {from} of the game, and cannot be migrated to version {to}: {why}")]
+    Outdated {
+        /// The version of the state.
+        from: u32,
+        /// The version of the game.
+        to: u32,
+        /// The reason.
+        why: Outdated,
+    },
 }
 
 impl GameKind {
     pub(crate) fn of<G: Game>() -> Self {
+        const { assert!(G::VERSION > 0, "the version of a game is at least 1") }
         Self {
             create: create::<G>,
-            load: |text| serde_json::from_str::<G>(text).map(Hosted::boxed),
+            load: load::<G>,
+            version: G::VERSION,
         }
+    }
+
+    /// The version of the game's state.
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// Creates a room's first state from the `params` of a `join`.
@@ -45,15 +81,17 @@ impl GameKind {
         guard(|| (self.create)(params, setup))
     }
 
-    /// Reads a state that [`AnyGame::state`] returned.
+    /// Reads a state that [`AnyGame::state`] of a build with this version of the game returned. An earlier one is
+    /// [migrated](Game::migrate).
     ///
     /// # Errors
-    /// If `text` is not such a state, or the game panics.
+    /// If `text` is not such a state, the version is a later one, the migration fails, or the game panics.
     pub fn load(
         &self,
+        version: u32,
         text: &str,
-    ) -> Result<Result<Box<dyn AnyGame>, serde_json::Error>, Panicked> {
-        guard(|| (self.load)(text))
+    ) -> Result<Result<Box<dyn AnyGame>, LoadError>, Panicked> {
+        guard(|| (self.load)(version, text))
     }
 }
 
@@ -64,6 +102,22 @@ fn create<G: Game>(params: &Value, setup: &mut Setup<'_>) -> Created {
     let params = G::Params::deserialize(params)
         .map_err(|error| Reject::new("bad_params", format!("params: {error}")))?;
     G::create(params, setup).map(Hosted::boxed)
+}
+
+fn load<G: Game>(version: u32, text: &str) -> Result<Box<dyn AnyGame>, LoadError> {
+    let (from, to) = (version, G::VERSION);
+    let game = match from.cmp(&to) {
+        Ordering::Equal => serde_json::from_str(text)?,
+        Ordering::Greater => {
+            return Err(LoadError::TooNew {
+                stored: from,
+                own: to,
+            });
+        }
+        Ordering::Less => G::migrate(from, serde_json::from_str(text)?)
+            .map_err(|why| LoadError::Outdated { from, to, why })?,
+    };
+    Ok(Hosted::<G>::boxed(game))
 }
 
 /// A game's code panicked.
@@ -107,6 +161,8 @@ pub trait AnyGame: Send {
     fn idle(&self) -> Idle;
     /// Calls [`Game::live`].
     fn live(&self, from: &PlayerId, data: Data, fx: &mut LiveEffects);
+    /// [`Game::VERSION`].
+    fn version(&self) -> u32;
     /// Whether the host makes the updates.
     fn is_auto(&self) -> bool;
     /// Whether the host sends [private views](Game::private) again when they change.
@@ -177,6 +233,10 @@ impl<G: Game> AnyGame for Hosted<G> {
 
     fn live(&self, from: &PlayerId, data: Data, fx: &mut LiveEffects) {
         self.0.live(from, data, fx);
+    }
+
+    fn version(&self) -> u32 {
+        G::VERSION
     }
 
     fn is_auto(&self) -> bool {

@@ -1,6 +1,5 @@
 //! One instance of a game: its state, clock, random numbers, timers and versions.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -58,15 +57,7 @@ impl GameInstance {
             now_ms,
         };
         let game = kind.create(params, &mut setup)?;
-        let state = InstanceState {
-            seed,
-            events: 0,
-            last_event_ms: now_ms,
-            finished: false,
-            versions: [0; 2],
-            armings: 0,
-            timers: BTreeMap::new(),
-        };
+        let state = InstanceState::new(seed, now_ms);
         Ok(game.map(|game| Self::restore(game, state)))
     }
 
@@ -82,6 +73,11 @@ impl GameInstance {
     /// The durable state beside the game's own.
     pub fn state(&self) -> &InstanceState {
         &self.state
+    }
+
+    /// The version of the game's own state.
+    pub fn version(&self) -> u32 {
+        self.game.version()
     }
 
     /// The game's own state as JSON.

@@ -12,7 +12,7 @@ pub mod instance;
 
 pub mod hash;
 
-pub use erased::{AnyGame, GameKind, Panicked, guard};
+pub use erased::{AnyGame, GameKind, LoadError, Panicked, guard};
 pub use hash::StateHash;
 pub use instance::{GameInstance, IDLE_TIMER};
 pub use output::{Fault, Output, ServedView};

@@ -38,7 +38,20 @@ pub struct Armed {
 }
 
 impl InstanceState {
-    pub(super) fn arm(&mut self, name: String, due_ms: u64) {
+    /// The state of an instance that begins at `now_ms`.
+    pub(crate) fn new(seed: [u8; 32], now_ms: u64) -> Self {
+        Self {
+            seed,
+            events: 0,
+            last_event_ms: now_ms,
+            finished: false,
+            versions: [0; 2],
+            armings: 0,
+            timers: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn arm(&mut self, name: String, due_ms: u64) {
         self.armings += 1;
         let arming = self.armings;
         self.timers.insert(name, Armed { arming, due_ms });

@@ -249,7 +249,7 @@ impl Replicas {
         let text = state_text(replica, step)?;
         let game = self
             .kind
-            .load(text.get())
+            .load(self.kind.version(), text.get())
             .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?
             .map_err(|error| {
                 let message = format!("the game cannot read its own state: {error}");

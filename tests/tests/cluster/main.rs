@@ -12,6 +12,8 @@ mod edges;
 
 mod upgrades;
 
+mod versions;
+
 mod reloads;
 
 mod shedding;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, BusOptions};
-use grandstand_common::record::{ClusterRecord, WorkerRecord, WorkerState};
+use grandstand_common::record::{ClusterRecord, GameVersions, WorkerRecord, WorkerState};
 use grandstand_common::wire::BUS_PROTOCOL;
 use grandstand_harness::nats::NatsServer;
 use grandstand_harness::ports::Port;
@@ -201,6 +201,7 @@ async fn another_bus_protocol_is_refused_and_another_build_is_accepted() {
         beat: 1,
         build: "another".to_owned(),
         follows_layout: false,
+        games: GameVersions::new(),
     };
     let other = serde_json::to_vec(&other).unwrap().into();
     let put = bus

@@ -210,6 +210,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "partition::audiences",
                     "partition::edge_sessions",
                     "partition::timers",
+                    "partition::needs",
                 ],
                 BELOW_PARTITION,
             ),
@@ -334,6 +335,7 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("partition::update_ring", "UpdateRing"),
             ("partition::edge_sessions", "EdgeSessions"),
             ("partition::timers", "Timers"),
+            ("partition::needs", "Needs"),
         ],
     },
 ];

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::layout::Layout;
-use grandstand_common::record::StuckEntry;
+use grandstand_common::record::{GameVersions, StuckEntry};
 
 /// The settings of a lease machine.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct LeaseSettings {
     pub id: WorkerId,
     /// The id of the build, for people who read the record.
     pub build: String,
+    /// The games that the worker runs.
+    pub games: GameVersions,
     /// The partitions of the cluster.
     pub layout: Layout,
     /// The senders of the worker's loops. The loop of a partition is its number modulo their number.
@@ -90,6 +92,16 @@ pub enum LeaseCommand {
         epoch: Epoch,
         /// The entries at which a loop of an owner got stuck.
         stuck: Vec<StuckEntry>,
+    },
+    /// Note what the stored lease of an owned partition says its rooms need. Follows [`Start`](Self::Start) if that is
+    /// anything, and every change.
+    Needs {
+        /// The partition.
+        partition: Partition,
+        /// The epoch of the lease.
+        epoch: Epoch,
+        /// The highest version of each game.
+        needs: GameVersions,
     },
     /// Stop the intake of the partition, which is to be handed over, and store its snapshots. Then call
     /// [`LeaseMachine::handle_stopped`](super::LeaseMachine::handle_stopped).

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use grandstand_common::id::{Epoch, Partition, WorkerId};
-use grandstand_common::record::{Lease, WorkerRecord, WorkerState};
+use grandstand_common::record::{GameVersions, Lease, WorkerRecord, WorkerState, satisfies};
 
 use super::command::{LeaseCommand, RecordKey};
 use super::leases::{Ownership, PartitionLease};
@@ -100,6 +100,7 @@ impl LeaseState {
                     .as_ref()
                     .map_or_else(String::new, |record| record.build.clone()),
                 follows_layout: false,
+                games: GameVersions::new(),
             };
             let expected = peer.revision;
             self.push_put(RecordKey::Worker(id), encode(&record), expected);
@@ -174,6 +175,12 @@ impl LeaseState {
                 {
                     record::lease(Some(&own), epoch, true)
                 }
+                Ownership::Owned { epoch, .. } | Ownership::Stopping { epoch }
+                    if lease.lacks_needs() =>
+                {
+                    let is_ready = stored.is_some_and(|lease| lease.ready);
+                    record::lease(Some(&own), epoch, is_ready)
+                }
                 Ownership::Stopped => {
                     let epoch = stored.map_or(Epoch::default(), |lease| lease.epoch);
                     record::lease(None, epoch, false)
@@ -183,6 +190,7 @@ impl LeaseState {
             let wanted = Lease {
                 sender: sender.filter(|_| wanted.worker.is_some()),
                 stuck: lease.stuck(),
+                needs: lease.needs(),
                 ..wanted
             };
             let value = encode(&wanted);
@@ -218,16 +226,23 @@ impl LeaseState {
         }
     }
 
-    /// Whether this worker has the highest weight of the living workers for the partition.
+    /// Whether this worker has the highest weight for the partition, of the living workers that can run all of its rooms.
+    /// If none can, all living ones count.
     fn should_own(&self, partition: Partition) -> bool {
-        let own = (self.own.state == WorkerState::Alive).then_some(&self.own.id);
-        let living = self
-            .peers
-            .all
-            .iter()
-            .filter(|(_, peer)| peer.state == WorkerState::Alive && peer.revision > 0)
-            .map(|(id, _)| id);
-        rendezvous::owner(partition, living.chain(own)) == Some(&self.own.id)
+        let lease = self.index_of(partition).map(|index| &self.leases[index]);
+        let needs = lease.and_then(PartitionLease::stored_needs);
+        let able = |games: &GameVersions| needs.is_none_or(|needs| satisfies(games, needs));
+        let own = (self.own.state == WorkerState::Alive).then_some((&self.own.id, &self.own.games));
+        let living = self.peers.all.iter().filter_map(|(id, peer)| {
+            let is_alive = peer.state == WorkerState::Alive && peer.revision > 0;
+            let record = peer.record.as_ref().filter(|_| is_alive)?;
+            Some((id, &record.games))
+        });
+        let living = living.chain(own);
+        let all_able = living.clone().filter(|(_, games)| able(games));
+        let owner = rendezvous::owner(partition, all_able.map(|(id, _)| id));
+        let owner = owner.or_else(|| rendezvous::owner(partition, living.map(|(id, _)| id)));
+        owner == Some(&self.own.id)
     }
 
     /// Whether the lease has no holder, or one that is marked as dead. A partition whose rooms are being moved is not

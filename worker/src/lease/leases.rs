@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::{Epoch, WorkerId};
-use grandstand_common::record::{Lease, StuckEntry};
+use grandstand_common::record::{GameVersions, Lease, StuckEntry, raise};
 
 use super::command::{GetOutcome, PutOutcome};
 use super::record::decode;
@@ -36,6 +36,10 @@ pub(super) struct PartitionLease {
     unverified: bool,
     /// The last entry at which this worker's loop got stuck, with the number of times to store in the lease.
     stuck: Option<StuckEntry>,
+    /// What this worker has asked the lease to say about its rooms' games.
+    wanted: GameVersions,
+    /// What the lease was told to say, since this worker owns the partition.
+    told: GameVersions,
 }
 
 /// Whether this worker owns a partition.
@@ -137,6 +141,51 @@ impl PartitionLease {
         let surplus = all.len().saturating_sub(MAX_STUCK);
         all.drain(..surplus);
         all
+    }
+
+    /// What the stored lease needs.
+    pub(super) fn stored_needs(&self) -> Option<&GameVersions> {
+        self.stored.as_ref().map(|lease| &lease.needs)
+    }
+
+    /// What the next put of the lease says about the games of its rooms.
+    pub(super) fn needs(&self) -> GameVersions {
+        let mut needs = self.stored_needs().cloned().unwrap_or_default();
+        raise(&mut needs, &self.wanted);
+        needs
+    }
+
+    /// Whether the stored lease needs less than this worker has asked for.
+    pub(super) fn lacks_needs(&self) -> bool {
+        let none = GameVersions::new();
+        let stored = self.stored_needs().unwrap_or(&none);
+        let is_lower =
+            |(game, version): (&String, &u32)| stored.get(game).is_none_or(|known| known < version);
+        self.wanted.iter().any(is_lower)
+    }
+
+    /// Asks the lease to need these versions.
+    pub(super) fn want(&mut self, needs: &GameVersions) {
+        if self.epoch().is_some() {
+            raise(&mut self.wanted, needs);
+        }
+    }
+
+    /// Forgets what was told of an earlier ownership.
+    pub(super) fn begin(&mut self) {
+        self.wanted.clear();
+        self.told.clear();
+    }
+
+    /// Returns what the stored lease of an owned partition needs, with its epoch, if that has changed.
+    pub(super) fn take_needs(&mut self) -> Option<(Epoch, GameVersions)> {
+        let epoch = self.epoch()?;
+        let needs = self.stored.as_ref()?.needs.clone();
+        if needs == self.told {
+            return None;
+        }
+        self.told.clone_from(&needs);
+        Some((epoch, needs))
     }
 
     /// Handles an entry of the watch. A watch that was opened again may deliver an older one than is known, because the

@@ -17,7 +17,10 @@
 //!   only one server, one observer. A server that has lost its route to another server has no responders for all workers
 //!   behind that route.
 //! * A free partition is taken by the living worker with the highest weight in rendezvous hashing. An owner that another
-//!   worker outweighs hands its partition over: it stops, and releases the lease.
+//!   worker outweighs hands its partition over: it stops, and releases the lease. Only workers that can run all rooms of
+//!   the partition are weighed, unless none can (D34).
+//! * A lease never needs less than before ([`LeaseMachine::handle_needs`]), and the worker is told what it needs only once
+//!   that is stored.
 
 mod command;
 
@@ -44,7 +47,7 @@ use std::time::Instant;
 
 use grandstand_common::bus::{KvEntry, SecondConnectionState};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
-use grandstand_common::record::{StuckEntry, WorkerState};
+use grandstand_common::record::{GameVersions, StuckEntry, WorkerState};
 
 pub use own::MAY_ACT_FOR;
 
@@ -276,6 +279,15 @@ impl LeaseMachine {
         let lease = &mut self.state.leases[index];
         if let Ownership::Owned { epoch, .. } = lease.ownership {
             lease.ownership = Ownership::Owned { epoch, ready: true };
+        }
+    }
+
+    /// Handles that the owned partition has rooms of these versions of games, or is to get some: its lease is to say so.
+    /// [`LeaseCommand::Needs`] follows once that is stored.
+    pub fn handle_needs(&mut self, partition: Partition, needs: &GameVersions) {
+        self.state.changed = true;
+        if let Some(index) = self.state.index_of(partition) {
+            self.state.leases[index].want(needs);
         }
     }
 

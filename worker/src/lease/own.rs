@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use grandstand_common::bus::KvEntry;
 use grandstand_common::id::WorkerId;
-use grandstand_common::record::{WorkerRecord, WorkerState};
+use grandstand_common::record::{GameVersions, WorkerRecord, WorkerState};
 
 use super::command::{GetOutcome, PutOutcome};
 use super::record::{decode, encode};
@@ -21,6 +21,7 @@ pub const MAY_ACT_FOR: Duration = Duration::from_secs(2);
 pub(super) struct OwnRecord {
     pub(super) id: WorkerId,
     build: String,
+    pub(super) games: GameVersions,
     pub(super) state: WorkerState,
     beat: u64,
     /// The revision of the stored record; 0 before the worker is registered.
@@ -64,10 +65,11 @@ pub(super) enum RecordEvent {
 }
 
 impl OwnRecord {
-    pub(super) fn new(id: WorkerId, build: String) -> Self {
+    pub(super) fn new(id: WorkerId, build: String, games: GameVersions) -> Self {
         Self {
             id,
             build,
+            games,
             state: WorkerState::Alive,
             beat: 0,
             revision: 0,
@@ -124,6 +126,7 @@ impl OwnRecord {
             beat: self.beat,
             build: self.build.clone(),
             follows_layout: true,
+            games: self.games.clone(),
         };
         Some((encode(&record), self.revision))
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use grandstand_common::id::{Epoch, WorkerId};
-use grandstand_common::record::Lease;
+use grandstand_common::record::{GameVersions, Lease};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,6 +26,7 @@ pub(super) fn lease(worker: Option<&WorkerId>, epoch: Epoch, ready: bool) -> Lea
         ready,
         sender: None,
         stuck: Vec::new(),
+        needs: GameVersions::new(),
         moved: false,
     }
 }

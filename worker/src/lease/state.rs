@@ -35,7 +35,11 @@ pub(super) struct LeaseState {
 impl LeaseState {
     pub(super) fn new(settings: LeaseSettings) -> Self {
         Self {
-            own: OwnRecord::new(settings.id.clone(), settings.build.clone()),
+            own: OwnRecord::new(
+                settings.id.clone(),
+                settings.build.clone(),
+                settings.games.clone(),
+            ),
             peers: Peers::new(settings.carried_over.id.clone()),
             leases: settings
                 .layout
@@ -92,10 +96,28 @@ impl LeaseState {
                 self.start(partition, epoch);
             }
         }
+        self.tell_needs(partition);
+    }
+
+    /// Tells what an owned partition needs, if that has changed since it was told.
+    fn tell_needs(&mut self, partition: Partition) {
+        let Some(index) = self.index_of(partition).filter(|_| !self.ended) else {
+            return;
+        };
+        if let Some((epoch, needs)) = self.leases[index].take_needs() {
+            self.commands.push_back(LeaseCommand::Needs {
+                partition,
+                epoch,
+                needs,
+            });
+        }
     }
 
     fn start(&mut self, partition: Partition, epoch: Epoch) {
         let index = self.index_of(partition);
+        if let Some(index) = index {
+            self.leases[index].begin();
+        }
         let stored = index.and_then(|index| self.leases[index].stored.as_ref());
         let stuck = stored.map_or_else(Vec::new, |lease| lease.stuck.clone());
         self.commands.push_back(LeaseCommand::Start {

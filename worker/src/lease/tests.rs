@@ -15,6 +15,8 @@ mod rolled_back;
 
 mod stuck;
 
+mod needs;
+
 const UNIX: u64 = 1_767_225_600_000;
 
 fn start() -> Instant {
@@ -25,15 +27,20 @@ fn id(name: &str) -> WorkerId {
     name.parse().unwrap()
 }
 
-fn machine(alone: bool) -> LeaseMachine {
-    LeaseMachine::new(LeaseSettings {
+fn settings(alone: bool) -> LeaseSettings {
+    LeaseSettings {
         id: id("me"),
         build: "test".to_owned(),
+        games: GameVersions::new(),
         layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone,
         carried_over: CarriedOver::default(),
-    })
+    }
+}
+
+fn machine(alone: bool) -> LeaseMachine {
+    LeaseMachine::new(settings(alone))
 }
 
 fn entry(key: &str, value: &impl Serialize, revision: u64) -> KvEntry {
@@ -51,6 +58,7 @@ fn record(state: WorkerState, beat: u64) -> WorkerRecord {
         beat,
         build: String::new(),
         follows_layout: true,
+        games: GameVersions::new(),
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) enum EntryOutcome {
     Panicked(Logged),
     /// The room is in quarantine.
     Quarantined(Logged, QuarantineReason),
+    /// This build is too old for the room, which needs this version of its game.
+    TooNew(Logged, u32),
     /// The room is stored, so the entry must wait until it is loaded.
     Stored(Logged),
     /// The room does not exist.

@@ -17,6 +17,17 @@ pub(super) fn quarantine(
     id: &RoomId,
     why: QuarantineReason,
 ) {
+    quarantine_because(state, cx, id, why, None);
+}
+
+/// Puts a room in quarantine, for this reason in words.
+pub(super) fn quarantine_because(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    why: QuarantineReason,
+    words: Option<String>,
+) {
     let head = state.head(id);
     let exists = state.rooms.exists(id);
     state.close(cx, &head, exists, why.code());
@@ -38,7 +49,7 @@ pub(super) fn quarantine(
     state.update_machines(cx, id, &mut change);
     state
         .quarantine_records
-        .quarantine(cx, state.tenure, id, why, seq);
+        .quarantine(cx, state.tenure, id, (why, words), seq);
 }
 
 /// Handles a panic of a game outside entries: rebuilds the room, or puts it in quarantine.

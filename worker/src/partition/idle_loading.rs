@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use grandstand_common::id::{Epoch, Instance, RoomId};
+use grandstand_game::host::LoadError as GameError;
 
 use super::change::{Change, ResidenceChange};
 use super::decode_room::{FoundSnapshot, LoadError};
@@ -20,6 +21,7 @@ use super::writing::{write_if_due, write_room};
 use crate::command::{Command, Outcome};
 use crate::context::{Context, TenureState};
 use crate::loads::{Load, StoredValue, Urgency};
+use crate::stored::error::DecodeError;
 use crate::stored::head::SnapshotHead;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot;
@@ -169,7 +171,7 @@ fn load(
             let covered = opening::covered(state, cx, place);
             let is_earlier = place.epoch < state.tenure.epoch;
             let found = FoundSnapshot {
-                value,
+                value: value.clone(),
                 revision,
                 covered,
                 is_earlier,
@@ -185,6 +187,12 @@ fn load(
             }
             Some(place)
         }
+        Err(LoadError::Decode(DecodeError::Load(GameError::TooNew { stored, .. }))) => {
+            let place = snapshot::decode_head(&value).ok()?;
+            let covered = opening::covered(state, cx, place);
+            opening::leave_too_new(state, cx, id, stored, Some((covered, revision)));
+            Some(place)
+        }
         Err(error) => {
             tracing::error!(room = %id, partition = %state.tenure.id, revision, %error, "cannot use a stored snapshot; it stays unchanged");
             match &error {
@@ -192,7 +200,8 @@ fn load(
                 LoadError::Changed => cx.counts.damaged += 1,
             }
             state.rooms.known_mut().find_unusable(id, revision);
-            faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
+            let words = Some(error.to_string());
+            faults::quarantine_because(state, cx, id, QuarantineReason::Unavailable, words);
             None
         }
     }
@@ -209,6 +218,9 @@ fn restart_if_gone(
     record: (Epoch, u64),
 ) {
     // A later owner's snapshot contains all entries that the log had.
+    if state.rooms.refusal(id).is_some() {
+        return;
+    }
     let is_later = place.is_some_and(|place| place.epoch > record.0);
     let covered = place.map_or(0, |p| state.checkpoints.covered(p.generation, p.last));
     let seq = (covered + 1).max(record.1);

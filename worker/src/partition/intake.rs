@@ -66,6 +66,13 @@ pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, l
             faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
         }
         EntryOutcome::Quarantined(logged, why) => refuse(state, cx, id, &logged, why.code()),
+        EntryOutcome::TooNew(logged, version) => {
+            refuse(state, cx, id, &logged, QuarantineReason::Unavailable.code());
+            let (tenure, seq) = (state.tenure, logged.seq);
+            state
+                .quarantine_records
+                .keep_for_newer(cx, tenure, id, version, seq);
+        }
         EntryOutcome::Stored(logged) => {
             idle_loading::queue(state, cx, id, WaitingEvent::Entry(logged))
         }

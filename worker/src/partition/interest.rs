@@ -111,8 +111,8 @@ fn answer_room_interest(
     edge: &EdgeId,
     wanted: &RoomInterest,
 ) {
-    if let Some(why) = state.rooms.quarantined(id) {
-        send_closed(state, cx, id, edge, why.code());
+    if let Some(code) = state.rooms.refusal(id) {
+        send_closed(state, cx, id, edge, code);
         return;
     }
     let lanes = [wanted.players, wanted.spectators];
@@ -283,7 +283,7 @@ fn send_gone(
         code
     } else if room.is_some_and(|room| room.was_replaced(session)) {
         ErrorKind::Replaced.code()
-    } else if state.rooms.quarantined(id).is_some() {
+    } else if state.rooms.refusal(id).is_some() {
         QuarantineReason::Unavailable.code()
     } else {
         ErrorKind::NotJoined.code()

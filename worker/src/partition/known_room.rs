@@ -8,6 +8,7 @@ use grandstand_game::host::Armed;
 use super::residence::{Loaded, Residence};
 use crate::context::Context;
 use crate::room::Room;
+use crate::stored::quarantine::QuarantineReason;
 
 /// Panics outside of entries after which a room goes to quarantine.
 const MAX_PANICS_OUTSIDE_ENTRIES: u32 = 3;
@@ -75,8 +76,18 @@ impl KnownRoom {
         matches!(self.residence, Residence::Stored(_))
     }
 
-    pub(super) fn is_quarantined(&self) -> bool {
-        matches!(self.residence, Residence::Quarantined(_))
+    /// Whether this build is too old for the room.
+    pub(super) fn is_too_new(&self) -> bool {
+        matches!(self.residence, Residence::TooNew(_))
+    }
+
+    /// Returns the code that clients of a room get that does not run.
+    pub(super) fn refusal(&self) -> Option<&'static str> {
+        match self.residence {
+            Residence::Quarantined(reason) => Some(reason.code()),
+            Residence::TooNew(_) => Some(QuarantineReason::Unavailable.code()),
+            Residence::Loaded(_) | Residence::Stored(_) | Residence::Deleted(_) => None,
+        }
     }
 
     /// Returns the room's instance, or 0 if it does not exist.
@@ -84,7 +95,7 @@ impl KnownRoom {
         match &self.residence {
             Residence::Loaded(loaded) => loaded.room().instance(),
             Residence::Stored(stored) => stored.instance,
-            Residence::Deleted(_) | Residence::Quarantined(_) => Instance(0),
+            Residence::Deleted(_) | Residence::Quarantined(_) | Residence::TooNew(_) => Instance(0),
         }
     }
 

@@ -30,6 +30,7 @@ pub(super) struct KnownRooms {
     looked_for: Option<RoomId>,
     loaded: usize,
     stored: usize,
+    too_new: usize,
 }
 
 /// A room whose key a takeover reads.
@@ -40,6 +41,8 @@ pub(super) struct FoundRoom {
     pub(super) covered: u64,
     /// `None` if the room was deleted.
     pub(super) head: Option<StoredHead>,
+    /// Whether this build is too old for the room.
+    pub(super) is_too_new: bool,
 }
 
 impl KnownRooms {
@@ -51,6 +54,11 @@ impl KnownRooms {
     /// Returns the number of rooms that are stored and not in memory.
     pub(super) fn stored(&self) -> usize {
         self.stored
+    }
+
+    /// Returns the number of rooms that this build is too old for.
+    pub(super) fn too_new(&self) -> usize {
+        self.too_new
     }
 
     /// Returns the number of slots of rooms, also of those that are gone.
@@ -130,6 +138,7 @@ impl KnownRooms {
     /// Adds a room whose key a takeover reads, unless something later is known of it. Returns whether it did.
     pub(super) fn find(&mut self, id: &RoomId, found: FoundRoom) -> bool {
         let residence = match found.head {
+            Some(head) if found.is_too_new => Residence::TooNew(head.version),
             Some(head) => Residence::Stored(Stored::new(head.instance, head.due_ms)),
             None => Residence::Deleted(found.covered),
         };
@@ -137,7 +146,9 @@ impl KnownRooms {
         match self.rooms.get_mut(id) {
             None if marker > found.revision => return false,
             Some(known) if known.is_loaded() || known.revision() >= found.revision => return false,
-            Some(known) if known.is_quarantined() => {
+            // A record said that it was too new, but the room has changed since.
+            Some(known) if known.is_too_new() && !found.is_too_new => {}
+            Some(known) if known.refusal().is_some() => {
                 known.set_revision(found.revision);
                 return false;
             }
@@ -145,6 +156,16 @@ impl KnownRooms {
         }
         self.insert(id, residence, found.covered, found.revision);
         true
+    }
+
+    /// Leaves a room in its stored snapshot, because this build is too old for it. `place`: the last entry that the snapshot
+    /// covers, and its revision, as far as they are known.
+    pub(super) fn leave_too_new(&mut self, id: &RoomId, version: u32, place: Option<(u64, u64)>) {
+        let residence = Residence::TooNew(version);
+        match place {
+            Some((covered, revision)) => self.insert(id, residence, covered, revision),
+            None => self.set_residence(id, residence),
+        }
     }
 
     /// Adds a room whose snapshot cannot be used, so that it is not taken for one that does not exist.
@@ -217,6 +238,7 @@ impl KnownRooms {
         match residence {
             Residence::Loaded(_) => self.loaded += 1,
             Residence::Stored(_) => self.stored += 1,
+            Residence::TooNew(_) => self.too_new += 1,
             Residence::Deleted(_) | Residence::Quarantined(_) => {}
         }
     }
@@ -230,6 +252,7 @@ impl KnownRooms {
                     self.due.remove(&(at, slot));
                 }
             }
+            Residence::TooNew(_) => self.too_new -= 1,
             Residence::Deleted(_) | Residence::Quarantined(_) => {}
         }
     }

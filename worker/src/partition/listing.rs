@@ -14,11 +14,12 @@ pub(crate) struct ListedRoom {
     pub(crate) partition: u16,
     /// The epoch of the owner.
     pub(crate) epoch: u64,
-    /// `loaded`: in memory; `stored`: in its snapshot only; `quarantined`: it cannot run.
+    /// `loaded`: in memory; `stored`: in its snapshot only; `quarantined`: it cannot run; `too_new`: a later version of the
+    /// game stored it.
     pub(crate) state: &'static str,
-    /// The instance; `None` in quarantine.
+    /// The instance; `None` for a room that does not run.
     pub(crate) instance: Option<String>,
-    /// The code that clients of a room in quarantine get.
+    /// The code that clients of a room get that does not run.
     pub(crate) code: Option<&'static str>,
     /// The connected players of a room in memory.
     pub(crate) players: usize,
@@ -81,10 +82,11 @@ pub(super) fn show(state: &PartitionState, id: &RoomId) -> Option<ListedRoom> {
 
 /// `None` for a room that was deleted.
 fn listed(state: &PartitionState, id: &RoomId, room: &KnownRoom) -> Option<ListedRoom> {
-    let (is, code) = match room.residence() {
-        Residence::Loaded(_) => ("loaded", None),
-        Residence::Stored(_) => ("stored", None),
-        Residence::Quarantined(why) => ("quarantined", Some(why.code())),
+    let is = match room.residence() {
+        Residence::Loaded(_) => "loaded",
+        Residence::Stored(_) => "stored",
+        Residence::Quarantined(_) => "quarantined",
+        Residence::TooNew(_) => "too_new",
         Residence::Deleted(_) => return None,
     };
     let instance = room.instance();
@@ -94,7 +96,7 @@ fn listed(state: &PartitionState, id: &RoomId, room: &KnownRoom) -> Option<Liste
         epoch: state.tenure.epoch.0,
         state: is,
         instance: (instance.0 != 0).then(|| instance.to_string()),
-        code,
+        code: room.refusal(),
         players: room.room().map_or(0, |room| room.connected_players()),
         spectators: state.audiences.viewers(id).unwrap_or(0),
         edges: state.audiences.edges(id).len(),

@@ -38,6 +38,8 @@ mod log;
 
 mod timers;
 
+mod needs;
+
 mod edge_sessions;
 
 mod update_ring;
@@ -83,6 +85,7 @@ use std::time::Instant;
 
 use grandstand_common::bus::{KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId, RoomId};
+use grandstand_common::record::GameVersions;
 use grandstand_common::wire::{self, Body, Entry};
 
 use crate::command::{KvSource, Now, Outcome};
@@ -117,9 +120,11 @@ impl OwnedPartition {
 
     /// Returns the numbers of its rooms.
     pub(crate) fn room_counts(&self) -> RoomCounts {
+        let known = self.state.rooms.known();
         RoomCounts {
-            loaded: self.state.rooms.loaded(),
-            stored: self.state.rooms.stored(),
+            loaded: known.loaded(),
+            stored: known.stored(),
+            too_new: known.too_new(),
             held: self.state.coverage.held(),
         }
     }
@@ -249,6 +254,11 @@ impl OwnedPartition {
             TenureState::Held => release::try_release(&mut self.state, cx),
             other => other,
         }
+    }
+
+    /// Handles what the stored lease says about the versions of games that the rooms need.
+    pub(crate) fn handle_needs(&mut self, needs: &GameVersions) {
+        self.state.needs.on_stored(needs);
     }
 
     /// Handles an interest request of an edge.

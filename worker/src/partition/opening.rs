@@ -5,8 +5,10 @@
 //! that the time of a takeover does not depend on the number of rooms.
 
 use grandstand_common::bus::{KvEntry, LogState};
+use grandstand_common::id::RoomId;
 use grandstand_common::subject;
 
+use super::change::Change;
 use super::known_rooms::FoundRoom;
 use super::room_reads::WaitingEvent;
 use super::state::PartitionState;
@@ -140,12 +142,20 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
     cx.loads.note_parsed(summary.parsed);
     let covered = covered(state, cx, summary.place);
     let before = state.rooms.deleted(&id);
+    let own = cx.games.version(id.game());
+    let newer = summary.head.as_ref().map(|head| head.version);
+    let newer = newer.filter(|version| *version > own);
     let edges = summary.head.as_ref().map(|head| head.edges.clone());
+    let edges = edges.filter(|_| newer.is_none());
     let found = FoundRoom {
         revision,
         covered,
         head: summary.head,
+        is_too_new: newer.is_some(),
     };
+    if let Some(version) = newer {
+        need(state, cx, &id, version);
+    }
     if !state.rooms.known_mut().find(&id, found) {
         return;
     }
@@ -153,6 +163,7 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
         state.coverage.remove_deleted(&id, before);
     }
     match edges {
+        None if newer.is_some() => drop(cx.loads.take_kept(partition, &id)),
         Some(edges) => {
             state.sessions.set(&id, edges);
             cx.loads.keep(partition, &id, revision, &value);
@@ -163,6 +174,40 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
             state.coverage.add_deleted(&id, covered);
         }
     }
+}
+
+/// Has the lease say which version of a game a room needs that this build is too old for, so that a worker that can run the
+/// room takes the partition.
+fn need(state: &mut PartitionState, cx: &mut Context, id: &RoomId, version: u32) {
+    let game = id.game();
+    if !state.needs.raise(cx, state.tenure, game, version) {
+        return;
+    }
+    let own = cx.games.version(game);
+    tracing::warn!(
+        partition = %state.tenure.id, game, version, own,
+        "rooms of a later version of a game stay untouched until a worker with that version takes the partition"
+    );
+}
+
+/// Leaves a room untouched that this build is too old for, and the record that another build may have written of it.
+/// `place`: the last entry that its snapshot covers, and the revision of the snapshot, as far as they are known.
+pub(super) fn leave_too_new(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    version: u32,
+    place: Option<(u64, u64)>,
+) {
+    need(state, cx, id, version);
+    state.coverage.clear(id);
+    state.rooms.known_mut().leave_too_new(id, version, place);
+    let mut change = Change {
+        edges: Some(Vec::new()),
+        ..Change::default()
+    };
+    state.update_machines(cx, id, &mut change);
+    state.quarantine_records.leave(id, version);
 }
 
 /// Returns the last entry that a snapshot covers. If that shows that the log was cut before the takeover, records the
@@ -207,7 +252,7 @@ fn on_measured(state: &mut PartitionState, cx: &mut Context, log: LogState) {
     }
 }
 
-/// Opens the log at the first uncovered entry, and prepares the rooms that have quarantine records.
+/// Opens the log at the first uncovered entry, and prepares the rooms that have records because they did not run.
 fn open_log(state: &mut PartitionState, cx: &mut Context) {
     let reached = state.takeover.take_reached();
     cut_beyond(state, cx, reached);
@@ -217,7 +262,11 @@ fn open_log(state: &mut PartitionState, cx: &mut Context) {
     let records = state.takeover.begin_replay();
     let mut from = state.checkpoints.seq();
     for (id, (record, revision)) in records {
-        if record.build == cx.config.build {
+        let own = cx.games.version(id.game());
+        if let Some(version) = record.version.filter(|version| *version > own) {
+            leave_too_new(state, cx, &id, version, None);
+            state.quarantine_records.add_stored(id, &record, revision);
+        } else if record.version.is_none() && record.build == cx.config.build {
             let why = QuarantineReason::from_code(&record.code);
             let mut change = state.rooms.quarantine(&id, why, None);
             state.update_machines(cx, &id, &mut change);
@@ -248,7 +297,7 @@ pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
     });
 }
 
-/// Ends the runs of other builds' quarantined rooms, once they have all of their log.
+/// Ends the runs of rooms that other builds did not run, once they have all of their log.
 pub(super) fn end_retries(state: &mut PartitionState, cx: &mut Context) {
     if !state.takeover.is_ready() {
         return;

@@ -1,4 +1,4 @@
-//! The quarantined rooms and their stored records (D14, D29).
+//! The rooms that do not run, and their stored records: those in quarantine (D14, D29), and those that are too new (D34).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -17,14 +17,17 @@ use crate::stored::quarantine::{QuarantineReason, QuarantineRecord};
 /// The delay before a failed write of a record is repeated.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// The quarantined rooms of a partition and their stored records.
+/// The most bytes of a reason in words.
+const WHY_BYTES: usize = 512;
+
+/// The rooms of a partition that do not run, and their stored records.
 #[derive(Debug, Default)]
 pub(super) struct QuarantineRecords {
     rooms: BTreeMap<RoomId, Record>,
     /// Rooms whose records are not stored yet, with their first uncovered entries. The checkpoint cannot pass these.
     unstored: BTreeSet<(u64, RoomId)>,
-    /// Rooms that another build put in quarantine and this one runs again, with the revisions of their records and the
-    /// entries that these name.
+    /// Rooms that another build did not run and this one runs again, with the revisions of their records and the entries
+    /// that these name.
     retried: BTreeMap<RoomId, (u64, u64)>,
     /// Rooms that this build ran to the end of the log without a fault, with the revisions of their records. A record
     /// is deleted once a snapshot covers what it protects.
@@ -32,10 +35,19 @@ pub(super) struct QuarantineRecords {
     deadlines: Deadlines<RoomId>,
 }
 
-/// The record of a room in quarantine.
+/// Why a room does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reason {
+    /// It is in quarantine, for this reason in words.
+    Quarantine(QuarantineReason, Option<String>),
+    /// It needs this version of its game, and this build has an earlier one.
+    TooNew(u32),
+}
+
+/// The record of a room that does not run.
 #[derive(Debug)]
 struct Record {
-    reason: QuarantineReason,
+    reason: Reason,
     /// The first entry that the room's snapshot does not cover.
     seq: u64,
     /// The revision of the stored record; 0 if there is none.
@@ -47,29 +59,63 @@ struct Record {
 }
 
 impl QuarantineRecords {
-    /// Adds a room that is put in quarantine, and writes its record. `seq` is the room's first uncovered entry.
+    /// Adds a room that is put in quarantine, and writes its record. `why`: the reason in words, for operators. `seq`: the
+    /// room's first uncovered entry.
     pub(super) fn quarantine(
         &mut self,
         cx: &mut Context,
         tenure: Tenure,
         id: &RoomId,
-        reason: QuarantineReason,
+        (reason, why): (QuarantineReason, Option<String>),
         mut seq: u64,
     ) {
+        cx.counts.quarantined += 1;
         let mut revision = self.rooms.get(id).map(|record| record.revision);
         if let Some((retried, from)) = self.retried.get(id).copied() {
             revision = revision.or(Some(retried));
             seq = seq.min(from);
         }
         let revision = self.cleared.remove(id).or(revision);
-        self.add_unstored(id.clone(), reason, seq, revision.unwrap_or(0));
         tracing::error!(room = %id, code = reason.code(), seq, "a room is put in quarantine");
+        let reason = Reason::Quarantine(reason, why.map(shortened));
+        self.add_unstored(id.clone(), reason, seq, revision.unwrap_or(0));
         self.write(cx, tenure, id);
+    }
+
+    /// Keeps the first uncovered entry `seq` of a room for a build with this version of its game, unless there is a record
+    /// of the room.
+    pub(super) fn keep_for_newer(
+        &mut self,
+        cx: &mut Context,
+        tenure: Tenure,
+        id: &RoomId,
+        version: u32,
+        seq: u64,
+    ) {
+        if self.rooms.contains_key(id) {
+            return;
+        }
+        self.add_unstored(id.clone(), Reason::TooNew(version), seq, 0);
+        self.write(cx, tenure, id);
+    }
+
+    /// Leaves the record of another build as it is, because this build turns out to be too old for the room.
+    pub(super) fn leave(&mut self, id: &RoomId, version: u32) {
+        if let Some((revision, seq)) = self.retried.remove(id) {
+            let record = Record {
+                reason: Reason::TooNew(version),
+                seq,
+                revision,
+                is_stored: true,
+                retry_at: None,
+            };
+            self.rooms.insert(id.clone(), record);
+        }
     }
 
     /// Adds a room whose record is to be written, over a stored record with this revision. `seq` is the room's first
     /// uncovered entry.
-    fn add_unstored(&mut self, id: RoomId, reason: QuarantineReason, seq: u64, revision: u64) {
+    fn add_unstored(&mut self, id: RoomId, reason: Reason, seq: u64, revision: u64) {
         let record = Record {
             reason,
             seq,
@@ -85,10 +131,17 @@ impl QuarantineRecords {
         }
     }
 
-    /// Adds a room with a stored record: this build put it in quarantine, so it stays there.
+    /// Adds a room with a stored record that this build does not run again.
     pub(super) fn add_stored(&mut self, id: RoomId, record: &QuarantineRecord, revision: u64) {
+        let reason = match record.version {
+            Some(version) => Reason::TooNew(version),
+            None => {
+                let code = QuarantineReason::from_code(&record.code);
+                Reason::Quarantine(code, record.why.clone())
+            }
+        };
         let record = Record {
-            reason: QuarantineReason::from_code(&record.code),
+            reason,
             seq: record.seq,
             revision,
             is_stored: true,
@@ -99,7 +152,7 @@ impl QuarantineRecords {
         }
     }
 
-    /// Adds a room that another build put in quarantine and this one runs again. Its record has this revision, and names
+    /// Adds a room that another build did not run and this one runs again. Its record has this revision, and names
     /// the entry `seq`.
     pub(super) fn retry(&mut self, id: RoomId, revision: u64, seq: u64) {
         self.retried.insert(id, (revision, seq));
@@ -183,16 +236,22 @@ impl QuarantineRecords {
         let Some(record) = unstored else {
             return;
         };
+        let (code, why, version) = match &record.reason {
+            Reason::Quarantine(reason, why) => (*reason, why.clone(), None),
+            Reason::TooNew(version) => (QuarantineReason::Unavailable, None, Some(*version)),
+        };
         let stored = QuarantineRecord {
             epoch: tenure.epoch,
             build: cx.config.build.clone(),
             seq: record.seq,
-            code: record.reason.code().to_owned(),
+            code: code.code().to_owned(),
+            why,
+            version,
         };
         let value = match serde_json::to_vec(&stored) {
             Ok(value) => value.into(),
             Err(error) => {
-                tracing::error!(room = %id, %error, "cannot encode the record of a room in quarantine");
+                tracing::error!(room = %id, %error, "cannot encode the record of a room that does not run");
                 record.retry_at = Some(cx.now.at + RETRY);
                 self.deadlines.set(id, record.retry_at);
                 return;
@@ -279,4 +338,11 @@ impl QuarantineRecords {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.next()
     }
+}
+
+/// Returns a reason cut to its bound.
+fn shortened(mut why: String) -> String {
+    let end = why.floor_char_boundary(WHY_BYTES);
+    why.truncate(end);
+    why
 }

@@ -26,6 +26,9 @@ pub(super) enum Residence {
     Deleted(u64),
     /// The room is in quarantine.
     Quarantined(QuarantineReason),
+    /// The room is in its stored snapshot, which this version of its game stored, and this build has an earlier one. It
+    /// stays untouched.
+    TooNew(u32),
 }
 
 impl Residence {

@@ -49,16 +49,6 @@ impl Rooms {
         &mut self.known
     }
 
-    /// Returns the number of rooms in memory.
-    pub(super) fn loaded(&self) -> usize {
-        self.known.loaded()
-    }
-
-    /// Returns the number of rooms that are stored and not in memory.
-    pub(super) fn stored(&self) -> usize {
-        self.known.stored()
-    }
-
     /// Returns a room in memory.
     pub(super) fn get(&self, id: &RoomId) -> Option<&Room> {
         self.known.get(id)?.room()
@@ -82,12 +72,9 @@ impl Rooms {
         }
     }
 
-    /// Returns why a room is in quarantine, if it is.
-    pub(super) fn quarantined(&self, id: &RoomId) -> Option<QuarantineReason> {
-        match *self.known.get(id)?.residence() {
-            Residence::Quarantined(reason) => Some(reason),
-            _ => None,
-        }
+    /// Returns the code that clients of a room get that does not run.
+    pub(super) fn refusal(&self, id: &RoomId) -> Option<&'static str> {
+        self.known.get(id)?.refusal()
     }
 
     /// Returns a room's instance, or 0 if it does not exist.
@@ -133,6 +120,7 @@ impl Rooms {
             return match known.residence() {
                 Residence::Stored(_) => EntryOutcome::Stored(logged),
                 Residence::Quarantined(reason) => EntryOutcome::Quarantined(logged, *reason),
+                Residence::TooNew(version) => EntryOutcome::TooNew(logged, *version),
                 Residence::Deleted(_) | Residence::Loaded(_) => EntryOutcome::Absent(logged),
             };
         };
@@ -235,7 +223,7 @@ impl Rooms {
         match *known.residence() {
             Residence::Deleted(seq) => return Some(snapshot::encode_deleted(head(seq))),
             Residence::Quarantined(_) => return self.known.whole(id).map(Ok),
-            Residence::Loaded(_) | Residence::Stored(_) => {}
+            Residence::Loaded(_) | Residence::Stored(_) | Residence::TooNew(_) => {}
         }
         let loaded = known.loaded_mut()?;
         let head = head(loaded.room().last());

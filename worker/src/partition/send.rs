@@ -25,7 +25,7 @@ pub(super) fn send(
         kind,
         ItemKind::Closed(_) | ItemKind::Gone(_) | ItemKind::Refused(_)
     );
-    if !is_end && state.rooms.quarantined(id).is_some() {
+    if !is_end && state.rooms.refusal(id).is_some() {
         return false;
     }
     let lanes = lanes_of(&kind);
@@ -77,7 +77,7 @@ pub(super) fn publish_hot(
     id: &RoomId,
     kind: impl FnOnce() -> ItemKind,
 ) {
-    if !state.audiences.is_hot(id) || state.rooms.quarantined(id).is_some() {
+    if !state.audiences.is_hot(id) || state.rooms.refusal(id).is_some() {
         return;
     }
     let kind = kind();

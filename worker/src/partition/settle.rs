@@ -21,11 +21,24 @@ pub(super) fn settle(
     if entry {
         cx.applied.add_entry(change.bytes);
     }
+    if matches!(
+        change.residence,
+        ResidenceChange::Created(_) | ResidenceChange::Loaded
+    ) {
+        // Before entries are applied by rules that other workers may not have.
+        let game = id.game();
+        let version = cx.games.version(game);
+        if !state.needs.allows(game, version) {
+            state.needs.raise(cx, state.tenure, game, version);
+        }
+    }
     let moved = change.edges.is_some();
     let is_due = state.update_machines(cx, id, &mut change);
     let is_sent = !entry || state.takeover.sends(change.seq);
     let rejects = change.emits.iter().filter(|emit| emit.is_reject());
-    cx.counts.rejects += rejects.count() as u64;
+    let rejects = rejects.count() as u64;
+    cx.counts.rejects += rejects;
+    cx.counts.replayed_rejects += if is_sent { 0 } else { rejects };
     if is_sent {
         if matches!(change.residence, ResidenceChange::Created(_)) {
             // The snapshots that the edges get contain the first entry's updates.

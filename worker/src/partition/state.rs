@@ -10,6 +10,7 @@ use super::checkpoints::Checkpoints;
 use super::coverage::Coverage;
 use super::edge_sessions::EdgeSessions;
 use super::log::LogReading;
+use super::needs::Needs;
 use super::quarantine_records::QuarantineRecords;
 use super::room_coverage::CoverageLimits;
 use super::room_reads::RoomReads;
@@ -35,6 +36,7 @@ pub(super) struct PartitionState {
     pub(super) timers: Timers,
     pub(super) sessions: EdgeSessions,
     pub(super) audiences: Audiences,
+    pub(super) needs: Needs,
 }
 
 impl PartitionState {
@@ -66,6 +68,7 @@ impl PartitionState {
             timers: Timers::default(),
             sessions: EdgeSessions::default(),
             audiences: Audiences::new(audiences),
+            needs: Needs::default(),
         }
     }
 

@@ -14,8 +14,8 @@ use crate::requests::Purpose;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{EncodeError, SnapshotLimits};
 
-/// Writes a room's snapshot, or postpones it if too many writes are in flight. A room that cannot be stored goes to
-/// quarantine.
+/// Writes a room's snapshot, or postpones it if too many writes are in flight, or the lease does not say yet that the
+/// partition needs this version of the game (D34). A room that cannot be stored goes to quarantine.
 pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     // A room that runs again after a quarantine is written once it has all of its log, so that its snapshot covers what
     // its record protects (D29). No room is written before all are known, because one of them may show a cut (D11).
@@ -23,6 +23,12 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         || state.quarantine_records.is_retried(id)
         || !state.takeover.is_read()
     {
+        state.coverage.postpone(id, cx.now.at);
+        return;
+    }
+    let version = cx.games.version(id.game());
+    if state.rooms.deleted(id).is_none() && !state.needs.allows(id.game(), version) {
+        state.needs.raise(cx, state.tenure, id.game(), version);
         state.coverage.postpone(id, cx.now.at);
         return;
     }

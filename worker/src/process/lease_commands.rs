@@ -66,6 +66,11 @@ impl LeaseLoop<'_> {
                     self.settings.metrics.taken.inc();
                     self.rooms.order(partition, Order::Take(epoch, stuck));
                 }
+                LeaseCommand::Needs {
+                    partition,
+                    epoch,
+                    needs,
+                } => self.rooms.tell_needs(partition, epoch, needs),
                 LeaseCommand::Stop { partition, epoch } => {
                     tracing::debug!(%partition, "a partition is handed over");
                     self.rooms.order(partition, Order::Release(epoch));
@@ -127,8 +132,13 @@ impl LeaseLoop<'_> {
             {
                 self.machine.handle_stopped(partition);
             }
+            LoopReport::Needs(partition, epoch, needs)
+                if self.machine.epoch(partition) == Some(epoch) =>
+            {
+                self.machine.handle_needs(partition, &needs);
+            }
             // The partition has another epoch by now.
-            LoopReport::Ready(..) | LoopReport::Stopped(..) => {}
+            LoopReport::Ready(..) | LoopReport::Stopped(..) | LoopReport::Needs(..) => {}
             LoopReport::Seen(partition, epoch) => self.machine.handle_epoch(partition, epoch),
             // The supervisor ends the process; the other loops hand their partitions over before.
             LoopReport::Failed(error @ WorkerError::Panicked(_)) => {

@@ -103,6 +103,7 @@ impl<'a> LeaseLoop<'a> {
             machine: LeaseMachine::new(LeaseSettings {
                 id,
                 build: settings.build.clone(),
+                games: rooms.games(),
                 layout: bus.layout(),
                 senders: rooms.senders(),
                 alone: settings.alone,

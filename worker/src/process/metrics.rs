@@ -24,6 +24,8 @@ pub struct WorkerMetrics {
     pub idle_rooms: Gauge,
     /// Rooms that NATS does not take at the moment, because its limits have become lower.
     pub held_rooms: Gauge,
+    /// Rooms that a later version of their game stored, and that this worker leaves untouched.
+    pub too_new_rooms: Gauge,
     /// [`Counts::inputs`].
     pub inputs: Counter,
     /// [`Counts::rejects`].
@@ -42,6 +44,10 @@ pub struct WorkerMetrics {
     pub rooms_heated: Counter,
     /// [`Counts::items_not_taken`].
     pub items_not_taken: Counter,
+    /// [`Counts::replayed_rejects`].
+    pub replayed_rejects: Counter,
+    /// [`Counts::quarantined`].
+    pub quarantined: Counter,
     /// Partitions taken.
     pub taken: Counter,
     /// Partitions handed over.
@@ -60,8 +66,6 @@ pub struct WorkerMetrics {
     pub appends: Counter,
     /// Snapshots and checkpoints written.
     pub snapshots: Counter,
-    /// Rooms put in quarantine.
-    pub quarantined: Counter,
     /// The wall clock minus the clock of the log, seconds.
     pub clock_skew: Gauge<f64, AtomicU64>,
     /// Batches sent to edges.
@@ -79,6 +83,12 @@ impl WorkerMetrics {
             (&self.inputs, before.inputs, now.inputs),
             (&self.rejects, before.rejects, now.rejects),
             (&self.replayed, before.replayed, now.replayed),
+            (
+                &self.replayed_rejects,
+                before.replayed_rejects,
+                now.replayed_rejects,
+            ),
+            (&self.quarantined, before.quarantined, now.quarantined),
             (&self.panics, before.panics, now.panics),
             (&self.game_faults, before.game_faults, now.game_faults),
             (&self.damaged, before.damaged, now.damaged),
@@ -130,13 +140,19 @@ impl WorkerMetrics {
             "Rooms that cannot be stored, because NATS' limits have become lower",
             self.held_rooms.clone(),
         );
-        for (name, help, counter) in self.counters() {
+        registry.register(
+            "rooms_too_new",
+            "Rooms that a later version of their game stored, left untouched",
+            self.too_new_rooms.clone(),
+        );
+        let counters = self.engine_counters().into_iter().chain(self.counters());
+        for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
     }
 
-    /// The counters, with their names and what they count.
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 21] {
+    /// The counters of engines, with their names and what they count.
+    fn engine_counters(&self) -> [(&'static str, &'static str, &Counter); 10] {
         [
             ("inputs", "Inputs handed to games", &self.inputs),
             ("rejects", "Inputs that games rejected", &self.rejects),
@@ -144,6 +160,11 @@ impl WorkerMetrics {
                 "entries_replayed",
                 "Log entries read again by a takeover",
                 &self.replayed,
+            ),
+            (
+                "rejects_replayed",
+                "Inputs that games rejected while a takeover read them again",
+                &self.replayed_rejects,
             ),
             ("panics", "Panics of games", &self.panics),
             (
@@ -171,6 +192,12 @@ impl WorkerMetrics {
                 "Times that a room became hot",
                 &self.rooms_heated,
             ),
+        ]
+    }
+
+    /// The other counters.
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 12] {
+        [
             ("partitions_taken", "Partitions taken", &self.taken),
             (
                 "partitions_released",

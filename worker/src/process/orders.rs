@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use grandstand_common::id::{Epoch, Partition};
-use grandstand_common::record::StuckEntry;
+use grandstand_common::record::{GameVersions, StuckEntry};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -32,6 +32,8 @@ pub(super) struct Orders {
 #[derive(Debug, Default)]
 struct Pending {
     orders: BTreeMap<Partition, Order>,
+    /// What the leases say about the games of their rooms, with the epochs of the leases.
+    needs: BTreeMap<Partition, (Epoch, GameVersions)>,
     closed: bool,
 }
 
@@ -39,6 +41,12 @@ impl Orders {
     /// Gives an order.
     pub(super) fn give(&self, partition: Partition, order: Order) {
         self.pending.lock().orders.insert(partition, order);
+        self.given.notify_one();
+    }
+
+    /// Passes on what the lease of a partition says about the games of its rooms. Replaces earlier ones.
+    pub(super) fn give_needs(&self, partition: Partition, epoch: Epoch, needs: GameVersions) {
+        self.pending.lock().needs.insert(partition, (epoch, needs));
         self.given.notify_one();
     }
 
@@ -50,6 +58,11 @@ impl Orders {
     /// Takes all orders.
     pub(super) fn take(&self) -> BTreeMap<Partition, Order> {
         std::mem::take(&mut self.pending.lock().orders)
+    }
+
+    /// Takes what leases say about the games of their rooms. Call it after [`take`](Self::take).
+    pub(super) fn take_needs(&self) -> BTreeMap<Partition, (Epoch, GameVersions)> {
+        std::mem::take(&mut self.pending.lock().needs)
     }
 
     /// Ends the loop: there are no further orders.
@@ -73,6 +86,8 @@ pub(super) enum LoopReport {
     Ready(Partition, Epoch),
     /// The partition is handed over or dropped, and no write is in flight.
     Stopped(Partition, Epoch),
+    /// The lease is to say that the partition's rooms need these versions of games.
+    Needs(Partition, Epoch, GameVersions),
     /// Another owner's epoch was seen.
     Seen(Partition, Epoch),
     /// The loop has failed, and no longer acts.

@@ -66,20 +66,8 @@ impl RoomLoop {
                     answers::put_outcome(bus.delete_if(bucket, &key, expected, ttl).await)
                 });
             }
-            Command::Get { bucket, key, token } => {
-                let bus = self.bus.clone();
-                self.await_outcome(token, async move {
-                    let entry = bus.get(bucket, &key).await;
-                    entry.map_or(Outcome::Failed, Outcome::Value)
-                });
-            }
-            Command::LogState { partition, token } => {
-                let bus = self.bus.clone();
-                self.await_outcome(token, async move {
-                    let state = bus.log_state(partition).await;
-                    state.map_or(Outcome::Failed, Outcome::Log)
-                });
-            }
+            Command::Get { bucket, key, token } => self.get(bucket, key, token),
+            Command::LogState { partition, token } => self.measure(partition, token),
             Command::OpenLog { partition, from } => self.readers.open_log(partition, from),
             Command::CloseLog { partition } => self.readers.close(ReaderKey::Log(partition)),
             Command::OpenKv { partition, source } => self.readers.open_kv(partition, source),
@@ -92,6 +80,13 @@ impl RoomLoop {
             }
             Command::Reply { to, payload } => self.publish(to, payload).await?,
             Command::Ready { partition, .. } => self.report_ready(partition),
+            Command::RaiseNeeds {
+                partition,
+                epoch,
+                needs,
+            } => self
+                .reports
+                .push(LoopReport::Needs(partition, epoch, needs)),
             Command::Released { partition, epoch } => {
                 self.settings().metrics.released.inc();
                 self.stop(partition, epoch);
@@ -149,6 +144,22 @@ impl RoomLoop {
         self.reports.push(LoopReport::Stopped(partition, epoch));
     }
 
+    fn get(&self, bucket: Bucket, key: String, token: Token) {
+        let bus = self.bus.clone();
+        self.await_outcome(token, async move {
+            let entry = bus.get(bucket, &key).await;
+            entry.map_or(Outcome::Failed, Outcome::Value)
+        });
+    }
+
+    fn measure(&self, partition: Partition, token: Token) {
+        let bus = self.bus.clone();
+        self.await_outcome(token, async move {
+            let state = bus.log_state(partition).await;
+            state.map_or(Outcome::Failed, Outcome::Log)
+        });
+    }
+
     /// Publishes a message that may be lost, because a gap in the numbers reveals the loss.
     async fn publish(&mut self, subject: String, payload: Bytes) -> Result<(), WorkerError> {
         if let Err(error) = check(self.bus.publish(subject, payload).await)? {
@@ -163,11 +174,9 @@ impl RoomLoop {
     }
 
     fn count_put(&self, bucket: Bucket) {
-        match bucket {
-            Bucket::Rooms(_) => self.settings().metrics.snapshots.inc(),
-            Bucket::Quarantine => self.settings().metrics.quarantined.inc(),
-            _ => 0,
-        };
+        if let Bucket::Rooms(_) = bucket {
+            self.settings().metrics.snapshots.inc();
+        }
     }
 
     pub(super) fn on_engine_answer(&mut self, answer: EngineAnswer) {

@@ -213,6 +213,10 @@ impl RoomLoop {
                 }
             }
         }
+        for (partition, (epoch, needs)) in self.start.orders.take_needs() {
+            self.engine
+                .handle_needs(self.clock.now(), partition, epoch, &needs);
+        }
     }
 
     fn on_connection(&mut self) {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grandstand_common::bus::Bus;
-use grandstand_common::id::{Partition, WorkerId};
+use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::process::admin::{ASK_EVERY, Component, Question};
-use grandstand_common::record::StuckEntry;
+use grandstand_common::record::{GameVersions, StuckEntry};
 use grandstand_game::Games;
 use tokio::sync::mpsc;
 
@@ -176,6 +176,21 @@ impl<'a> RoomLoops<'a> {
             .give(partition, order);
     }
 
+    /// Passes on what the lease of a partition says about the games of its rooms.
+    pub(super) fn tell_needs(&self, partition: Partition, epoch: Epoch, needs: GameVersions) {
+        self.loops[self.index(partition)]
+            .orders
+            .give_needs(partition, epoch, needs);
+    }
+
+    /// The versions of the games that the loops run.
+    pub(super) fn games(&self) -> GameVersions {
+        let games = self.shared.games.versions();
+        games
+            .map(|(name, version)| (name.to_owned(), version))
+            .collect()
+    }
+
     /// Sets the time until which all loops may act.
     pub(super) fn set_fences(&mut self, until: Option<Instant>) {
         if self.until == until {
@@ -263,10 +278,12 @@ impl<'a> RoomLoops<'a> {
         let RoomCounts {
             loaded,
             stored,
+            too_new,
             held,
         } = counts.sum();
         metrics.rooms.set(loaded as i64);
         metrics.idle_rooms.set(stored as i64);
+        metrics.too_new_rooms.set(too_new as i64);
         metrics.held_rooms.set(held as i64);
     }
 

@@ -56,12 +56,14 @@ pub(super) struct SharedRoomCounts {
     loaded: AtomicUsize,
     stored: AtomicUsize,
     held: AtomicUsize,
+    too_new: AtomicUsize,
 }
 
 impl SharedRoomCounts {
     pub(super) fn set(&self, counts: RoomCounts) {
         self.loaded.store(counts.loaded, Ordering::Relaxed);
         self.stored.store(counts.stored, Ordering::Relaxed);
+        self.too_new.store(counts.too_new, Ordering::Relaxed);
         self.held.store(counts.held, Ordering::Relaxed);
     }
 
@@ -69,6 +71,7 @@ impl SharedRoomCounts {
         RoomCounts {
             loaded: self.loaded.load(Ordering::Relaxed),
             stored: self.stored.load(Ordering::Relaxed),
+            too_new: self.too_new.load(Ordering::Relaxed),
             held: self.held.load(Ordering::Relaxed),
         }
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bucket, Bus, KvEntry, PutError};
 use grandstand_common::id::{Epoch, Partition};
-use grandstand_common::record::{Lease, StuckEntry, WorkerRecord, WorkerState};
+use grandstand_common::record::{
+    GameVersions, Lease, StuckEntry, WorkerRecord, WorkerState, raise,
+};
 use tokio::time::Instant;
 
 use super::error::RepartitionError;
@@ -25,6 +27,8 @@ pub(super) struct Taken {
     pub(super) highest: Epoch,
     /// The entries at which loops got stuck.
     pub(super) stuck: Vec<StuckEntry>,
+    /// The highest version of each game that a lease needs. Any partition of the next layout may get its rooms.
+    pub(super) needs: GameVersions,
     revisions: BTreeMap<Partition, u64>,
 }
 
@@ -84,6 +88,7 @@ pub(super) async fn take_all(
                 ready: false,
                 sender: None,
                 stuck: found.map_or_else(Vec::new, |found| found.lease.stuck.clone()),
+                needs: found.map_or_else(GameVersions::new, |found| found.lease.needs.clone()),
                 moved: true,
             };
             let revision = found.map_or(0, |found| found.revision);
@@ -97,7 +102,12 @@ pub(super) async fn take_all(
         }
         tell(&Step::Releasing { left, of, holder });
         if left == 0 {
+            let mut needs = GameVersions::new();
+            for found in stored.values() {
+                raise(&mut needs, &found.lease.needs);
+            }
             return Ok(Taken {
+                needs,
                 highest: stored
                     .values()
                     .map(|s| s.lease.epoch)

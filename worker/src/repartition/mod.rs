@@ -32,7 +32,6 @@ pub use step::{Step, Tell};
 use std::time::Duration;
 
 use grandstand_common::bus::{Bus, nats::Nats};
-use grandstand_common::id::Epoch;
 use grandstand_common::layout::Layout;
 use grandstand_common::record::{Checkpoint, Cut, Lease, StuckEntry};
 use tokio::time::Instant;
@@ -126,7 +125,7 @@ pub async fn repartition(
         stuck: &taken.stuck,
     };
     let tail = tail::copy(former, &new, nats, tell).await?;
-    prepare(&new, &checkpoints, taken.highest, &tail.stuck).await?;
+    prepare(&new, &checkpoints, &taken, &tail.stuck).await?;
     leases::verify(&old, &taken).await?;
     let switch = |record: &mut grandstand_common::record::ClusterRecord| {
         record.layout = to;
@@ -177,12 +176,12 @@ pub async fn abort(bus: &Bus) -> Result<Layout, RepartitionError> {
 }
 
 /// Stores the checkpoints and the leases of the next layout: their logs have a generation of their own, of which stored
-/// snapshots cover nothing, and their owners' epochs are above `highest` and all earlier ones. The leases name the entries
-/// at which loops got stuck.
+/// snapshots cover nothing, and their owners' epochs are above all earlier ones. The leases name the entries at which loops
+/// got stuck, and need what all of the former ones needed.
 async fn prepare(
     new: &Bus,
     checkpoints: &rooms::Checkpoints,
-    highest: Epoch,
+    taken: &leases::Taken,
     stuck: &[StuckEntry],
 ) -> Result<(), RepartitionError> {
     let generation = 1 + checkpoints
@@ -191,7 +190,7 @@ async fn prepare(
         .max()
         .unwrap_or(0);
     let claimed = checkpoints.values().map(|c| c.epoch).max();
-    let epoch = highest.max(claimed.unwrap_or_default());
+    let epoch = taken.highest.max(claimed.unwrap_or_default());
     let checkpoint = Checkpoint {
         epoch,
         generation,
@@ -206,6 +205,7 @@ async fn prepare(
         ready: false,
         sender: None,
         stuck: Vec::new(),
+        needs: taken.needs.clone(),
         moved: false,
     };
     rooms::put_checkpoints(new, &checkpoint).await?;

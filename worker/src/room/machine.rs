@@ -101,6 +101,11 @@ impl Room {
             .map(|(id, p)| (id, p.session))
     }
 
+    /// The version of the game's state.
+    pub(crate) fn version(&self) -> u32 {
+        self.game.version()
+    }
+
     pub(crate) fn game(&self) -> &GameInstance {
         &self.game
     }

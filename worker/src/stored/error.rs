@@ -1,6 +1,6 @@
 //! The errors of encoding and decoding snapshots.
 
-use grandstand_game::host::Panicked;
+use grandstand_game::host::{LoadError, Panicked};
 
 /// The error of a room that cannot be encoded.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +29,8 @@ pub(crate) enum DecodeError {
     Json(#[from] serde_json::Error),
     #[error("has format {0}")]
     Format(u32),
-    #[error("no game is named {0:?}")]
-    NoSuchGame(String),
+    #[error(transparent)]
+    Load(#[from] LoadError),
     #[error("is damaged: its state does not match its hash or its head")]
     Damaged,
 }

@@ -25,6 +25,9 @@ pub(crate) struct SnapshotHead {
 pub(crate) struct StoredHead {
     /// The room's instance.
     pub(crate) instance: Instance,
+    /// The version of the game that stored the room's state. Missing in the snapshots of builds before versions.
+    #[serde(default = "first_version", skip_serializing_if = "is_first_version")]
+    pub(crate) version: u32,
     /// The due time of the room's next timer, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) due_ms: Option<u64>,
@@ -33,11 +36,22 @@ pub(crate) struct StoredHead {
     pub(crate) edges: Vec<EdgeId>,
 }
 
+/// The version of states that are stored without one.
+pub(super) fn first_version() -> u32 {
+    1
+}
+
+pub(super) fn is_first_version(version: &u32) -> bool {
+    *version == first_version()
+}
+
 impl StoredHead {
-    pub(crate) fn new(room: &Room) -> Self {
+    /// The head of a room whose state is of this version.
+    pub(crate) fn new(room: &Room, version: u32) -> Self {
         let timers = room.instance_state().timers.values();
         Self {
             instance: room.instance(),
+            version,
             due_ms: timers.map(|armed| armed.due_ms).min(),
             edges: room.edges().cloned().collect(),
         }
@@ -108,7 +122,7 @@ mod tests {
 
     #[test]
     fn d25_a_head_is_read_without_the_room_behind_it() {
-        let text = br#"{"format":1,"epoch":9,"generation":2,"last":40,"head":{"instance":7,"due_ms":5,"edges":["e-1"]},"hash":0,"room":{ this is never"#;
+        let text = br#"{"format":1,"epoch":9,"generation":2,"last":40,"head":{"instance":7,"version":3,"due_ms":5,"edges":["e-1"]},"hash":0,"room":{ this is never"#;
         let beginning = Beginning::parse(text);
         let place = beginning.place().unwrap();
         assert_eq!(
@@ -116,8 +130,17 @@ mod tests {
             (Some(1), Epoch(9), 2, 40)
         );
         let head = beginning.head.unwrap();
-        assert_eq!((head.instance, head.due_ms), (Instance(7), Some(5)));
+        assert_eq!((head.instance, head.version), (Instance(7), 3));
+        assert_eq!(head.due_ms, Some(5));
         assert_eq!(head.edges, ["e-1".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_head_without_a_version_is_of_the_first_one() {
+        let stored = r#"{"instance":7}"#;
+        let head: StoredHead = serde_json::from_str(stored).unwrap();
+        assert_eq!(head.version, 1);
+        assert_eq!(serde_json::to_string(&head).unwrap(), stored);
     }
 
     #[test]

@@ -1,21 +1,28 @@
-//! The stored records of quarantined rooms (D14).
+//! The stored records of rooms that do not run: those in quarantine (D14), and those that are too new for a worker (D34).
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::Epoch;
 use serde::{Deserialize, Serialize};
 
-/// The record of a room in quarantine, in bucket `quarantine` under key `{p}.{room}`. The room's snapshot and log stay
+/// The record of a room that does not run, in bucket `quarantine` under key `{p}.{room}`. The room's snapshot and log stay
 /// unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantineRecord {
-    /// The epoch of the owner that put the room in quarantine.
+    /// The epoch of the owner that wrote the record.
     pub epoch: Epoch,
-    /// The build that could not run the room. Another build runs it again.
+    /// The build that could not run the room. Another build runs a room in quarantine again.
     pub build: String,
     /// The first entry of the room's log that its snapshot does not cover.
     pub seq: u64,
     /// The error code that clients receive: `room_unavailable` or `room_too_big`.
     pub code: String,
+    /// The reason of a quarantine, for operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The version of the game that the room needs, if it is not in quarantine but too new for the build. A build with this
+    /// version runs it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
 }
 
 /// The reason why a room is in quarantine.

@@ -7,7 +7,7 @@ use grandstand_common::id::{Instance, PlayerId};
 use grandstand_game::host::{Armed, InstanceState};
 use serde::{Deserialize, Serialize};
 
-use super::head::StoredHead;
+use super::head::{StoredHead, first_version};
 use crate::room::{Player, Presence, RefusedSession, Room, RoomState, SeenMessages};
 
 /// A room's state as stored. The order of the fields is part of the format, because the stored hash covers the text.
@@ -50,13 +50,14 @@ impl<'a> RoomRecord<'a> {
         }
     }
 
-    /// Returns the head of the snapshot, for those that earlier builds stored without one.
+    /// Returns the head of the snapshot, for those that earlier builds stored without one. They had no versions.
     pub(super) fn head(&self) -> StoredHead {
         let players = self.players.values();
         let connected = players.filter(|player| player.presence == Presence::Connected);
         let edges: BTreeSet<_> = connected.map(|player| player.edge.clone()).collect();
         StoredHead {
             instance: self.instance,
+            version: first_version(),
             due_ms: self.timers.values().map(|armed| armed.due_ms).min(),
             edges: edges.into_iter().collect(),
         }

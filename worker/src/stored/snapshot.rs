@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use grandstand_common::id::{Epoch, RoomId};
 use grandstand_game::Games;
-use grandstand_game::host::{GameInstance, StateHash};
+use grandstand_game::host::{GameInstance, LoadError, StateHash};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use super::error::{DecodeError, EncodeError};
-use super::head::{Beginning, SnapshotHead, StoredHead};
+use super::head::{Beginning, SnapshotHead, StoredHead, first_version, is_first_version};
 use super::room::RoomRecord;
 use crate::room::Room;
 
@@ -63,6 +63,9 @@ struct StoredRef<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     state_hash: Option<StateHash>,
     room: Option<&'a RawValue>,
+    /// The version of the game that stored `game`, as in the head.
+    #[serde(skip_serializing_if = "is_first_version")]
+    version: u32,
     game: Option<&'a RawValue>,
 }
 
@@ -77,6 +80,8 @@ struct Stored<'a> {
     state_hash: Option<StateHash>,
     #[serde(borrow)]
     room: Option<&'a RawValue>,
+    #[serde(default = "first_version")]
+    version: u32,
     #[serde(borrow)]
     game: Option<&'a RawValue>,
 }
@@ -132,15 +137,17 @@ pub(crate) fn encode(
 ) -> Result<Bytes, EncodeError> {
     let state = StoredState::new(room)?;
     check("the game's state", state.game.get().len(), limits.game)?;
+    let version = room.version();
     let stored = StoredRef {
         format: FORMAT,
         epoch: head.epoch,
         generation: head.generation,
         last: head.last,
-        head: Some(&StoredHead::new(room)),
+        head: Some(&StoredHead::new(room, version)),
         hash: xxh3_64(state.game.get().as_bytes()),
         state_hash: Some(state.hash()),
         room: Some(&state.room),
+        version,
         game: Some(&state.game),
     };
     let value = serde_json::to_vec(&stored)?;
@@ -173,6 +180,7 @@ pub(crate) fn encode_deleted(head: SnapshotHead) -> Result<Bytes, EncodeError> {
         hash: 0,
         state_hash: None,
         room: None,
+        version: first_version(),
         game: None,
     };
     Ok(serde_json::to_vec(&stored)?.into())
@@ -206,7 +214,10 @@ pub(crate) fn summarize(value: &[u8]) -> Result<SnapshotSummary, DecodeError> {
     let place = decode_head(value)?;
     let stored: Stored<'_> = serde_json::from_slice(value)?;
     let head = match (stored.room, stored.game) {
-        (Some(room), Some(_)) => Some(serde_json::from_str::<RoomRecord<'_>>(room.get())?.head()),
+        (Some(room), Some(_)) => Some(StoredHead {
+            version: stored.version,
+            ..serde_json::from_str::<RoomRecord<'_>>(room.get())?.head()
+        }),
         _ => None,
     };
     Ok(SnapshotSummary {
@@ -248,8 +259,8 @@ pub(crate) fn decode_state(
     Ok(Some((state, stored.state_hash)))
 }
 
-/// Decodes the room of a snapshot and checks its hash. Entry `last` counts as the room's last one. Returns `None` if the
-/// room was deleted.
+/// Decodes the room of a snapshot and checks its hash. A state of an earlier version of its game is migrated. Entry `last`
+/// counts as the room's last one. Returns `None` if the room was deleted.
 pub(crate) fn decode(
     games: &Games,
     id: &RoomId,
@@ -264,21 +275,28 @@ pub(crate) fn decode(
         Some(hash) => hash == StateHash::new(state, game),
         None => stored.hash == xxh3_64(game.get().as_bytes()),
     };
-    if !is_intact {
+    let version = stored.version;
+    let has_other_version = |head: &StoredHead| head.version != version;
+    if !is_intact || stored.head.as_ref().is_some_and(has_other_version) {
         return Err(DecodeError::Damaged);
     }
-    let record: RoomRecord<'_> = serde_json::from_str(state.get())?;
+    let too_new = LoadError::TooNew {
+        stored: version,
+        own: games.version(id.game()),
+    };
     let kind = games
         .get(id.game())
-        .ok_or_else(|| DecodeError::NoSuchGame(id.game().to_owned()))?;
-    let game = kind.load(game.get())??;
+        .filter(|kind| version <= kind.version())
+        .ok_or(too_new)?;
+    let record: RoomRecord<'_> = serde_json::from_str(state.get())?;
+    let game = kind.load(version, game.get())??;
     let (instance, state) = record.into_states();
     let game = GameInstance::restore(game, instance);
     let room = Room::restore(id.clone(), game, state, last);
     // The hash does not cover the head.
     if stored
         .head
-        .is_some_and(|head| head != StoredHead::new(&room))
+        .is_some_and(|head| head != StoredHead::new(&room, version))
     {
         return Err(DecodeError::Damaged);
     }

@@ -8,7 +8,7 @@ use grandstand_common::clock::{Now, unix_ms};
 use grandstand_common::envelope::{Encoding, Payload};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Epoch};
-use grandstand_common::record::Lease;
+use grandstand_common::record::{GameVersions, Lease};
 use grandstand_common::wire::{
     Batch, Closed, Empty, InterestReply, Item, ItemKind, RoomBatch, Snapshot, Update,
 };
@@ -115,6 +115,7 @@ impl Shard {
             ready: true,
             sender: None,
             stuck: Vec::new(),
+            needs: GameVersions::new(),
             moved: false,
         };
         for partition in layout.all_partitions() {

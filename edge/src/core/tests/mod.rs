@@ -7,7 +7,7 @@ use grandstand_common::auth::{Claims, Expected, Key, Signer};
 use grandstand_common::bus::AppendFailure;
 use grandstand_common::envelope::{Encoding, ServerEvent, decode_server};
 use grandstand_common::id::{Epoch, RoomId};
-use grandstand_common::record::Lease;
+use grandstand_common::record::{GameVersions, Lease};
 use grandstand_common::wire::*;
 use prost::Message;
 
@@ -172,6 +172,7 @@ impl Bench {
             ready: true,
             sender: None,
             stuck: Vec::new(),
+            needs: GameVersions::new(),
             moved: false,
         };
         for p in 0..64 {

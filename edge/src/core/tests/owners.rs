@@ -228,6 +228,7 @@ fn d19_a_gap_in_the_batches_of_a_loop_concerns_the_rooms_of_its_partitions() {
             ready: true,
             sender: Some("w-1".parse().unwrap()),
             stuck: Vec::new(),
+            needs: GameVersions::new(),
             moved: false,
         };
         let partition = bench.tag().partition;
@@ -341,6 +342,7 @@ fn d33_entries_are_held_while_rooms_move_and_appended_again_to_the_new_layout() 
             ready: true,
             sender: None,
             stuck: Vec::new(),
+            needs: GameVersions::new(),
             moved: false,
         };
         (partition, lease)

@@ -23,7 +23,7 @@ use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Encoding, Payload, decode_server};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
-use grandstand_common::record::Lease;
+use grandstand_common::record::{GameVersions, Lease};
 use grandstand_common::subject;
 use grandstand_common::wire::{Interest, LinkRequest, Live};
 use grandstand_edge::conn::key::ConnKey;
@@ -263,6 +263,7 @@ impl World {
             ready,
             sender: None,
             stuck: Vec::new(),
+            needs: GameVersions::new(),
             moved: false,
         };
         for i in 0..EDGES {

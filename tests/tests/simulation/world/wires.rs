@@ -219,8 +219,9 @@ impl World {
                 self.tell_lease(partition.0, true);
             }
             C::Released { .. } => {}
-            C::Lost { partition, .. } => panic!("partition {partition} has another owner"),
-            C::RolledBack { partition, .. } => panic!("partition {partition} has an older bucket"),
+            command @ (C::RaiseNeeds { .. } | C::Lost { .. } | C::RolledBack { .. }) => {
+                panic!("no game has versions, and no owner loses a partition: {command:?}")
+            }
         }
     }
 

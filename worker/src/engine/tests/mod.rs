@@ -43,3 +43,5 @@ mod hot_rooms;
 mod stuck;
 
 mod tally;
+
+mod versions;

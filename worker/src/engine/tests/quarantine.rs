@@ -174,6 +174,8 @@ fn d29_a_record_whose_room_and_log_are_gone_is_deleted() {
         build: "old".into(),
         seq: 3,
         code: "room_unavailable".into(),
+        why: None,
+        version: None,
     };
     let value = serde_json::to_vec(&lone).unwrap();
     rig.put(Bucket::Quarantine, &key, Some(value.into()));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Instance, Partition};
-use grandstand_common::record::Checkpoint;
+use grandstand_common::record::{Checkpoint, GameVersions, raise};
 use grandstand_common::subject;
 use grandstand_common::wire::{Batch, Entry, Interest, InterestReply, ItemKind};
 use grandstand_game::Games;
@@ -23,6 +23,12 @@ pub(super) const P: Partition = Partition(3);
 /// A bus, a clock and a worker, which can be replaced by a successor.
 pub(super) struct Rig {
     pub(super) owner: Engine,
+    /// The games of the next worker.
+    pub(super) games: Games,
+    /// What the lease of the partition needs.
+    pub(super) needs: GameVersions,
+    /// Holds writes of the lease back.
+    pub(super) hold_needs: bool,
     pub(super) now: Now,
     pub(super) log: Vec<LogEntry>,
     pub(super) log_first: u64,
@@ -73,8 +79,12 @@ impl Rig {
             at: Instant::now(),
             log_ms: 1_000_000,
         };
+        let games = Games::new().with::<Echo>().with::<tally::Tally>();
         Self {
-            owner: owner(now, change),
+            owner: owner(now, games.clone(), change),
+            games,
+            needs: GameVersions::new(),
+            hold_needs: false,
             now,
             log: Vec::new(),
             log_first: 1,
@@ -113,7 +123,9 @@ impl Rig {
 
     pub(super) fn take(&mut self) {
         self.epoch += 1;
-        self.owner.take(self.now, P, Epoch(self.epoch));
+        let epoch = Epoch(self.epoch);
+        self.owner.take(self.now, P, epoch);
+        self.owner.handle_needs(self.now, P, epoch, &self.needs);
         self.run();
         for _ in 0..10 {
             if self.events.is_empty() {
@@ -129,7 +141,7 @@ impl Rig {
     }
 
     pub(super) fn restart_with(&mut self, change: impl Fn(&mut EngineConfig)) {
-        self.owner = owner(self.now, change);
+        self.owner = owner(self.now, self.games.clone(), change);
         self.log_reader = None;
         self.key_readers.clear();
         self.held_rooms = None;
@@ -276,15 +288,11 @@ impl Rig {
     }
 }
 
-fn owner(now: Now, change: impl Fn(&mut EngineConfig)) -> Engine {
+fn owner(now: Now, games: Games, change: impl Fn(&mut EngineConfig)) -> Engine {
     let mut config = EngineConfig::new("w-1".parse().unwrap());
     // Most tests do not wait for the cost of a replay.
     (config.snapshot_entries, config.snapshot_delay) = (32, Duration::from_secs(1));
     config.checkpoint_entries = 0;
     change(&mut config);
-    Engine::new(
-        now,
-        config,
-        Games::new().with::<Echo>().with::<tally::Tally>(),
-    )
+    Engine::new(now, config, games)
 }

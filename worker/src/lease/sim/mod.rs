@@ -1,8 +1,9 @@
 //! A seeded simulation of several machines over a key-value store that delays, stalls and loses answers, while workers
 //! pause, lose their connections, die and start.
 //!
-//! It checks at every step that at most one worker that may act owns a partition, and that the epochs of a partition only
-//! grow. It checks after the last fault that every partition has a ready owner.
+//! It checks at every step that at most one worker that may act owns a partition, that the epochs of a partition only grow,
+//! and that a lease needs the versions of games that its owners have stored. It checks after the last fault that every
+//! partition has a ready owner, and one that can run all rooms if such a worker lives.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -21,6 +22,11 @@ mod world;
 
 const PARTITIONS: u16 = 12;
 const PUT_TIMEOUT: u64 = 1_000;
+const GAME: &str = "sum";
+
+fn games(version: u32) -> GameVersions {
+    GameVersions::from([(GAME.to_owned(), version)])
+}
 
 #[derive(Debug)]
 enum Event {
@@ -57,6 +63,13 @@ enum Event {
         partition: Partition,
         epoch: Epoch,
     },
+    /// The worker of a partition has rooms of a version of their game.
+    Wants {
+        node: usize,
+        partition: Partition,
+        epoch: Epoch,
+        version: u32,
+    },
     /// The worker has stopped serving a partition.
     Stopped { node: usize, partition: Partition },
     /// A worker is connected again.
@@ -82,6 +95,8 @@ enum Answer {
 
 struct Node {
     machine: LeaseMachine,
+    /// The version of the game that it runs.
+    version: u32,
     alive: bool,
     up: bool,
     /// The number of connections so far. Messages of earlier ones are lost.
@@ -110,6 +125,9 @@ struct Sim {
     cut_until: u64,
     nodes: Vec<Node>,
     epochs: BTreeMap<Partition, Epoch>,
+    /// The highest version of the game that an owner has stored, as far as the bucket of leases was not rolled back since.
+    written: BTreeMap<Partition, u32>,
+    was_rolled_back: bool,
     calm: bool,
     seed: u64,
 }
@@ -131,6 +149,8 @@ impl Sim {
             cut_until: 0,
             nodes: Vec::new(),
             epochs: BTreeMap::new(),
+            written: BTreeMap::new(),
+            was_rolled_back: false,
             calm: false,
             seed,
         }
@@ -155,11 +175,13 @@ impl Sim {
 
     fn spawn(&mut self, carried_over: CarriedOver) {
         let index = self.nodes.len();
+        let version = self.rng.random_range(1..=2);
         let settings = LeaseSettings {
             id: format!("w{}-{index}", self.rng.random_range(0..1000))
                 .parse()
                 .unwrap(),
             build: String::new(),
+            games: games(version),
             layout: Layout::new(PARTITIONS, 1),
             senders: Vec::new(),
             alone: false,
@@ -172,6 +194,7 @@ impl Sim {
         }
         self.nodes.push(Node {
             machine,
+            version,
             alive: true,
             up: true,
             connection: 1,
@@ -232,6 +255,8 @@ impl Sim {
             return;
         }
         (self.store, self.revision) = self.backup.clone();
+        self.written.clear();
+        self.was_rolled_back = true;
         self.events.retain(|_, event| {
             !matches!(
                 event,
@@ -252,6 +277,18 @@ impl Sim {
     fn staying(&self) -> usize {
         let stays = |node: &&Node| node.alive && node.machine.state.own.state == WorkerState::Alive;
         self.nodes.iter().filter(stays).count()
+    }
+
+    /// Checks that the lease of a partition needs what was written there.
+    fn check_needs(&self, partition: Partition) {
+        let needs = self.needs(partition);
+        let written = self.written.get(&partition).copied().unwrap_or(1);
+        assert!(
+            needs >= written,
+            "seed {} at {}: the lease of {partition} needs {needs}, and {written} was written",
+            self.seed,
+            self.ms
+        );
     }
 
     /// Checks that at most one worker that may act owns each partition.
@@ -276,14 +313,35 @@ impl Sim {
         }
     }
 
-    /// Checks that every partition has a ready owner, and that not all have the same one.
+    /// The version that the stored lease of a partition needs.
+    fn needs(&self, partition: Partition) -> u32 {
+        let key = format!("{:?}", RecordKey::Lease(partition));
+        let value = self.store.get(&key);
+        let value = value.and_then(|(_, entry)| entry.value.as_ref());
+        let lease: Option<Lease> = value.and_then(decode);
+        lease
+            .and_then(|lease| lease.needs.get(GAME).copied())
+            .unwrap_or(1)
+    }
+
+    /// Checks that every partition has a ready owner that can run its rooms, if such a worker lives, and that not all have
+    /// the same one.
     fn check_owned(&self) {
         let now = self.now();
+        let able = self
+            .nodes
+            .iter()
+            .filter(|node| node.alive && node.version == 2)
+            .count();
+        let needing = (0..PARTITIONS)
+            .filter(|p| self.needs(Partition(*p)) == 2)
+            .count();
         for partition in (0..PARTITIONS).map(Partition) {
             let owned = self.nodes.iter().any(|node| {
                 let lease = &node.machine.state.leases[usize::from(partition.0)];
                 let ready = matches!(lease.ownership, Ownership::Owned { ready: true, .. });
-                node.alive && node.machine.may_act(now) && ready
+                let is_able = able == 0 || node.version >= self.needs(partition);
+                node.alive && node.machine.may_act(now) && ready && is_able
             });
             assert!(owned, "seed {}: {partition} has no owner", self.seed);
         }
@@ -299,7 +357,8 @@ impl Sim {
             "seed {}: {stored:?}",
             self.seed
         );
-        assert!(living.count() <= 1 || stored.iter().any(|lease| lease.worker != stored[0].worker));
+        let has_one = living.count() <= 1 || (able == 1 && needing > 0);
+        assert!(has_one || stored.iter().any(|lease| lease.worker != stored[0].worker));
     }
 }
 

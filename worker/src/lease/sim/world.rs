@@ -68,6 +68,34 @@ impl Sim {
                             epoch,
                         },
                     );
+                    let version = self.nodes[index].version;
+                    if self.rng.random_bool(0.3) {
+                        let ms = self.rng.random_range(0..1_000);
+                        self.schedule(
+                            ms,
+                            Event::Wants {
+                                node: index,
+                                partition,
+                                epoch,
+                                version,
+                            },
+                        );
+                    }
+                }
+                LeaseCommand::Needs {
+                    partition, needs, ..
+                } => {
+                    let version = self.nodes[index].version.min(needs[GAME]);
+                    let stored = self.needs(partition);
+                    assert!(
+                        stored >= version || self.was_rolled_back,
+                        "seed {}",
+                        self.seed
+                    );
+                    if self.nodes[index].machine.may_act(now) && stored >= version {
+                        let written = self.written.entry(partition).or_default();
+                        *written = version.max(*written);
+                    }
                 }
                 LeaseCommand::Stop { partition, .. } => {
                     let ms = self.rng.random_range(0..50);
@@ -173,6 +201,7 @@ impl Sim {
             | Event::Shown { node, .. }
             | Event::Probed { node, .. }
             | Event::Read { node, .. }
+            | Event::Wants { node, .. }
             | Event::Stopped { node, .. } => {
                 if self.nodes[node].paused {
                     self.nodes[node].held.push(event);
@@ -202,6 +231,9 @@ impl Sim {
                 };
                 self.store.insert(key, (op.record.clone(), entry.clone()));
                 self.show(&op.record, &entry);
+                if let RecordKey::Lease(partition) = op.record {
+                    self.check_needs(partition);
+                }
                 Answer::Put(PutOutcome::Stored(self.revision))
             }
         };
@@ -291,6 +323,17 @@ impl Sim {
                 let machine = &mut self.nodes[node].machine;
                 if machine.epoch(partition) == Some(epoch) {
                     machine.handle_ready(partition);
+                }
+            }
+            Event::Wants {
+                node,
+                partition,
+                epoch,
+                version,
+            } => {
+                let machine = &mut self.nodes[node].machine;
+                if machine.epoch(partition) == Some(epoch) {
+                    machine.handle_needs(partition, &games(version));
                 }
             }
             Event::Stopped { node, partition } => {

@@ -10,6 +10,7 @@ fn owner(now: Instant, carried_over: CarriedOver) -> (LeaseMachine, u64, Vec<Lea
     let mut machine = LeaseMachine::new(LeaseSettings {
         id: id("me"),
         build: "test".to_owned(),
+        games: GameVersions::new(),
         layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone: false,
@@ -152,6 +153,7 @@ fn d23_the_former_id_of_a_worker_is_marked_as_dead_at_once() {
     let mut machine = LeaseMachine::new(LeaseSettings {
         id: id("me"),
         build: "test".to_owned(),
+        games: GameVersions::new(),
         layout: Layout::new(4, 1),
         senders: Vec::new(),
         alone: false,

@@ -30,6 +30,7 @@ fn d28_the_leases_of_a_stuck_loop_are_released_with_the_entry_and_taken_again() 
     let mut machine = LeaseMachine::new(LeaseSettings {
         id: id("me"),
         build: "test".to_owned(),
+        games: GameVersions::new(),
         layout: Layout::new(4, 1),
         senders: vec![id("me"), id("me-1")],
         alone: false,

@@ -88,6 +88,8 @@ fn a_panic_ends_the_replay_and_names_the_entry() {
         build: "0.9".to_owned(),
         seq: seqs[2],
         code: "room_unavailable".to_owned(),
+        why: None,
+        version: None,
     };
     desk.put_record(&record);
     let report = desk.replay().unwrap();

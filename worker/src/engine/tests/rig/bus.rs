@@ -105,6 +105,15 @@ impl Rig {
             Command::Reply { payload, .. } => {
                 self.replies.push(InterestReply::decode(payload).unwrap());
             }
+            Command::RaiseNeeds { .. } if self.hold_needs => {}
+            Command::RaiseNeeds {
+                partition,
+                epoch,
+                needs,
+            } => {
+                raise(&mut self.needs, &needs);
+                self.owner.handle_needs(now, partition, epoch, &self.needs);
+            }
             Command::Ready { .. } => self.events.push("ready"),
             Command::Released { .. } => self.events.push("released"),
             Command::Lost { .. } => self.events.push("lost"),
