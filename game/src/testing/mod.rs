@@ -19,8 +19,11 @@ mod room;
 
 mod step;
 
+mod fixtures;
+
 pub use crate::host::patch::merge;
 pub use checks::{Check, Failure};
+pub use fixtures::loads_all;
 pub use random::{RandomPlay, play_random};
 pub use replicas::Reducer;
 pub use room::TestRoom;

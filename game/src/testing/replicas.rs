@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::host::erased::GameKind;
 use crate::host::instance::{GameInstance, IDLE_TIMER};
 use crate::host::output::Output;
+use crate::host::state::InstanceState;
 use crate::reject::Reject;
 
 /// Applies an update to a client's view.
@@ -85,6 +86,48 @@ impl Replicas {
                 );
             }
         };
+        Self::begin(kind, all, &step).map(Ok)
+    }
+
+    /// Loads a stored state of a version of the game, and checks that it is the same after it was stored and loaded once
+    /// more. `timers`: the armed timers, each with its time in Unix milliseconds.
+    pub(super) fn load(
+        kind: GameKind,
+        version: u32,
+        state: &RawValue,
+        timers: &[(String, u64)],
+        now_ms: u64,
+    ) -> Result<Self, Failure> {
+        let step = format!("load of version {version}");
+        let load = || {
+            let game = kind
+                .load(version, state.get())
+                .map_err(|panicked| Check::Panics.fails(&step, panicked.to_string()))?
+                .map_err(|error| Check::Stored.fails(&step, format!("the state {error}")))?;
+            let mut instance = InstanceState::new([1; 32], now_ms);
+            for (name, due_ms) in timers {
+                instance.arm(name.clone(), *due_ms);
+            }
+            Ok(GameInstance::restore(game, instance))
+        };
+        let all = [load()?, load()?, load()?];
+        let mut replicas = Self::begin(kind, all, &step)?;
+        replicas.reload()?;
+        let state = replicas.compare_states(&step)?;
+        let views = replicas.read_views(&step)?;
+        let all = [(state, &replicas.state)];
+        let views = views.into_iter().zip(&replicas.views);
+        for (after, before) in all.into_iter().chain(views) {
+            if after != *before {
+                let (after, before) = (shown(&after), shown(before));
+                let message = format!("{before} is {after} after it was stored and loaded");
+                return Err(Check::Stored.fails(&step, message));
+            }
+        }
+        Ok(replicas)
+    }
+
+    fn begin(kind: GameKind, all: [GameInstance; 3], step: &str) -> Result<Self, Failure> {
         let mut replicas = Self {
             kind,
             all,
@@ -92,10 +135,15 @@ impl Replicas {
             views: [Value::Null, Value::Null],
             reducer: None,
         };
-        replicas.state = replicas.compare_states(&step)?;
-        replicas.reload_one(RELOADED, &step)?;
-        replicas.views = replicas.read_views(&step)?;
-        Ok(Ok(replicas))
+        replicas.state = replicas.compare_states(step)?;
+        replicas.reload_one(RELOADED, step)?;
+        replicas.views = replicas.read_views(step)?;
+        Ok(replicas)
+    }
+
+    /// The game's state as it is stored.
+    pub(super) fn stored_state(&self) -> Result<Box<RawValue>, Failure> {
+        state_text(&self.all[0], "`save`")
     }
 
     pub(super) fn set_reducer(&mut self, reduce: Reducer) {

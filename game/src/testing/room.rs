@@ -9,6 +9,7 @@ use grandstand_types::id::{Lane, PlayerId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::checks::Failure;
 use super::replicas::{Reducer, Replicas};
@@ -21,7 +22,7 @@ use crate::reject::Reject;
 use crate::update::ViewUpdate as _;
 
 /// The time at which a room is created: 1 January 2026, Unix milliseconds.
-const BEGIN_MS: u64 = 1_767_225_600_000;
+pub(super) const BEGIN_MS: u64 = 1_767_225_600_000;
 
 /// A room of a game, without a server. Its time passes only by [`pass`](Self::pass).
 ///
@@ -90,17 +91,20 @@ impl<G: Game> TestRoom<G> {
 
     pub(super) fn try_seeded(params: &Value, seed: u64) -> Result<Result<Self, Reject>, Failure> {
         let replicas = Replicas::create(GameKind::of::<G>(), G::NAME, params, seed, BEGIN_MS)?;
-        Ok(replicas.map(|mut replicas| {
-            if G::Update::AUTO {
-                replicas.set_reducer(patch::merge);
-            }
-            Self {
-                replicas,
-                players: BTreeMap::new(),
-                now_ms: BEGIN_MS,
-                game: PhantomData,
-            }
-        }))
+        Ok(replicas.map(|replicas| Self::begin(replicas, BTreeMap::new())))
+    }
+
+    /// A room of these replicas, with `players` and whether they are connected.
+    pub(super) fn begin(mut replicas: Replicas, players: BTreeMap<PlayerId, bool>) -> Self {
+        if G::Update::AUTO {
+            replicas.set_reducer(patch::merge);
+        }
+        Self {
+            replicas,
+            players,
+            now_ms: BEGIN_MS,
+            game: PhantomData,
+        }
     }
 
     /// Checks from now on that `reduce` turns each view into the next, for games that make their own updates. Those of
@@ -336,6 +340,11 @@ impl<G: Game> TestRoom<G> {
         }
         self.now_ms = until_ms;
         Ok(all)
+    }
+
+    /// The game's state as it is stored.
+    pub(super) fn stored_state(&self) -> Result<Box<RawValue>, Failure> {
+        self.replicas.stored_state()
     }
 
     pub(super) fn try_crash(&mut self) -> Result<(), Failure> {
