@@ -13,7 +13,7 @@ use grandstand_game::Games;
 use crate::absent;
 #[cfg(feature = "chaos")]
 use crate::chaos;
-use crate::{cluster, dev, new, replay, token, worker};
+use crate::{check, cluster, dev, new, replay, token, worker};
 
 /// A connection edge for multiplayer games.
 #[derive(Debug, Parser)]
@@ -40,6 +40,7 @@ enum Command {
     Chaos(absent::Args),
     Cluster(cluster::Args),
     Replay(replay::Args),
+    Check(check::Args),
     Token(token::Args),
     New(new::Args),
 }
@@ -67,6 +68,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Chaos(_) => Err(absent::failure("chaos")),
         Command::Cluster(args) => cluster::run(args),
         Command::Replay(args) => replay::run(args, &games),
+        Command::Check(args) => check::run(args, &games),
         Command::Token(args) => token::run(&args),
         Command::New(args) => new::run(&args),
     };

@@ -1,7 +1,7 @@
 //! Grandstand as a library, for programs with their own games.
 //!
 //! [`main`] runs a complete program for the games that it is given. Its commands are `new`, `dev`, `edge`, `worker`,
-//! `cluster`, `replay` and `token`. The features `chaos` and `bench` add the commands of these names.
+//! `cluster`, `replay`, `check` and `token`. The features `chaos` and `bench` add the commands of these names.
 //!
 //! The modules are declared from the command line on, with one for each command.
 
@@ -21,6 +21,8 @@ mod runtime;
 mod nats;
 
 mod replay;
+
+mod check;
 
 mod progress;
 
@@ -67,4 +69,5 @@ pub struct Readme;
 #[doc = include_str!("../../docs/games/testing.md")]
 #[doc = include_str!("../../docs/games/outside.md")]
 #[doc = include_str!("../../docs/games/hidden-information.md")]
+#[doc = include_str!("../../docs/games/versions.md")]
 pub struct GamePages;

@@ -20,6 +20,14 @@ pub(crate) struct NatsArgs {
 }
 
 impl NatsArgs {
+    /// The cluster at this address.
+    pub(crate) fn new(url: String, config: Option<PathBuf>) -> Self {
+        Self {
+            nats: Some(url),
+            config,
+        }
+    }
+
     /// Connects to the cluster as `name`, without changing it.
     pub(crate) async fn inspect(&self, name: &str, role: BusRole) -> Result<Bus, Failure> {
         let sources = Sources::new(self.config.clone());

@@ -1,19 +1,16 @@
 //! `grandstand replay`: replays a room from its log and compares the result with its stored snapshot.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use grandstand_common::bus::{Bus, BusOptions, BusRole};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::RoomId;
-use grandstand_common::supervisor::text_of;
 use grandstand_game::Games;
 use grandstand_worker::replay::{self, Line, Output, Progress, ReplayError, Report, Request};
 
 use crate::nats::NatsArgs;
-use crate::print::{cannot_print, ignore_closed_pipe, say};
+use crate::print::{cannot_print, ignore_closed_pipe, print_panics_once, say};
 use crate::runtime;
 
 /// Replay a room from its log and compare the result with its stored snapshot
@@ -64,10 +61,9 @@ pub(crate) fn run(args: Args, games: &Games) -> Result<(), Failure> {
     };
     let printed = print(&args, &report);
     printed.or_else(ignore_closed_pipe).map_err(cannot_print)?;
-    if report.is_well() {
-        Ok(())
-    } else {
-        Err(Failure::new(Exit::Faults, verdict(&report)))
+    match report.fault() {
+        None => Ok(()),
+        Some(fault) => Err(Failure::new(Exit::Faults, fault)),
     }
 }
 
@@ -146,24 +142,6 @@ fn print(args: &Args, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// The fault in one line.
-fn verdict(report: &Report) -> String {
-    let room = &report.room;
-    match (&report.stopped, report.divergences.first()) {
-        (Some((seq, stopped)), _) => {
-            format!("{room} cannot be replayed beyond entry {seq}: {stopped}")
-        }
-        (None, _) if report.comparison.is_different() => {
-            format!("the replay of {room} differs from its stored snapshot")
-        }
-        (None, Some(divergence)) => format!(
-            "{room} differs between replays, from entry {} on",
-            divergence.seq
-        ),
-        (None, None) => format!("the replay of {room} found a fault"),
-    }
-}
-
 fn print_progress(progress: Progress) {
     let phase = if progress.second {
         "replaying"
@@ -174,21 +152,4 @@ fn print_progress(progress: Progress) {
     say(format_args!(
         "grandstand: {phase}: {read} entries done, {behind} left"
     ));
-}
-
-/// Prints a game's panic once and in one line, because the game panics in each replica.
-fn print_panics_once() {
-    let last = AtomicU64::new(0);
-    std::panic::set_hook(Box::new(move |panic| {
-        let text = text_of(panic.payload());
-        let place = panic
-            .location()
-            .map_or_else(String::new, ToString::to_string);
-        let mut hasher = DefaultHasher::new();
-        (&text, &place).hash(&mut hasher);
-        let hash = hasher.finish();
-        if last.swap(hash, Ordering::Relaxed) != hash {
-            say(format_args!("grandstand: panicked at {place}: {text}"));
-        }
-    }));
 }

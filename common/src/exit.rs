@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Success.
     Ok = 0,
-    /// A check found faults (`chaos`, `replay`).
+    /// A check found faults (`chaos`, `replay`, `check`).
     Faults = 1,
     /// The command line is wrong.
     Usage = 64,

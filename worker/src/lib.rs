@@ -1,7 +1,7 @@
 //! A worker owns partitions of rooms by lease, runs their games, and reports updates and processed entries to edges.
 //!
-//! The modules are declared from the process down to one room, each before those that it uses. `replay` and `repartition`
-//! come last: commands of the program run them, and no worker does.
+//! The modules are declared from the process down to one room, each before those that it uses. `replay`, `check` and
+//! `repartition` come last: commands of the program run them, and no worker does.
 
 // `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
@@ -37,5 +37,7 @@ mod replay_cost;
 pub mod current_call;
 
 pub mod replay;
+
+pub mod check;
 
 pub mod repartition;

@@ -43,6 +43,8 @@ mod replay;
 
 mod outside;
 
+mod check;
+
 mod supervision;
 
 mod streams;

@@ -144,6 +144,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "current_call",
                 ],
             ),
+            (&["check"], &["replay", "stored", "room", "command"]),
             (&["replay"], &["stored", "room"]),
             (&["repartition"], &["stored"]),
             (&["counts"], &["stored::error"]),

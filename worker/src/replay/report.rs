@@ -80,6 +80,24 @@ impl Report {
         !self.comparison.is_different() && self.divergences.is_empty() && self.stopped.is_none()
     }
 
+    /// The fault in one line; `None` if there is none.
+    pub fn fault(&self) -> Option<String> {
+        if self.is_well() {
+            return None;
+        }
+        let room = &self.room;
+        Some(match (&self.stopped, self.divergences.first()) {
+            (Some((seq, stopped)), _) => {
+                format!("{room} cannot be replayed beyond entry {seq}: {stopped}")
+            }
+            (None, Some(divergence)) if !self.comparison.is_different() => format!(
+                "{room} differs between replays, from entry {} on",
+                divergence.seq
+            ),
+            (None, _) => format!("the replay of {room} differs from its stored snapshot"),
+        })
+    }
+
     pub(super) fn new(
         replayer: Replayer,
         partition: Partition,
