@@ -128,6 +128,8 @@ fn what_comes_from_outside_creates_no_room_and_wakes_a_stored_one() {
     assert_eq!(rig.snapshot("echo-9"), None);
     rig.join("echo-1", "alice", 10);
     rig.append("echo-1", left(("alice", 10), 1));
+    rig.owner
+        .handle_process_gone(rig.now, &"e1".parse().unwrap());
     for _ in 0..5 {
         rig.advance(2_000);
     }
