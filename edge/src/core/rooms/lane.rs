@@ -382,7 +382,7 @@ impl Lane {
         self.catch_up.missed(room, encoding, since, epoch)
     }
 
-    /// How the members' version compares with that of a client; `None` if they are of different epochs.
+    /// The order of the members' version and a client's; `None` if they are of different epochs.
     pub(crate) fn compare(&self, since: u64, epoch: &str) -> Option<std::cmp::Ordering> {
         let own = self.version().filter(|_| epoch == self.catch_up.epoch())?;
         Some(own.cmp(&since))
