@@ -35,10 +35,10 @@ pub struct GameKind {
 /// The reason why a game's state cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It is not a state of the game.
+    /// The text is not a state of the game.
     #[error("is not a state of the game: {0}")]
     Json(#[from] serde_json::Error),
-    /// It is of a later version than this build has of the game.
+    /// The state is of a later version than this build has of the game.
     #[error("is of version {stored} of the game, and this build has version {own}")]
     TooNew {
         /// The version of the state.
@@ -46,7 +46,7 @@ pub enum LoadError {
         /// The version of the game; 0 if this build does not have the game.
         own: u32,
     },
-    /// It is of an earlier version, and cannot be migrated.
+    /// The state is of an earlier version, and cannot be migrated.
     #[error("is of version {from} of the game, and cannot be migrated to version {to}: {why}")]
     Outdated {
         /// The version of the state.

@@ -15,7 +15,7 @@ use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotLimits, St
 /// The kind of a fault, and the fault in words.
 type Fault = (FaultKind, String);
 
-/// What is compared of a room that was loaded.
+/// The part of a loaded room that is compared.
 #[derive(Debug, PartialEq, Eq)]
 struct Shown {
     state: StateHash,

@@ -51,7 +51,7 @@ struct Second {
     total: u64,
     /// A key that JSON does not have.
     keys: BTreeMap<Option<u8>, u8>,
-    /// It is not stored.
+    /// The number of loads, which is not stored.
     #[serde(skip)]
     loads: u64,
 }

@@ -36,9 +36,9 @@ pub(super) struct PartitionLease {
     unverified: bool,
     /// The last entry at which this worker's loop got stuck, with the number of times to store in the lease.
     stuck: Option<StuckEntry>,
-    /// What this worker has asked the lease to say about its rooms' games.
+    /// The versions of its rooms' games that this worker has asked the lease to name.
     wanted: GameVersions,
-    /// What the lease was told to say, since this worker owns the partition.
+    /// The versions that the lease was told to name, since this worker owns the partition.
     told: GameVersions,
 }
 
@@ -143,12 +143,12 @@ impl PartitionLease {
         all
     }
 
-    /// What the stored lease needs.
+    /// The versions that the stored lease needs.
     pub(super) fn stored_needs(&self) -> Option<&GameVersions> {
         self.stored.as_ref().map(|lease| &lease.needs)
     }
 
-    /// What the next put of the lease says about the games of its rooms.
+    /// The versions of its rooms' games that the next put of the lease names.
     pub(super) fn needs(&self) -> GameVersions {
         let mut needs = self.stored_needs().cloned().unwrap_or_default();
         raise(&mut needs, &self.wanted);

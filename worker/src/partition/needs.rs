@@ -9,9 +9,9 @@ use crate::context::Context;
 /// The versions that the lease of a partition says its rooms need.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
-    /// What the stored lease says.
+    /// The versions that the stored lease names.
     stored: GameVersions,
-    /// What the lease is to say.
+    /// The versions that the lease is to name.
     wanted: GameVersions,
 }
 
@@ -22,7 +22,7 @@ impl Needs {
         version <= 1 || self.stored.get(game).is_some_and(|known| version <= *known)
     }
 
-    /// Has the lease need a version of a game, unless it is to already. Returns whether that is new.
+    /// Makes the lease need a version of a game, unless it is to already. Returns whether that is new.
     pub(super) fn raise(
         &mut self,
         cx: &mut Context,

@@ -176,7 +176,7 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
     }
 }
 
-/// Has the lease say which version of a game a room needs that this build is too old for, so that a worker that can run the
+/// Makes the lease say which version of a game a room needs that this build is too old for, so that a worker that can run the
 /// room takes the partition.
 fn need(state: &mut PartitionState, cx: &mut Context, id: &RoomId, version: u32) {
     let game = id.game();

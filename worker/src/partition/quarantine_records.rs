@@ -35,12 +35,12 @@ pub(super) struct QuarantineRecords {
     deadlines: Deadlines<RoomId>,
 }
 
-/// Why a room does not run.
+/// The reason why a room does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reason {
-    /// It is in quarantine, for this reason in words.
+    /// The room is in quarantine, for this reason in words.
     Quarantine(QuarantineReason, Option<String>),
-    /// It needs this version of its game, and this build has an earlier one.
+    /// The room needs this version of its game, and this build has an earlier one.
     TooNew(u32),
 }
 

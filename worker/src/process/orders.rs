@@ -32,7 +32,7 @@ pub(super) struct Orders {
 #[derive(Debug, Default)]
 struct Pending {
     orders: BTreeMap<Partition, Order>,
-    /// What the leases say about the games of their rooms, with the epochs of the leases.
+    /// The versions that the leases name of their rooms' games, with the epochs of the leases.
     needs: BTreeMap<Partition, (Epoch, GameVersions)>,
     closed: bool,
 }

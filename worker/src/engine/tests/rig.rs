@@ -25,7 +25,7 @@ pub(super) struct Rig {
     pub(super) owner: Engine,
     /// The games of the next worker.
     pub(super) games: Games,
-    /// What the lease of the partition needs.
+    /// The versions that the lease of the partition needs.
     pub(super) needs: GameVersions,
     /// Holds writes of the lease back.
     pub(super) hold_needs: bool,
