@@ -24,11 +24,14 @@ use crate::version::Outdated;
 /// A room's first state, or the reject of its parameters.
 type Created = Result<Box<dyn AnyGame>, Reject>;
 
+/// A stored state, or the reason why it cannot be read.
+type Loaded = Result<Box<dyn AnyGame>, LoadError>;
+
 /// A kind of game: creates and loads its rooms.
 #[derive(Debug, Clone, Copy)]
 pub struct GameKind {
     create: fn(&Value, &mut Setup<'_>) -> Created,
-    load: fn(u32, &str) -> Result<Box<dyn AnyGame>, LoadError>,
+    load: fn(u32, &str) -> Loaded,
     version: u32,
 }
 
@@ -86,11 +89,7 @@ impl GameKind {
     ///
     /// # Errors
     /// If `text` is not such a state, the version is a later one, the migration fails, or the game panics.
-    pub fn load(
-        &self,
-        version: u32,
-        text: &str,
-    ) -> Result<Result<Box<dyn AnyGame>, LoadError>, Panicked> {
+    pub fn load(&self, version: u32, text: &str) -> Result<Loaded, Panicked> {
         guard(|| (self.load)(version, text))
     }
 }
@@ -104,7 +103,7 @@ fn create<G: Game>(params: &Value, setup: &mut Setup<'_>) -> Created {
     G::create(params, setup).map(Hosted::boxed)
 }
 
-fn load<G: Game>(version: u32, text: &str) -> Result<Box<dyn AnyGame>, LoadError> {
+fn load<G: Game>(version: u32, text: &str) -> Loaded {
     let (from, to) = (version, G::VERSION);
     let game = match from.cmp(&to) {
         Ordering::Equal => serde_json::from_str(text)?,

@@ -342,7 +342,8 @@ impl QuarantineRecords {
 
 /// Returns a reason cut to its bound.
 fn shortened(mut why: String) -> String {
-    let end = why.floor_char_boundary(WHY_BYTES);
-    why.truncate(end);
+    let starts = why.char_indices().map(|(at, _)| at).chain([why.len()]);
+    let end = starts.take_while(|&at| at <= WHY_BYTES).last();
+    why.truncate(end.unwrap_or(0));
     why
 }
