@@ -14,7 +14,7 @@ pub enum LiveTo {
     Player(PlayerId),
 }
 
-/// Collects the live messages of [`Game::live`](crate::game::Game::live) and [`Game::tick`](crate::game::Game::tick).
+/// Collects the live messages of [`Game::live`](crate::game::Game::live).
 #[derive(Debug, Default)]
 pub struct LiveEffects {
     list: Vec<(LiveTo, Data)>,
