@@ -7,14 +7,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 // Held to push or pop a descriptor.
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, dup2, fcntl_dupfd_cloexec};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The number of reserved descriptors: the connections that the port accepts once the process has none left.
 const RESERVE: usize = 4;
+
+/// The time between two looks for a connection while no descriptor is free.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A listener and its reserve.
 #[derive(Debug)]
@@ -47,12 +52,16 @@ impl Reserve {
     /// Accepts a connection. Returns the address that it is from, and whether it uses a descriptor of the reserve.
     ///
     /// # Errors
-    /// If none can be accepted.
+    /// If one has come and cannot be accepted.
     pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, bool)> {
         let mut is_spent = false;
         loop {
             match self.listener.accept().await {
                 Ok((stream, from)) => return Ok((stream, from, is_spent)),
+                // The kernel looks for a free descriptor before it looks for a connection.
+                Err(error) if is_out_of_files(&error) && !self.has_connection() => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
                 // Another thread may be faster than this one: then the next descriptor is spent.
                 Err(error) if is_out_of_files(&error) && self.files.lock().pop().is_some() => {
                     is_spent = true;
@@ -60,6 +69,13 @@ impl Reserve {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether a connection waits to be accepted.
+    fn has_connection(&self) -> bool {
+        let mut file = [PollFd::new(&self.listener, PollFlags::IN)];
+        // What cannot be asked is for `accept` to find out.
+        poll(&mut file, Some(&Timespec::default())) != Ok(0)
     }
 
     /// Ends a connection and puts its descriptor back.

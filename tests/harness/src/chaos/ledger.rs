@@ -3,7 +3,6 @@
 //! A room is a function of its log, so a version of a lane is the same for every client and every owner. The ledger
 //! therefore stores messages by room, lane and version, and at the end compares them with the inputs that were acked.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -44,7 +43,10 @@ struct RoomLog {
 struct PlayerLog {
     /// The contents of the inputs by sequence number, beginning with 1.
     sent: Vec<u64>,
+    /// All inputs up to this one are processed.
     acked: u64,
+    /// All inputs up to this one are processed, and their rejects have come.
+    settled: u64,
     rejected: BTreeMap<u64, String>,
 }
 
@@ -139,9 +141,12 @@ impl Ledger {
         self.player(room, player, |log| log.sent.push(what));
     }
 
-    /// Records that a player's inputs up to `seq` are processed.
-    pub fn acked(&mut self, room: &str, player: &str, seq: u64) {
-        self.player(room, player, |log| log.acked = log.acked.max(seq));
+    /// Records that a player's inputs up to `seq` are processed. The rejects of those after `settled` may still come.
+    pub fn acked(&mut self, room: &str, player: &str, seq: u64, settled: u64) {
+        self.player(room, player, |log| {
+            log.acked = log.acked.max(seq);
+            log.settled = log.settled.max(settled);
+        });
     }
 
     /// Records that the store comes back in an older state.
@@ -166,6 +171,7 @@ impl Ledger {
         self.player(room, player, |log| {
             log.sent.truncate(seq as usize);
             log.acked = log.acked.min(seq);
+            log.settled = log.settled.min(seq);
             log.rejected.retain(|rejected, _| *rejected <= seq);
         });
     }
@@ -308,7 +314,7 @@ impl RoomLog {
                 found,
             ));
         }
-        if missing > unseen {
+        if missing > unseen + self.unsettled() {
             let expected = format!("{missing} more acked inputs, of {:?}", self.counts());
             let found = format!("version {}, {unseen} updates unseen", log.top);
             wrong.push((Rule::Lost, expected, found));
@@ -326,16 +332,23 @@ impl RoomLog {
     fn check_count(&self, log: &LaneLog) -> Option<(Rule, String, String)> {
         let count = log.last["count"].as_u64()?;
         let accepted: usize = self.counts().values().sum();
-        let rule = match count.cmp(&(accepted as u64)) {
-            Ordering::Equal => return None,
-            Ordering::Less => Rule::Lost,
-            Ordering::Greater => Rule::Doubled,
+        let accepted = accepted as u64;
+        let at_least = accepted.saturating_sub(self.unsettled() as u64);
+        let rule = match count {
+            count if count < at_least => Rule::Lost,
+            count if count > accepted => Rule::Doubled,
+            _ => return None,
         };
         let expected = format!(
             "the inputs that were not reported as lost: {:?}",
             self.counts()
         );
         Some((rule, expected, format!("{count} inputs")))
+    }
+
+    /// The number of inputs that count as accepted, but whose rejects may not have come before the room ended.
+    fn unsettled(&self) -> usize {
+        self.players.values().map(PlayerLog::unsettled).sum()
     }
 
     /// The number of accepted inputs of each player.
@@ -348,6 +361,13 @@ impl RoomLog {
 }
 
 impl PlayerLog {
+    fn unsettled(&self) -> usize {
+        let unsettled = self.settled + 1..=self.acked;
+        unsettled
+            .filter(|seq| !self.rejected.contains_key(seq))
+            .count()
+    }
+
     /// The inputs that the game accepted: acked and not rejected.
     fn accepted(&self) -> Vec<u64> {
         let numbered = (1..).zip(&self.sent);

@@ -47,6 +47,9 @@ pub struct Room {
     pub snapshots: usize,
     /// All inputs up to this sequence number are processed.
     pub acked: u64,
+    /// All inputs up to this one are processed, and each reject among them has come. A `joined` comes before the rejects
+    /// that it covers, an `ack` after them.
+    pub settled: u64,
     /// The codes of rejected inputs by sequence number.
     pub rejected: BTreeMap<u64, String>,
     /// The code of the `left` message.
@@ -76,6 +79,7 @@ impl Room {
             updates: Vec::new(),
             snapshots: 0,
             acked: 0,
+            settled: 0,
             rejected: BTreeMap::new(),
             left: None,
             rolled_back: None,
@@ -202,6 +206,7 @@ impl Room {
         self.stage = Stage::Out;
         self.rolled_back = Some(seq);
         (self.acked, self.epoch) = (seq, None);
+        self.settled = self.settled.min(seq);
         self.waiting.clear();
         Ok(())
     }
@@ -255,6 +260,7 @@ impl Room {
             format!("an ack that decreases, or of an input that was not sent: {message}")
         })?;
         self.ack_here = seq;
+        self.settled = seq;
         self.answered(seq);
         Ok(())
     }
@@ -267,7 +273,7 @@ impl Room {
         let instance = message["instance"].as_str().map(str::to_owned);
         if self.instance.is_some() && instance != self.instance {
             self.waiting.clear();
-            self.acked = 0;
+            (self.acked, self.settled) = (0, 0);
         }
         self.instance = instance;
         let last = message["last_seq"].as_u64().unwrap_or_default();
@@ -275,6 +281,7 @@ impl Room {
             // The store came back in an older state.
             self.rolled_back = Some(last);
             self.acked = last;
+            self.settled = self.settled.min(last);
             self.waiting.clear();
         }
         self.answered(last);

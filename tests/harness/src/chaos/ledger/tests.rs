@@ -11,7 +11,7 @@ fn ledger() -> Ledger {
     for (player, count) in [("alice", 3), ("bob", 2)] {
         for seq in 1..=count {
             ledger.sent(ROOM, player, seq);
-            ledger.acked(ROOM, player, seq);
+            ledger.acked(ROOM, player, seq, seq);
         }
     }
     ledger
@@ -138,7 +138,7 @@ fn rejected_flips_may_be_missing_from_the_room() {
         for card in [5, 6, 5] {
             ledger.sent("memory-1", "alice", card);
         }
-        ledger.acked("memory-1", "alice", 3);
+        ledger.acked("memory-1", "alice", 3, 3);
         ledger.rejected("memory-1", "alice", 2, "not_your_turn");
         for lane in Lane::ALL {
             let observer = Observer {
@@ -158,6 +158,31 @@ fn rejected_flips_may_be_missing_from_the_room() {
     assert_eq!(flips(&[5, 5]), 0);
     assert_ne!(flips(&[5, 6, 5]), 0);
     assert_ne!(flips(&[5]), 0);
+}
+
+#[test]
+fn an_input_whose_reject_the_rooms_end_cut_off_is_not_lost() {
+    let missing = |settled| {
+        let mut ledger = Ledger::default();
+        ledger.open("memory-1", Game::Memory);
+        for card in [5, 6] {
+            ledger.sent("memory-1", "alice", card);
+        }
+        // A `joined` says that both are processed; the room ended before the reject of the second came.
+        ledger.acked("memory-1", "alice", 2, settled);
+        let observer = Observer {
+            room: "memory-1",
+            ..observer("alice")
+        };
+        let flipped = json!({"kind": "flipped", "card": 5, "face": "A", "by": "alice"});
+        ledger.updated(observer, 1, &flipped);
+        ledger.close("memory-1");
+        let players = lane_name(Lane::Players);
+        let seen = ledger.violations.first.iter();
+        seen.filter(|v| v.observer == players).count()
+    };
+    assert_eq!(missing(1), 0);
+    assert_eq!(missing(2), 1);
 }
 
 /// Rolls the store back behind the second input of each player, and lets alice be told.

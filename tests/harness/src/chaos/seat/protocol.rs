@@ -249,7 +249,10 @@ impl Seat {
     fn settle_answers(&mut self, field: &mut Field, now: Duration) {
         let answered = self.room.acked;
         if self.lane == Lane::Players {
-            field.ledger.acked(&self.name, &self.client, answered);
+            let settled = self.room.settled;
+            field
+                .ledger
+                .acked(&self.name, &self.client, answered, settled);
         }
         while let Some(&(seq, sent)) = self.waiting.front() {
             if seq > answered {
