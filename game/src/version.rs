@@ -17,7 +17,7 @@ impl Outdated {
     }
 }
 
-/// So that `?` works in [`Game::migrate`](crate::Game::migrate).
+/// The error of a state that does not have the shape that [`Game::migrate`](crate::Game::migrate) reads.
 impl From<serde_json::Error> for Outdated {
     fn from(error: serde_json::Error) -> Self {
         Self::new(error.to_string())

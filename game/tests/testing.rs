@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use bytes::Bytes;
 use grandstand_game::testing::{RandomPlay, TestRoom, play_random};
 use grandstand_game::{
-    Effects, Game, Idle, Lane, NoParams, PlayerId, Reject, Setup, Verdict, View, ensure,
+    Data, Effects, Game, Idle, Lane, NoParams, PlayerId, Reject, Setup, Verdict, View, ensure,
 };
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ impl Game for Odd {
 
     fn view(&self, _: Lane) -> View {
         assert!(self.count != 99, "as told");
+        if self.padding == "half a text" {
+            return View::raw(Data::Json(Bytes::from_static(b"{\"count\":")));
+        }
         View::of(&json!({"count": self.count}))
     }
 
@@ -78,6 +82,10 @@ impl Game for Odd {
             "reserved" => fx.set_timer("=mine", Duration::from_secs(1)),
             "direct" => fx.direct(player, View::of(&BTreeMap::from([(None::<u8>, 1)]))),
             "code" => return Err(Reject::new("Not a code", "")),
+            "half a text" => input.clone_into(&mut self.padding),
+            "half a text to one" => {
+                fx.direct(player, View::raw(Data::Json(Bytes::from_static(b"nul"))));
+            }
             "grow" => self.padding = "x".repeat(800_000),
             "long" => fx.update(json!({"other": "x".repeat(800_000)})),
             _ => {}
@@ -126,6 +134,8 @@ fn each_check_fails_for_a_game_that_breaks_its_rule() {
         (&["silence"], "Views fails"),
         (&["reserved"], "Effects fails"),
         (&["direct"], "Effects fails"),
+        (&["half a text"], "Effects fails"),
+        (&["half a text to one"], "Effects fails"),
         (&["code"], "Effects fails"),
         (&["grow"], "Sizes fails"),
         (&["long"], "Sizes fails"),

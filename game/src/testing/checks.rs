@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use grandstand_types::data::Data;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+
+use crate::reject::Reject;
 
 /// The most bytes of a game's state, as the worker allows by default.
 pub(super) const MAX_STATE_BYTES: usize = 768 * 1024;
@@ -70,4 +74,45 @@ pub(super) fn shown(value: &Value) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
+}
+
+/// Checks the code of a reject.
+pub(super) fn check_reject(reject: &Reject, step: &str) -> Result<(), Failure> {
+    let is_code = |c: char| c.is_ascii_lowercase() || c == '_';
+    if !reject.code.is_empty() && reject.code.chars().all(is_code) {
+        return Ok(());
+    }
+    let message = format!(
+        "the code {:?} of a reject is not of the form [a-z_]+",
+        reject.code
+    );
+    Err(Check::Effects.fails(step, message))
+}
+
+/// Checks the code of a kick.
+pub(super) fn check_code(code: &str, step: &str) -> Result<(), Failure> {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_code = code.starts_with(|c: char| c.is_ascii_lowercase()) && code.chars().all(is_inner);
+    if is_code && code.len() <= 32 {
+        return Ok(());
+    }
+    let message = format!(
+        "the code {code:?} of a kick is not of the form [a-z][a-z0-9_]* with at most 32 bytes"
+    );
+    Err(Check::Effects.fails(step, message))
+}
+
+/// Checks that a view or a message can be sent: its size, and that a text which the game has written itself is JSON.
+pub(super) fn check_data(what: &str, data: &Data, step: &str) -> Result<(), Failure> {
+    let bytes = data.len();
+    if bytes > MAX_MESSAGE_BYTES {
+        let message = format!("{what} has {bytes} bytes, more than {MAX_MESSAGE_BYTES}");
+        return Err(Check::Sizes.fails(step, message));
+    }
+    let read = match data {
+        Data::Json(text) => serde_json::from_slice::<IgnoredAny>(text),
+        Data::Binary(_) => Ok(IgnoredAny),
+    };
+    read.map(drop)
+        .map_err(|error| Check::Effects.fails(step, format!("{what} is not JSON: {error}")))
 }

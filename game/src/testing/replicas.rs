@@ -5,7 +5,7 @@ use grandstand_types::id::{Lane, PlayerId, RoomId};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::checks::{Check, Failure, MAX_MESSAGE_BYTES, MAX_STATE_BYTES, shown};
+use super::checks::{Check, Failure, MAX_STATE_BYTES, check_code, check_data, check_reject, shown};
 use super::describe::{comparable, describe, value};
 use super::step::Step;
 use crate::event::Event;
@@ -262,6 +262,9 @@ impl Replicas {
         let data = self.all[0]
             .private(player)
             .map_err(|panicked| Check::Panics.fails(&step, panicked.to_string()))?;
+        if let Some(data) = &data {
+            check_data("a private view", data, &step)?;
+        }
         Ok(data.as_ref().map(value))
     }
 
@@ -314,7 +317,7 @@ impl Replicas {
         for output in outputs {
             match output {
                 Output::Update { versions, data, .. } => {
-                    check_size("an update", &data, step)?;
+                    check_data("an update", &data, step)?;
                     let update = value(&data);
                     for lane in Lane::ALL
                         .into_iter()
@@ -329,7 +332,7 @@ impl Replicas {
                 }
                 Output::Snapshot(lane) => reduced[lane.index()] = None,
                 Output::Direct { player, data } => {
-                    check_size("a message", &data, step)?;
+                    check_data("a message", &data, step)?;
                     sent.push_direct(player, value(&data));
                 }
                 Output::Kick { player, code } => {
@@ -362,7 +365,7 @@ impl Replicas {
             let served = self.all[0]
                 .view(lane)
                 .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?;
-            check_size("a view", &served.data, step)?;
+            check_data("a view", &served.data, step)?;
             views[lane.index()] = value(&served.data);
         }
         Ok(views)
@@ -374,37 +377,4 @@ fn state_text(replica: &GameInstance, step: &str) -> Result<Box<RawValue>, Failu
         .game_state()
         .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?
         .map_err(|error| Check::Stored.fails(step, format!("the state cannot be stored: {error}")))
-}
-
-fn check_reject(reject: &Reject, step: &str) -> Result<(), Failure> {
-    let is_code = |c: char| c.is_ascii_lowercase() || c == '_';
-    if !reject.code.is_empty() && reject.code.chars().all(is_code) {
-        return Ok(());
-    }
-    let message = format!(
-        "the code {:?} of a reject is not of the form [a-z_]+",
-        reject.code
-    );
-    Err(Check::Effects.fails(step, message))
-}
-
-fn check_code(code: &str, step: &str) -> Result<(), Failure> {
-    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let is_code = code.starts_with(|c: char| c.is_ascii_lowercase()) && code.chars().all(is_inner);
-    if is_code && code.len() <= 32 {
-        return Ok(());
-    }
-    let message = format!(
-        "the code {code:?} of a kick is not of the form [a-z][a-z0-9_]* with at most 32 bytes"
-    );
-    Err(Check::Effects.fails(step, message))
-}
-
-fn check_size(what: &str, data: &Data, step: &str) -> Result<(), Failure> {
-    let bytes = data.len();
-    if bytes <= MAX_MESSAGE_BYTES {
-        return Ok(());
-    }
-    let message = format!("{what} has {bytes} bytes, more than {MAX_MESSAGE_BYTES}");
-    Err(Check::Sizes.fails(step, message))
 }
