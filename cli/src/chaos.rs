@@ -1,7 +1,7 @@
 //! `grandstand chaos`: fault injection into a cluster of real processes, and checks that no input is lost.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -18,6 +18,10 @@ use crate::runtime;
 
 /// The name that stands for all kinds.
 const ALL: &str = "all";
+
+/// The free space that a run needs, GiB. NATS takes a share of what is free as the limit of its store each time it starts;
+/// below what its streams may have, it does not load them.
+const MIN_FREE_GIB: u64 = 8;
 
 /// The period of progress lines if standard error is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -96,6 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         // Reports a bad path now instead of after the run.
         write(file, "")?;
     }
+    check_space(&std::env::temp_dir())?;
     let seed = args.seed.unwrap_or_else(rand::random);
     let settings = Settings {
         seed,
@@ -118,6 +123,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     ));
     let report = runtime::block_on(drive(settings))??;
     print(args, &report)
+}
+
+/// Checks that the disk of a folder has space for the store of NATS.
+fn check_space(folder: &Path) -> Result<(), Failure> {
+    let Ok(disk) = rustix::fs::statvfs(folder) else {
+        return Ok(());
+    };
+    let free_gib = disk.f_bavail.saturating_mul(disk.f_frsize) >> 30;
+    if free_gib >= MIN_FREE_GIB {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::NoInput,
+        format!(
+            "{} has {free_gib} GiB free, and the store of NATS needs {MIN_FREE_GIB}; free some, or set TMPDIR to another folder",
+            folder.display()
+        ),
+    ))
 }
 
 async fn drive(settings: Settings) -> Result<Report, Failure> {
@@ -159,7 +182,7 @@ fn print(args: &Args, report: &Report) -> Result<(), Failure> {
     }
 }
 
-fn write(file: &std::path::Path, text: &str) -> Result<(), Failure> {
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(file, text).map_err(|error| {
         let message = format!("--report: {} cannot be written: {error}", file.display());
         Failure::new(Exit::NoInput, message)

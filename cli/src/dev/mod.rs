@@ -221,7 +221,7 @@ async fn connect(
     Ok(bus)
 }
 
-/// Lets clients choose their names without a token.
+/// Returns who may connect: also clients without a token, which choose their names.
 fn admission(settings: &Settings) -> Result<AdmissionPolicy, Failure> {
     let policy = edge::admission(&settings.edge);
     Ok(AdmissionPolicy {
