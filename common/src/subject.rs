@@ -10,12 +10,14 @@
 //! | `hot.{room}` | messages for all edges that watch a hot room |
 //! | `worker.{id}.alive` | liveness probe of a worker (request) |
 //! | `worker.{sender}.link` | an edge asks which rooms were in batches that it missed (request) |
+//! | `api.{edge}` | requests of the HTTP API about an event stream of another edge (request) |
 
 use grandstand_types::id::{EdgeId, Partition, ProcessId, RoomId, WorkerId};
 
 /// The first tokens of all subjects.
-pub(crate) const FIRST_TOKENS: [&str; 7] =
-    ["in", "live", "ctl", "edge", "process", "hot", "worker"];
+pub(crate) const FIRST_TOKENS: [&str; 8] = [
+    "in", "live", "ctl", "edge", "process", "hot", "worker", "api",
+];
 
 /// The roles of processes, which are answered on subjects of their own.
 const ROLES: [&str; 4] = ["edge", "worker", "tool", "repartition"];
@@ -38,6 +40,8 @@ pub(crate) mod pattern {
     pub(crate) const WORKER_ALIVE: &str = "worker.*.alive";
     /// `worker.{sender}.link`.
     pub(crate) const WORKER_LINK: &str = "worker.*.link";
+    /// `api.{edge}`.
+    pub(crate) const API: &str = "api.*";
 }
 
 /// `in.{p}.{room}`: the log subject of a room's entries.
@@ -100,6 +104,11 @@ pub fn worker_link(sender: &WorkerId) -> String {
     format!("worker.{sender}.link")
 }
 
+/// `api.{edge}`: requests of the HTTP API about an event stream of an edge, from another one.
+pub fn api(edge: &EdgeId) -> String {
+    format!("api.{edge}")
+}
+
 /// `{p}.{room}`: the key of a room's snapshot.
 pub fn room_key(partition: Partition, room: &RoomId) -> String {
     format!("{partition}.{room}")
@@ -148,7 +157,7 @@ pub fn family(subject: &str) -> String {
     }
     match tokens[..] {
         ["in", partition, ..] => format!("in.{partition}.*"),
-        [one @ ("live" | "ctl" | "edge" | "hot"), ..] => format!("{one}.*"),
+        [one @ ("live" | "ctl" | "edge" | "hot" | "api"), ..] => format!("{one}.*"),
         [one @ ("worker" | "process"), _, last] => format!("{one}.*.{last}"),
         ["_INBOX", ref rest @ ..] => {
             let role = rest.iter().take(2).position(|token| ROLES.contains(token));

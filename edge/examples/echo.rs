@@ -37,10 +37,7 @@ fn main() -> anyhow::Result<()> {
     };
     let listeners = bind(&ListenOptions::new(addr), 1)?;
     LocalSet::new().block_on(&runtime, async {
-        let routes = Routes {
-            routes: vec![route],
-            pages: Pages::new(),
-        };
+        let routes = Routes::new(vec![route], Pages::new());
         let server = Server::new(
             ServerOptions {
                 deflate: true,

@@ -6,6 +6,26 @@ use serde::{Deserialize, Deserializer};
 
 use crate::envelope::message::{Limits, PROTOCOL, Players, Role, ServerMessage};
 
+/// The fields of an edge's message that say which version it makes, what it answers and how it went, as far as they are in
+/// its first bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventHead {
+    /// The type; empty if it cannot be read.
+    pub kind: String,
+    /// The id of the message that it answers.
+    pub id: Option<u64>,
+    /// The number of an input.
+    pub seq: Option<u64>,
+    /// The epoch of a snapshot.
+    pub epoch: Option<String>,
+    /// The version of a snapshot or an update.
+    pub version: Option<u64>,
+    /// The code of an error, of a reject or of the end of a room.
+    pub code: Option<String>,
+    /// The milliseconds after which a client may try again.
+    pub retry_after_ms: Option<u64>,
+}
+
 /// A received [`ServerMessage`]. The fields have the same meaning.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]

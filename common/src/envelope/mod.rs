@@ -21,7 +21,7 @@ use bytes::BufMut;
 
 pub(crate) use self::check::is_relayable;
 pub use self::check::{MAX_CLIENT_BYTES, MAX_INTEGER, MAX_JSON_DEPTH};
-pub use self::event::{PlayerState, ServerEvent};
+pub use self::event::{EventHead, PlayerState, ServerEvent};
 pub use self::message::{
     ClientKind, ClientMessage, DecodeError, Encoding, Join, Limits, MAX_LISTED_PLAYERS,
     MessageContext, PROTOCOL, Payload, Players, Role, ServerMessage,
@@ -49,6 +49,11 @@ pub fn read_context(encoding: Encoding, payload: &[u8]) -> MessageContext {
         Encoding::Json => json::read_context(payload),
         Encoding::Proto => proto::read_context(payload),
     }
+}
+
+/// Reads the fields at the start of an edge's message in JSON: of a long one, those before its data.
+pub fn read_head(start: &[u8]) -> EventHead {
+    json::read_head(start)
 }
 
 /// Appends an edge's message to `out`. JSON data is copied unchanged, because the edge that received it checked it.

@@ -4,7 +4,8 @@
 //! change that the other side must understand raises [`BUS_PROTOCOL`].
 //!
 //! In reading order, along the data flow: [`Entry`] (edge or owner to the log), [`Live`] and [`Interest`] (edge to
-//! owner), [`Batch`] (owner to edge), [`LinkRequest`] (edge to worker, after a gap in the numbers of its batches).
+//! owner), [`Batch`] (owner to edge), [`LinkRequest`] (edge to worker, after a gap in the numbers of its batches),
+//! [`PushRequest`] (edge to edge).
 
 mod entry;
 
@@ -16,6 +17,9 @@ mod item;
 
 mod link;
 
+mod api;
+
+pub use api::{PushReply, PushRequest};
 pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
 pub use entry::{Body, Empty, Entry, Input, Joined, Kick, RoomMessage, Timer, is_code};
 pub use interest::{Interest, InterestReply, Known, Live, RoomInterest};

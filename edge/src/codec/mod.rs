@@ -1,5 +1,7 @@
 //! Encodes messages as whole WebSocket frames, in each wire format.
 
+pub mod events;
+
 #[cfg(test)]
 mod tests;
 

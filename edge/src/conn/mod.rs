@@ -4,6 +4,8 @@ pub mod key;
 
 pub mod name;
 
+pub mod session;
+
 pub mod transport;
 
 pub mod map;

@@ -20,6 +20,7 @@ use super::readiness::Dependencies;
 use super::shard_end::RunningShard;
 use crate::core::{Core, CoreConfig};
 use crate::limits::SharedLimits;
+use crate::server::backend::ApiBackend;
 use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
@@ -28,6 +29,7 @@ use crate::server::proxy::SharedProxy;
 use crate::server::quic::QuicListener;
 use crate::server::routes::{Route, RouteLimits, Routes};
 use crate::server::{Server, yielding};
+use crate::shard::api::{self, ShardApi};
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::{Shard, now};
 use crate::shard::handler::CoreHandler;
@@ -109,6 +111,13 @@ impl ShardParts {
             self.supervisor.clone(),
             Rc::clone(&pulse),
         );
+        // Before the first client comes whose stream another edge may be asked about.
+        let requests = match self.config.edge.api {
+            true => Some(api::subscribe(&bus, &self.edge).await?),
+            false => None,
+        };
+        let backend = (self.config.edge.api)
+            .then(|| ShardApi::new(self.options.admission.clone(), bus.clone()));
         let server_options = ServerOptions {
             limits: self.shared.limits.clone(),
             proxy: self.shared.proxy.clone(),
@@ -118,13 +127,25 @@ impl ShardParts {
             server_options,
             connections.clone(),
             self.metrics.server.clone(),
-            routes(&self.config, &self.options, &shard, &connections),
+            Routes {
+                api: backend.map(|backend| backend as Rc<dyn ApiBackend>),
+                ..routes(&self.config, &self.options, &shard, &connections)
+            },
             self.edge.clone(),
         );
         let flush = FlushOptions {
             slice: Duration::from_micros(self.config.rooms.flush_slice_us),
             interval: Duration::from_micros(self.config.rooms.flush_interval_us),
         };
+        if let Some(requests) = requests {
+            let answering = api::drive_requests(
+                Rc::clone(&shard),
+                connections.clone(),
+                bus.clone(),
+                requests,
+            );
+            self.supervisor.keep_local("requests", answering);
+        }
         let shard_bus = ShardBus {
             bus,
             edge: self.edge,
@@ -213,8 +234,5 @@ fn routes(
             }),
         });
     }
-    Routes {
-        routes,
-        pages: options.pages.clone(),
-    }
+    Routes::new(routes, options.pages.clone())
 }

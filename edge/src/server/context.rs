@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 use crate::limits::{Arrived, Refused, SharedLimits};
+use crate::server::backend::ApiBackend;
 use crate::server::connections::Connections;
 use crate::server::handshake_log::HandshakeLog;
 use crate::server::handshake_turns::HandshakeTurns;
@@ -62,6 +63,8 @@ pub(crate) struct ServerContext {
     pub(crate) options: ServerOptions,
     pub(crate) routes: Vec<Route>,
     pub(crate) pages: Pages,
+    /// The API over HTTP, if it is on.
+    pub(crate) api: Option<Rc<dyn ApiBackend>>,
     /// Bytes received and not yet added to the metrics, which all shards share.
     received: Cell<u64>,
     pub(crate) handshakes: Handshakes,
@@ -85,6 +88,7 @@ impl ServerContext {
             metrics,
             routes: routes.routes,
             pages: routes.pages,
+            api: routes.api,
             received: Cell::new(0),
             handshakes: Handshakes::new(options.handshakes),
             handshake_turns: HandshakeTurns::new(options.handshakes.accepts),
@@ -115,6 +119,16 @@ impl ServerContext {
             edge: &self.edge,
             key,
         }
+    }
+
+    /// Sends an event stream the event that names its session.
+    pub(super) fn announce(&self, key: ConnKey) {
+        self.connections.announce(key, &self.edge);
+    }
+
+    /// Whether this is the id of the shard.
+    pub(super) fn is_edge(&self, edge: &EdgeId) -> bool {
+        self.edge == *edge
     }
 
     /// Counts a connection from `peer`, whose address is the client's unless a proxy has still to name it.

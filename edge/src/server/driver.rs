@@ -59,11 +59,12 @@ impl Driver {
             early,
         } = upgraded;
         let route = context.route(index);
-        let masked = !matches!(link, Link::Quic(_));
+        let masked = !matches!(link, Link::Quic(_) | Link::Events(_));
         let limits = route.limits.get();
         let key = context
             .connections
             .insert(link, info.peer.ip(), limits.outbox_bytes)?;
+        context.announce(key);
         let decoder = Decoder::new(limits.message_bytes)
             .with_deflate(info.format.deflate)
             .with_masks(masked);

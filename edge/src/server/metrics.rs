@@ -34,6 +34,12 @@ struct TlsHandshake {
     result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApiLabels {
+    route: &'static str,
+    code: &'static str,
+}
+
 /// The metrics of certificates. Clones share their gauges.
 #[derive(Debug, Clone, Default)]
 pub struct CertificateMetrics {
@@ -83,6 +89,7 @@ pub struct ServerMetrics {
     closed: Family<ReasonLabel, Counter>,
     proxy_refused: Family<ReasonLabel, Counter>,
     tls_handshakes: Family<TlsHandshake, Counter>,
+    api_requests: Family<ApiLabels, Counter>,
     /// The metrics of QUIC.
     pub quic: QuicMetrics,
 }
@@ -146,6 +153,11 @@ impl ServerMetrics {
             "TLS handshakes, by version and result",
             self.tls_handshakes.clone(),
         );
+        registry.register(
+            "api_requests",
+            "Requests of the HTTP API, by route and code",
+            self.api_requests.clone(),
+        );
         self.quic.register(registry);
     }
 
@@ -177,6 +189,12 @@ impl ServerMetrics {
         };
         let labels = TlsHandshake { version, result };
         self.tls_handshakes.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request of the API: its route, and the code of its error or `ok`.
+    pub(crate) fn on_api(&self, route: &'static str, code: &'static str) {
+        let labels = ApiLabels { route, code };
+        self.api_requests.get_or_create(&labels).inc();
     }
 
     pub(crate) fn on_closed(&self, reason: &'static str) {

@@ -22,6 +22,8 @@ pub mod connections;
 
 pub mod handler;
 
+pub(crate) mod backend;
+
 pub mod tls;
 
 #[cfg(feature = "quic")]

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::server::backend::ApiBackend;
 use crate::server::handler::Handler;
 
 /// A path at which clients open WebSockets.
@@ -44,4 +45,17 @@ pub struct Routes {
     pub routes: Vec<Route>,
     /// The pages.
     pub pages: Pages,
+    /// The API over HTTP, for clients of the first route; `None` without one.
+    pub(crate) api: Option<Rc<dyn ApiBackend>>,
+}
+
+impl Routes {
+    /// WebSocket paths and pages, without the API over HTTP.
+    pub fn new(routes: Vec<Route>, pages: Pages) -> Self {
+        Self {
+            routes,
+            pages,
+            api: None,
+        }
+    }
 }

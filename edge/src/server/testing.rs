@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
 use crate::server::Server;
+use crate::server::backend::ApiBackend;
 use crate::server::connections::Connections;
 use crate::server::context::ServerOptions;
 use crate::server::echo::EchoHandler;
@@ -111,6 +112,7 @@ pub(crate) struct Setup {
     pub(crate) addr: &'static str,
     pub(crate) tls: Option<Tls>,
     pub(crate) is_proxied: bool,
+    pub(crate) api: Option<Rc<dyn ApiBackend>>,
 }
 
 impl Default for Setup {
@@ -121,6 +123,7 @@ impl Default for Setup {
             addr: "127.0.0.1:0",
             tls: None,
             is_proxied: false,
+            api: None,
         }
     }
 }
@@ -157,8 +160,8 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
             body: b"<p>hello",
         };
         let routes = Routes {
-            routes,
-            pages: Pages::from([("/", page)]),
+            api: setup.api,
+            ..Routes::new(routes, Pages::from([("/", page)]))
         };
         let metrics = ServerMetrics::default();
         let server = Server::new(
@@ -296,6 +299,15 @@ impl Peer {
         let mut body = vec![0; length.map_or(0, |l| l.parse().unwrap())];
         self.0.read_exact(&mut body).await.unwrap();
         (head, String::from_utf8(body).unwrap())
+    }
+
+    /// Reads text of this length.
+    pub(crate) async fn read(&mut self, count: usize) -> String {
+        let mut bytes = Vec::new();
+        for _ in 0..count {
+            bytes.push(self.byte().await.expect("the stream ended too soon"));
+        }
+        String::from_utf8(bytes).unwrap()
     }
 
     /// Reads the next server frame: its first byte and its payload. `None` at the end of the stream.

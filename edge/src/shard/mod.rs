@@ -17,6 +17,8 @@ pub(crate) mod shedding;
 
 pub mod handler;
 
+pub(crate) mod api;
+
 pub mod origins;
 
 pub mod admission;

@@ -32,7 +32,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    pub(super) fn from_bits(bits: u8) -> Option<Self> {
+    pub(crate) fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
             0 => Self::Continuation,
             1 => Self::Text,

@@ -47,6 +47,7 @@ impl Site {
         let mut start = Start::grandstand("dev")
             .flag("--shards", shards)
             .flag("--secret", SECRET)
+            .env("GRANDSTAND_EDGE_EDGE_API", "true")
             .flag("--log", "info");
         if let Some(data) = &data {
             start = start.flag("--data", data.path().join("rooms").display());
@@ -163,6 +164,7 @@ pub fn edge(nats: &str) -> Start {
         .flag("--nats", nats)
         .flag("--shards", 1)
         .env("GRANDSTAND_EDGE_AUTH_SECRET", SECRET)
+        .env("GRANDSTAND_EDGE_EDGE_API", "true")
         .env("GRANDSTAND_EDGE_EDGE_DRAIN_WAIT_MS", 0)
 }
 

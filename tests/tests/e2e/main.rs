@@ -35,6 +35,8 @@ mod admin_api;
 
 mod worker_api;
 
+mod http_api;
+
 mod upkeep;
 
 mod processes;

@@ -71,7 +71,9 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             needs.publish(pattern::CTL, "what clients watch, to the owner of a room");
             needs.publish(pattern::WORKER_ALIVE, "probes of workers");
             needs.publish(pattern::WORKER_LINK, "which rooms were in lost batches");
+            needs.publish(pattern::API, "requests of the HTTP API, to other edges");
             needs.subscribe(pattern::EDGE, "batches of workers");
+            needs.subscribe(pattern::API, "requests of the HTTP API, of other edges");
             needs.subscribe(pattern::PROCESS_ALIVE, "probes of this process");
             needs.subscribe(pattern::HOT, "batches for hot rooms");
             needs.read_one(&leases, "the leases");

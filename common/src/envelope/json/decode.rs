@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::envelope::check::{self, MessageError};
-use crate::envelope::event::{PlayerState, ServerEvent};
+use crate::envelope::event::{EventHead, PlayerState, ServerEvent};
 use crate::envelope::json::fields::{self, Field, Fields};
 use crate::envelope::message::{
     ClientKind, ClientMessage, DecodeError, Join, Limits, MERGE, MessageContext,
@@ -91,6 +91,23 @@ pub(in crate::envelope) fn decode_server(payload: &[u8]) -> Result<ServerEvent, 
     parsed
         .and_then(|()| server_event(&fields))
         .map_err(|error| error.into_decode_error(fields.context()))
+}
+
+/// Reads the start of an edge's message, up to the first byte that is not UTF-8.
+pub(in crate::envelope) fn read_head(start: &[u8]) -> EventHead {
+    let text = start.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let (fields, _) = Fields::parse(text);
+    let text = |field| fields.text(field).ok().flatten().map(Cow::into_owned);
+    let integer = |field| fields.integer(field).ok().flatten();
+    EventHead {
+        kind: text(Field::Type).unwrap_or_default(),
+        id: integer(Field::Id),
+        seq: integer(Field::Seq),
+        epoch: text(Field::Epoch),
+        version: integer(Field::Version),
+        code: text(Field::Code),
+        retry_after_ms: integer(Field::RetryAfterMs),
+    }
 }
 
 fn server_event(fields: &Fields<'_>) -> Result<ServerEvent, MessageError> {

@@ -6,5 +6,5 @@ mod fields;
 
 mod decode;
 
-pub(super) use self::decode::{decode_client, decode_server, read_context};
+pub(super) use self::decode::{decode_client, decode_server, read_context, read_head};
 pub(super) use self::encode::{encode_client, encode_server};

@@ -29,6 +29,8 @@ pub struct EdgeSection {
     pub exclusive: bool,
     /// Origins from which browsers may connect; all if empty.
     pub origins: Vec<String>,
+    /// Whether to serve the API over HTTP at the addresses for clients.
+    pub api: bool,
     /// Milliseconds of silence after which a client is pinged; after the same time again it is closed.
     pub heartbeat_ms: u64,
     /// Milliseconds for which the edge still accepts clients when it shuts down, although `/ready` says no.
@@ -51,6 +53,7 @@ impl Default for EdgeSection {
             shards: 0,
             exclusive: true,
             origins: Vec::new(),
+            api: false,
             heartbeat_ms: 25_000,
             drain_wait_ms: 5_000,
             drain_ms: 10_000,

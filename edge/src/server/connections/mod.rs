@@ -8,6 +8,8 @@ mod flags;
 
 mod facts;
 
+pub(crate) mod events;
+
 mod link;
 
 pub mod outbox;
@@ -28,14 +30,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
-use tokio::sync::Notify;
+use grandstand_common::id::EdgeId;
+use tokio::sync::{Notify, oneshot};
 
 use crate::conn::key::ConnKey;
+use crate::conn::session::EventSession;
 use crate::conn::transport::{SendStatus, Transport};
 use crate::limits::Presence;
 use crate::server::handler::{ConnectInfo, error_kind};
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
+use events::{InputAnswer, PushError, PushedInput};
 use flags::Flag;
 use outbox::FrameClass;
 use table::Table;
@@ -168,6 +173,30 @@ impl Connections {
         self.0.table.borrow_mut().count_received(key, bytes);
     }
 
+    /// Sends an event stream its first event, which names its session. Other connections get nothing.
+    pub(crate) fn announce(&self, key: ConnKey, edge: &EdgeId) {
+        self.0.table.borrow_mut().announce(key, edge);
+    }
+
+    /// Passes an input of a request to its event stream. The answer goes to `waiter`, which is dropped with the stream.
+    pub(crate) fn push(
+        &self,
+        session: &EventSession,
+        input: PushedInput,
+        waiter: oneshot::Sender<InputAnswer>,
+    ) -> Result<(), PushError> {
+        let mut table = self.0.table.borrow_mut();
+        let conn = table.event_stream(session.key, session.secret);
+        let conn = conn.ok_or(PushError::NoSession)?;
+        let most = conn.cap as usize;
+        let Link::Events(stream) = &mut conn.link else {
+            return Err(PushError::NoSession);
+        };
+        stream.push(input, waiter, most)?;
+        table.wake(session.key);
+        Ok(())
+    }
+
     /// Removes the connection and closes its socket.
     pub(crate) fn remove(&self, key: ConnKey) {
         self.0.table.borrow_mut().remove(key);
@@ -210,10 +239,15 @@ impl Connections {
 
     /// Writes the connection's outbox to its link.
     pub(crate) fn flush(&self, key: ConnKey) -> FlushStatus {
-        match self.0.table.borrow_mut().get_at(key, now()) {
-            Some((conn, now)) => conn.flush(now),
-            None => FlushStatus::Idle,
+        let mut table = self.0.table.borrow_mut();
+        let Some((conn, now)) = table.get_at(key, now()) else {
+            return FlushStatus::Idle;
+        };
+        let flushed = conn.flush(now);
+        if conn.link.take_news() {
+            table.wake(key);
         }
+        flushed
     }
 
     /// Reads available bytes into `scratch`.

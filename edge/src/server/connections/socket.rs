@@ -88,6 +88,13 @@ impl ConnEntry {
                 Link::Plain(socket) => socket.write(frames),
                 Link::Tls(..) => return self.write_encrypted(&[IoSlice::new(frames)]),
                 Link::Quic(stream) => stream.write(frames),
+                Link::Events(stream) => {
+                    let (count, is_free) = stream.write(frames)?;
+                    if !is_free {
+                        self.flags.set(Flag::Blocked, true);
+                    }
+                    return Ok(count);
+                }
             };
             match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -123,13 +130,10 @@ impl ConnEntry {
         }
     }
 
-    /// Sends what TLS has left to be sent: an answer of its own, or the rest of a record. Bytes that the socket does not
-    /// accept are sent once it is writable.
-    pub(super) fn send_encrypted(&mut self) {
-        let Link::Tls(socket, tls) = &mut self.link else {
-            return;
-        };
-        match tls.send(socket) {
+    /// Sends what the link has left to be sent: an answer of TLS of its own, or the rest of a record or event. Bytes that the
+    /// socket does not accept are sent once it is writable.
+    pub(super) fn send_kept(&mut self) {
+        match self.link.send_kept() {
             Ok(true) => {}
             Ok(false) => {
                 self.flags.set(Flag::Blocked, true);
@@ -167,7 +171,7 @@ impl ConnEntry {
 
     /// Whether all bytes of a write of `total` are with the kernel.
     fn has_written(&self, count: usize, total: usize) -> bool {
-        count == total && !(self.flags.has(Flag::Blocked) && matches!(self.link, Link::Tls(..)))
+        count == total && !(self.flags.has(Flag::Blocked) && self.link.keeps_bytes())
     }
 
     /// Writes or queues the connection's last frame, regardless of the cap.
@@ -187,17 +191,15 @@ impl ConnEntry {
             if self.flags.has(Flag::Blocked) {
                 return FlushStatus::Blocked;
             }
-            if let Link::Tls(socket, tls) = &mut self.link {
-                match tls.send(socket) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        self.flags.set(Flag::Blocked, true);
-                        return FlushStatus::Blocked;
-                    }
-                    Err(_) => {
-                        self.state = ConnState::Dead;
-                        return FlushStatus::Idle;
-                    }
+            match self.link.send_kept() {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.flags.set(Flag::Blocked, true);
+                    return FlushStatus::Blocked;
+                }
+                Err(_) => {
+                    self.state = ConnState::Dead;
+                    return FlushStatus::Idle;
                 }
             }
             if outbox.is_empty() {
@@ -212,6 +214,8 @@ impl ConnEntry {
                 // The rest of the record is sent at the start of the next round.
                 Link::Tls(_, tls) => tls.encrypt_record(slices),
                 Link::Quic(stream) => stream.write_slices(slices),
+                // The events are sent at the start of the next round.
+                Link::Events(stream) => Ok(stream.write_slices(slices)),
             };
             match written {
                 Ok(count) => {
@@ -250,7 +254,7 @@ impl ConnEntry {
                 let is_bulk = |received: &Received| received.more && received.idle_records == 0;
                 self.flags
                     .set(Flag::Bulk, received.as_ref().is_ok_and(is_bulk));
-                self.send_encrypted();
+                self.send_kept();
                 received?
             }
             Link::Quic(stream) => {
@@ -261,6 +265,7 @@ impl ConnEntry {
                     more: true,
                 }
             }
+            Link::Events(stream) => stream.read(buffer)?,
         };
         self.on_activity(now);
         Ok(received)
@@ -283,9 +288,10 @@ impl ConnEntry {
     /// Whether the client has sent bytes or taken queued ones, and neither is noticed yet. A connection that is paused, or
     /// whose outbox is over its cap, is not read, so only queued bytes count for it.
     pub(super) fn has_news(&self) -> bool {
-        let socket = match &self.link {
-            Link::Plain(socket) | Link::Tls(socket, _) => socket,
-            Link::Quic(stream) => return stream.has_packets(),
+        let socket = match (&self.link, self.link.socket()) {
+            (Link::Quic(stream), _) => return stream.has_packets(),
+            (_, Some(socket)) => socket,
+            (_, None) => return false,
         };
         let mut flags = PollFlags::empty();
         let is_read = !self.flags.has(Flag::Paused) && !self.is_overfull();
@@ -299,7 +305,7 @@ impl ConnEntry {
     /// Sends a frame as a datagram. Returns whether the link can.
     pub(super) fn send_datagram(&mut self, frame: &Bytes) -> bool {
         match &mut self.link {
-            Link::Plain(_) | Link::Tls(..) => false,
+            Link::Plain(_) | Link::Tls(..) | Link::Events(_) => false,
             Link::Quic(stream) => {
                 let is_sent = stream.send_datagram(frame);
                 self.sent += if is_sent { frame.len() as u64 } else { 0 };
@@ -311,7 +317,7 @@ impl ConnEntry {
     /// Asks the client for a sign of life without a message, if the link can. Returns whether it can.
     pub(super) fn ping_link(&mut self) -> bool {
         match &mut self.link {
-            Link::Plain(_) | Link::Tls(..) => false,
+            Link::Plain(_) | Link::Tls(..) | Link::Events(_) => false,
             Link::Quic(stream) => {
                 stream.ping();
                 true
@@ -326,9 +332,13 @@ impl ConnEntry {
             Link::Plain(_) => {}
             Link::Tls(_, tls) if is_drained => {
                 tls.encrypt_end();
-                self.send_encrypted();
+                self.send_kept();
             }
-            Link::Tls(..) => {}
+            Link::Events(stream) if is_drained => {
+                // The connection is at its end in any case.
+                stream.end().ok();
+            }
+            Link::Tls(..) | Link::Events(_) => {}
             Link::Quic(stream) => stream.end(),
         }
     }
@@ -339,7 +349,7 @@ impl ConnEntry {
             return stream.finish();
         }
         self.end_link();
-        let (Link::Plain(socket) | Link::Tls(socket, _)) = &self.link else {
+        let Some(socket) = self.link.socket() else {
             return;
         };
         let socket = socket2::SockRef::from(socket);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
+use grandstand_common::id::EdgeId;
 use mio::{Interest, Registry, Token};
 use slotmap::{DefaultKey, Key, KeyData, SlotMap};
 use tokio::sync::Notify;
@@ -121,7 +122,7 @@ impl Table {
         let mut deadline = now;
         let key = self.conns.try_insert_with_key(|key| {
             let key = conn_key(key);
-            if let Link::Plain(socket) | Link::Tls(socket, _) = &mut link {
+            if let Some(socket) = link.socket_mut() {
                 registry.register(socket, Token(key.to_bits() as usize), interest)?;
             }
             deadline += silence(heartbeat, key);
@@ -141,9 +142,26 @@ impl Table {
         let since_s = now.saturating_duration_since(self.start).as_secs() as u32;
         self.facts.insert(key, Facts::new(address, since_s));
         if let Some(conn) = self.get_mut(key) {
-            conn.send_encrypted();
+            conn.send_kept();
         }
         Ok(key)
+    }
+
+    /// Sends an event stream its first event.
+    pub(super) fn announce(&mut self, key: ConnKey, edge: &EdgeId) {
+        if let Some(conn) = self.get_mut(key)
+            && let Link::Events(stream) = &mut conn.link
+        {
+            stream.announce(edge, key);
+            conn.send_kept();
+        }
+    }
+
+    /// The event stream with this key and secret, unless it is closing.
+    pub(super) fn event_stream(&mut self, key: ConnKey, secret: u128) -> Option<&mut ConnEntry> {
+        let conn = self.get_mut(key).filter(|c| c.state == ConnState::Open)?;
+        let is_its = matches!(&conn.link, Link::Events(stream) if stream.has_secret(secret));
+        is_its.then_some(conn)
     }
 
     pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut ConnEntry> {
@@ -209,7 +227,7 @@ impl Table {
             return outbox.push(frames.clone(), class);
         }
         let sent = conn.write_or_queue(frames, class);
-        if sent != SendStatus::Written {
+        if sent != SendStatus::Written || conn.link.take_news() {
             self.wake(key);
         }
         sent

@@ -13,12 +13,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Whether a response of the service is on its way. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gate(Rc<Cell<bool>>);
+pub(super) struct Gate(Rc<Cell<Way>>);
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Way {
+    #[default]
+    Closed,
+    Open,
+    /// Bytes have passed since it was opened.
+    Used,
+}
 
 impl Gate {
-    /// Passes on what is written, until the next flush.
+    /// Passes on what is written, until the next flush after it.
     pub(super) fn open(&self) {
-        self.0.set(true);
+        self.0.set(Way::Open);
     }
 }
 
@@ -57,14 +66,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gated<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.gate.0.get() {
-            true => Pin::new(&mut self.stream).poll_write(cx, bytes),
-            false => Poll::Ready(Ok(bytes.len())),
+            Way::Closed => Poll::Ready(Ok(bytes.len())),
+            Way::Open | Way::Used => {
+                self.gate.0.set(Way::Used);
+                Pin::new(&mut self.stream).poll_write(cx, bytes)
+            }
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        self.gate.0.set(false);
+        if self.gate.0.get() == Way::Used {
+            self.gate.0.set(Way::Closed);
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -10,39 +10,41 @@ pub(crate) mod request;
 
 mod response;
 
+pub(crate) mod api;
+
+mod exchange;
+
+mod service;
+
 mod stream;
 
 #[cfg(test)]
 mod tests;
 
-use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
-use std::future::{Ready, poll_fn, ready};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::Service;
-use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use crate::limits::{Arrived, Refused};
+use crate::server::connections::events::EventLink;
 use crate::server::connections::{Link, Upgraded};
 use crate::server::context::ServerContext;
-use crate::server::handler::ConnectInfo;
 use crate::server::proxy;
 use crate::server::tls::stream::TlsStream;
+use exchange::{BegunEvents, Exchange, Exchanged, Upgrade};
 use gate::{Gate, Gated};
+use service::HttpService;
 use stream::ClientStream;
 
 pub use error::HttpError;
@@ -65,6 +67,8 @@ pub(crate) struct Arrival {
     pub(crate) is_proxied: bool,
     /// Counts it.
     pub(crate) arrived: Arrived,
+    /// Its place among the handshakes in progress.
+    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 /// Serves HTTP on a socket. Returns the socket if it was upgraded.
@@ -79,6 +83,7 @@ pub(crate) async fn drive_handshake(
         tls,
         is_proxied,
         mut arrived,
+        permit,
     } = arrival;
     if is_proxied {
         let options = context.options.proxy.current();
@@ -117,7 +122,17 @@ pub(crate) async fn drive_handshake(
         },
     };
     match asked {
-        Ok(Ok(_)) => Box::pin(drive_http(context, stream, peer, arrived, deadline)).await,
+        Ok(Ok(_)) => {
+            let exchanged = Exchanged {
+                peer,
+                is_encrypted: stream.session().is_some(),
+                gate: Gate::default(),
+                arrived,
+                deadline,
+                permit: Some(permit),
+            };
+            Box::pin(drive_http(context, stream, exchanged)).await
+        }
         Ok(Err(_)) => None,
         Err(_) => {
             refuse_late(&context, stream, peer).await;
@@ -129,30 +144,24 @@ pub(crate) async fn drive_handshake(
 async fn drive_http(
     context: Rc<ServerContext>,
     stream: ClientStream,
-    peer: SocketAddr,
-    arrived: Arrived,
-    deadline: Instant,
+    exchanged: Exchanged,
 ) -> Option<Upgraded> {
-    let (is_encrypted, gate) = (stream.session().is_some(), Gate::default());
-    let service = HttpService {
-        context: Rc::clone(&context),
-        peer,
-        is_encrypted,
-        gate: gate.clone(),
-        answered: Cell::new(0),
-        arrived: RefCell::new(arrived),
-        upgrade: RefCell::new(None),
-    };
+    let (peer, is_encrypted) = (exchanged.peer, exchanged.is_encrypted);
+    let stream = Gated::new(stream, exchanged.gate.clone());
+    let exchange = Exchange::new(Rc::clone(&context), exchanged);
     let mut http = http1::Builder::new()
         .max_buf_size(context.options.header_bytes.max(8192))
         .max_header_size(context.options.header_bytes)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(Gated::new(stream, gate)), service);
+        .serve_connection(TokioIo::new(stream), HttpService(Rc::clone(&exchange)));
     let answering = poll_fn(|cx| http.poll_without_shutdown(cx));
     let answering = context.handshake_turns.drive_one(answering);
-    let result = timeout_at(deadline, answering).await;
+    let result = tokio::select! {
+        biased;
+        result = answering => Ok(result),
+        () = exchange.expired() => Err(()),
+    };
     let parts = http.into_parts();
-    let service = parts.service;
     let mut stream = parts.io.into_inner().into_inner();
     if let Some(tls) = stream.session() {
         context.metrics.on_tls_handshake(tls.negotiated());
@@ -162,19 +171,8 @@ async fn drive_http(
     }
     match result {
         Ok(Ok(())) => {
-            if let Some((route, info)) = service.upgrade.take() {
-                let (socket, tls, unread) = stream.into_parts();
-                let socket = mio::net::TcpStream::from_std(socket.into_std().ok()?);
-                return Some(Upgraded {
-                    link: match tls {
-                        None => Link::Plain(socket),
-                        Some(tls) => Link::Tls(socket, tls),
-                    },
-                    route,
-                    info,
-                    presence: service.arrived.into_inner().open(),
-                    early: [&parts.read_buf, unread.as_slice()].concat().into(),
-                });
+            if let Some((upgrade, arrived)) = exchange.take_upgrade() {
+                return open(stream, upgrade, arrived, &parts.read_buf).await;
             }
         }
         Ok(Err(error)) => {
@@ -189,14 +187,54 @@ async fn drive_http(
             }
         }
         // Between two requests no request waits for a response.
-        Err(_) if service.answered.get() > 0 && parts.read_buf.is_empty() => {}
-        Err(_) => {
+        Err(()) if exchange.is_idle() && parts.read_buf.is_empty() => {}
+        Err(()) => {
             refuse_late(&context, stream, peer).await;
             return None;
         }
     }
     let _ = timeout(LINGER, linger(stream)).await;
     None
+}
+
+/// Makes a socket a connection. `received` holds the bytes after its last request.
+async fn open(
+    mut stream: ClientStream,
+    upgrade: Upgrade,
+    arrived: Arrived,
+    received: &[u8],
+) -> Option<Upgraded> {
+    let Upgrade {
+        route,
+        info,
+        events,
+    } = upgrade;
+    if let Some(BegunEvents { head, .. }) = &events {
+        write(&mut stream, head).await;
+    }
+    let (socket, tls, unread) = stream.into_parts();
+    let socket = mio::net::TcpStream::from_std(socket.into_std().ok()?);
+    let (link, early) = match events {
+        // A client that waits for the end of this response sends no further request.
+        Some(begun) => {
+            let link = EventLink::new(socket, tls, begun.stream);
+            (Link::Events(Box::new(link)), begun.join.to_vec())
+        }
+        None => {
+            let link = match tls {
+                None => Link::Plain(socket),
+                Some(tls) => Link::Tls(socket, tls),
+            };
+            (link, [received, unread.as_slice()].concat())
+        }
+    };
+    Some(Upgraded {
+        link,
+        route,
+        info,
+        presence: arrived.open(),
+        early: early.into(),
+    })
 }
 
 /// Responds to a client that exceeded the deadline.
@@ -252,72 +290,6 @@ async fn linger(mut stream: ClientStream) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Responds to the requests on one socket, and stores the route and client of the one that upgrades it.
-struct HttpService {
-    context: Rc<ServerContext>,
-    peer: SocketAddr,
-    is_encrypted: bool,
-    gate: Gate,
-    answered: Cell<u64>,
-    arrived: RefCell<Arrived>,
-    upgrade: RefCell<Option<(u8, ConnectInfo)>>,
-}
-
-impl Service<Request<Incoming>> for HttpService {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.answered.set(self.answered.get() + 1);
-        self.gate.open();
-        ready(Ok(self.answer(&request)))
-    }
-}
-
-impl HttpService {
-    fn accept<B>(&self, request: &Request<B>) -> Result<Response<Full<Bytes>>, HttpError> {
-        let peer = proxy::client(
-            request.headers(),
-            self.peer,
-            &self.context.options.proxy.current(),
-        );
-        self.charge(peer)?;
-        request::check_host(request)?;
-        let path = request.uri().path();
-        let mut routes = (0_u8..).zip(&self.context.routes);
-        let Some((index, route)) = routes.find(|(_, route)| route.path == path) else {
-            let page = self.context.pages.get(path).ok_or(HttpError::NotFound)?;
-            request::check_page(request)?;
-            return Ok(response::page(page));
-        };
-        let upgrade = request::upgrade(request, self.context.options.deflate)?;
-        let info = request::connect_info(request, &upgrade, route.path, peer)?;
-        self.upgrade.replace(Some((index, info)));
-        Ok(response::upgraded(&upgrade))
-    }
-
-    /// Charges the client for the request, unless it was charged when it connected.
-    fn charge(&self, peer: SocketAddr) -> Result<(), HttpError> {
-        if self.answered.get() == 1 && peer.ip() == self.peer.ip() {
-            return Ok(());
-        }
-        let mut arrived = self.arrived.borrow_mut();
-        let charged = self.context.charge(&mut arrived, peer.ip());
-        charged.map_err(|refused| HttpError::from_refused(&refused))
-    }
-
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        let mut response = self.accept(request).unwrap_or_else(|error| {
-            self.context.metrics.on_refused(error.code());
-            let paths = self.context.routes.iter().map(|route| route.path);
-            response::refused(error, paths)
-        });
-        response::harden(&mut response, self.is_encrypted);
-        response
-    }
 }
 
 fn now() -> std::time::Instant {

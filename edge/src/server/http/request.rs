@@ -94,7 +94,7 @@ pub(in crate::server) fn check_host<B>(request: &Request<B>) -> Result<(), HttpE
 }
 
 /// Whether a request has a body, also an empty one that is chunked.
-fn has_body<B>(request: &Request<B>) -> bool {
+pub(super) fn has_body<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     let is_zero = |length: &HeaderValue| length.as_bytes().iter().all(|&digit| digit == b'0');
     headers.contains_key(header::TRANSFER_ENCODING)
@@ -116,7 +116,12 @@ pub(crate) fn connect_info<B>(
     peer: SocketAddr,
 ) -> Result<ConnectInfo, HttpError> {
     let query = request.uri().query().unwrap_or_default();
-    let (in_query, user) = (parameter(query, "token")?, parameter(query, "user")?);
+    let in_query = match parameter(query, "token")? {
+        Some(token) => Some(token),
+        // RFC 6750 section 2.3.
+        None => parameter(query, "access_token")?,
+    };
+    let user = parameter(query, "user")?;
     let token = joined(request, header::AUTHORIZATION)
         .as_deref()
         .and_then(|value| value.split_once(' '))
@@ -156,7 +161,7 @@ fn text<B>(request: &Request<B>, name: HeaderName) -> Option<&str> {
 
 /// A header's value over all of its lines; `None` only if there is none. A byte that is not text becomes U+FFFD, so that a
 /// value that cannot be read matches nothing, instead of being taken for a missing one.
-fn joined<B>(request: &Request<B>, name: HeaderName) -> Option<String> {
+pub(super) fn joined<B>(request: &Request<B>, name: HeaderName) -> Option<String> {
     let lines = request.headers().get_all(name).into_iter();
     let text = |value: &HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes());
@@ -192,7 +197,7 @@ fn is_key(key: &str) -> bool {
 ///
 /// # Errors
 /// If it is not UTF-8.
-fn parameter(query: &str, name: &str) -> Result<Option<String>, HttpError> {
+pub(super) fn parameter(query: &str, name: &str) -> Result<Option<String>, HttpError> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let value = pairs.find(|(key, _)| *key == name);
     value

@@ -57,6 +57,21 @@ pub(super) fn page(page: &Page) -> Response<Full<Bytes>> {
     response
 }
 
+/// The head of a response, as bytes for the bare socket.
+pub(super) fn head<B>(response: &Response<B>) -> Vec<u8> {
+    let status = response.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
+    for (name, value) in response.headers() {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
 /// Adds the headers that tell browsers to be strict, as far as the response has none of its own. `is_encrypted`: whether it
 /// goes over TLS, so that the browser is to use nothing else for this host.
 pub(super) fn harden<B>(response: &mut Response<B>, is_encrypted: bool) {

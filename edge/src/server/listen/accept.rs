@@ -146,8 +146,9 @@ impl Acceptor {
             tls: self.tls.as_ref().map(Tls::config),
             is_proxied: self.is_proxied,
             arrived,
+            permit,
         };
-        start(&self.driver, &self.supervisor, arrival, permit);
+        start(&self.driver, &self.supervisor, arrival);
     }
 
     /// Accepts the connections that are in the queue of the listener, which the kernel resets when the socket is closed.
@@ -180,19 +181,13 @@ fn refuse(
 }
 
 /// Runs a handshake in a task of its own, whose memory is freed when the connection opens.
-fn start(
-    driver: &Rc<Driver>,
-    supervisor: &Supervisor,
-    arrival: Arrival,
-    permit: OwnedSemaphorePermit,
-) {
+fn start(driver: &Rc<Driver>, supervisor: &Supervisor, arrival: Arrival) {
     let driver = Rc::clone(driver);
     supervisor.run_local("handshake", async move {
         let context = Rc::clone(&driver.context);
         context.metrics.handshakes.inc();
         let upgraded = drive_handshake(Rc::clone(&context), arrival).await;
         context.metrics.handshakes.dec();
-        drop(permit);
         if let Some(upgraded) = upgraded
             && let Err(error) = driver.open(upgraded)
         {

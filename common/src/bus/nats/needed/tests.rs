@@ -35,6 +35,11 @@ fn every_subject_has_a_role_that_sends_and_one_that_receives() {
             BusRole::Worker,
         ),
         (
+            subject::api(&"e-1".parse().unwrap()),
+            BusRole::Edge,
+            BusRole::Edge,
+        ),
+        (
             subject::worker_link(&"w-1".parse().unwrap()),
             BusRole::Edge,
             BusRole::Worker,

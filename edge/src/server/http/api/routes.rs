@@ -1,0 +1,65 @@
+//! The paths of the API. `docs/http.openapi.json` describes them.
+
+use grandstand_common::process::admin::{Route, route};
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+
+/// A request that clients may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// Opens an event stream.
+    Events,
+    /// Sends an input of an event stream's player.
+    Input,
+}
+
+impl Operation {
+    /// The name in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Input => "inputs",
+        }
+    }
+}
+
+/// All paths with their methods.
+pub(super) static ROUTES: [Route<Operation>; 2] = [
+    route(Method::GET, "/v1/rooms/{room}/events", Operation::Events),
+    route(Method::POST, "/v1/rooms/{room}/inputs", Operation::Input),
+];
+
+/// Whether the API has a path.
+pub(in crate::server::http) fn has_path(path: &str) -> bool {
+    ROUTES.iter().any(|route| room(route.path, path).is_some())
+}
+
+/// The operation of a request, and the room in its path, decoded; empty if the path has none.
+///
+/// # Errors
+/// The methods that the path has.
+pub(super) fn find(method: &Method, path: &str) -> Result<(Operation, String), String> {
+    let mut methods = Vec::new();
+    for route in &ROUTES {
+        if let Some(room) = room(route.path, path) {
+            if route.method == *method {
+                return Ok((route.operation, room));
+            }
+            methods.push(route.method.as_str());
+        }
+    }
+    Err(methods.join(", "))
+}
+
+/// The room in a path that fits a route; empty if the route has none.
+fn room(route: &str, path: &str) -> Option<String> {
+    let Some((before, after)) = route.split_once("{room}") else {
+        return (route == path).then(String::new);
+    };
+    let room = path.strip_prefix(before)?.strip_suffix(after)?;
+    if room.is_empty() || room.contains('/') {
+        return None;
+    }
+    let room = percent_decode_str(room).decode_utf8_lossy();
+    Some(room.into_owned())
+}

@@ -1,0 +1,357 @@
+use grandstand_common::auth::Grants;
+use grandstand_common::error::ErrorKind;
+use hyper::StatusCode;
+
+use std::rc::Rc;
+
+use super::*;
+use crate::conn::session::EventSession;
+use crate::conn::transport::Transport;
+use crate::server::backend::{ApiBackend, ApiFuture};
+use crate::server::connections::events::{InputAnswer, PushedInput};
+use crate::server::handler::ConnectInfo;
+use crate::server::testing::{Peer, Rig, Setup, Told, run};
+use crate::websocket::frame;
+
+/// Admits `alice` alone, and has no other edges.
+#[derive(Debug)]
+struct Alone;
+
+impl ApiBackend for Alone {
+    fn allows_origin(&self, origin: &str) -> bool {
+        origin == "https://play.example"
+    }
+
+    fn admit(self: Rc<Self>, info: ConnectInfo) -> ApiFuture<Grants> {
+        Box::pin(async move {
+            match info.token.as_deref() {
+                Some("alice") => Ok(Grants::trusted("alice".parse().unwrap())),
+                _ => Err(ApiError::new(ErrorKind::Unauthenticated, "no token")),
+            }
+        })
+    }
+
+    fn forward(self: Rc<Self>, _: EventSession, _: PushedInput) -> ApiFuture<Option<InputAnswer>> {
+        Box::pin(async move { Err(no_session()) })
+    }
+}
+
+fn setup() -> Setup {
+    Setup {
+        api: Some(Rc::new(Alone)),
+        ..Setup::default()
+    }
+}
+
+/// Opens a stream of the room `relay-1`. Returns the session, too.
+async fn open(rig: &Rig, query: &str, headers: &str) -> (Peer, crate::conn::key::ConnKey, String) {
+    let mut peer = rig.connect().await;
+    peer.write(format!(
+        "GET /v1/rooms/relay-1/events?access_token=alice{query} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+    ))
+    .await;
+    let head = peer.head().await.to_lowercase();
+    assert!(head.starts_with("http/1.1 200 ok\r\n"), "{head}");
+    assert!(
+        head.contains("content-type: text/event-stream\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.contains("x-content-type-options: nosniff\r\n"),
+        "{head}"
+    );
+    let Told::Open(conn, _) = rig.told().await else {
+        panic!("not opened");
+    };
+    let first = event(&mut peer).await;
+    let (_, session) = first.split_once("\"session\":\"").unwrap();
+    let session = session.split('"').next().unwrap().to_owned();
+    (peer, conn, session)
+}
+
+/// Reads the next event, without the empty line at its end.
+async fn event(peer: &mut Peer) -> String {
+    let mut text = String::new();
+    while !text.ends_with("\n\n") {
+        text.push_str(&peer.read(1).await);
+    }
+    text.trim_end().to_owned()
+}
+
+async fn message(rig: &Rig) -> serde_json::Value {
+    match rig.told().await {
+        Told::Message(_, _, bytes) => serde_json::from_slice(&bytes).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn post(session: &str, body: &str) -> String {
+    format!(
+        "POST /v1/rooms/relay-1/inputs HTTP/1.1\r\nHost: x\r\nGrandstand-Session: {session}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn a_stream_is_a_client_that_joins_and_its_messages_are_events() {
+    run(setup(), async |rig| {
+        let (mut peer, conn, _) = open(
+            &rig,
+            "&role=spectator&params=%7B%22a%22%3A1%7D&attempt=2&client=c&since=7&epoch=old",
+            "Last-Event-ID: e.1/41\r\nOrigin: https://play.example\r\n",
+        )
+        .await;
+        let join = serde_json::json!({"type": "join", "id": 1, "room": "relay-1", "role": "spectator", "params": {"a": 1},
+            "attempt": 2, "client": "c", "since": 41, "epoch": "e.1"});
+        assert_eq!(message(&rig).await, join);
+        let mut conns = rig.conns.clone();
+        let update = r#"{"type":"update","room":"relay-1","version":42,"prev":41,"data":{}}"#;
+        conns.send(conn, &frame::text(update));
+        assert_eq!(
+            event(&mut peer).await,
+            format!("data: {update}\nid: e.1/42")
+        );
+        conns.close(conn, ErrorKind::Replaced);
+        assert_eq!(
+            event(&mut peer).await,
+            r#"data: {"type":"close","code":4009,"reason":"replaced"}"#
+        );
+        assert_eq!(peer.rest().await, b"");
+        assert!(matches!(rig.told().await, Told::Closed(..)));
+        rig.until(|| rig.conns.is_empty().then_some(())).await;
+    });
+}
+
+#[test]
+fn the_end_of_the_room_ends_its_stream() {
+    for last in [
+        r#"{"type":"left","room":"relay-1","code":"finished"}"#,
+        r#"{"type":"error","id":1,"code":"room_full","message":"full","room":"relay-1"}"#,
+    ] {
+        run(setup(), async |rig| {
+            let (mut peer, conn, _) = open(&rig, "", "").await;
+            message(&rig).await;
+            let mut conns = rig.conns.clone();
+            let later = r#"{"type":"error","id":1,"code":"room_unavailable","message":"","room":"relay-1"}"#;
+            for text in [later, last] {
+                conns.send_control(conn, &frame::text(text));
+                assert_eq!(event(&mut peer).await, format!("data: {text}"));
+            }
+            assert_eq!(
+                event(&mut peer).await,
+                r#"data: {"type":"close","code":1000,"reason":""}"#
+            );
+            assert_eq!(peer.rest().await, b"");
+        });
+    }
+}
+
+#[test]
+fn a_silent_stream_gets_heartbeats_and_stays_open() {
+    let setup = Setup {
+        heartbeat: std::time::Duration::from_millis(100),
+        ..setup()
+    };
+    run(setup, async |rig| {
+        let (mut peer, _, _) = open(&rig, "", "").await;
+        for _ in 0..4 {
+            assert_eq!(event(&mut peer).await, ":");
+        }
+    });
+}
+
+#[test]
+fn an_input_gets_the_answer_of_its_stream() {
+    run(setup(), async |rig| {
+        let (_peer, conn, session) = open(&rig, "", "").await;
+        message(&rig).await;
+        let mut conns = rig.conns.clone();
+        let mut poster = rig.connect().await;
+        let ack = r#"{"type":"ack","room":"relay-1","seq":2}"#;
+        let reject =
+            r#"{"type":"reject","room":"relay-1","seq":3,"code":"not_your_turn","message":"wait"}"#;
+        let busy = r#"{"type":"error","code":"busy","message":"later","room":"relay-1","seq":4,"retry_after_ms":1000}"#;
+        for (seq, answer, status, retry) in [
+            (1, ack, 200, false),
+            (3, reject, 422, false),
+            (4, busy, 503, true),
+        ] {
+            // Several requests on one socket.
+            poster
+                .write(post(&session, &format!("{{\"seq\":{seq}, \"data\":null}}")))
+                .await;
+            let sent = message(&rig).await;
+            assert_eq!(
+                sent,
+                serde_json::json!({"type": "input", "room": "relay-1", "seq": seq, "data": null})
+            );
+            conns.send(conn, &frame::text(answer));
+            let (head, body) = poster.response().await;
+            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+            assert_eq!(head.contains("retry-after: 1\r\n"), retry, "{head}");
+            assert_eq!(body.trim(), answer);
+        }
+        // Two at once.
+        let both = [1, 2].map(|seq| post(&session, &format!("{{\"seq\":{seq},\"data\":1}}")));
+        poster.write(both.concat()).await;
+        for _ in 0..2 {
+            message(&rig).await;
+            conns.send(conn, &frame::text(ack));
+            let (head, body) = poster.response().await;
+            assert!(
+                head.starts_with("http/1.1 200 ") && body.trim() == ack,
+                "{head}{body}"
+            );
+        }
+    });
+}
+
+#[test]
+fn an_input_that_waits_learns_that_its_stream_has_ended() {
+    run(setup(), async |rig| {
+        let (peer, _, session) = open(&rig, "", "").await;
+        message(&rig).await;
+        let mut poster = rig.connect().await;
+        poster.write(post(&session, r#"{"seq":1,"data":1}"#)).await;
+        message(&rig).await;
+        drop(peer);
+        let (head, body) = poster.response().await;
+        assert!(head.starts_with("http/1.1 404 "), "{head}");
+        assert!(body.contains("\"not_joined\""), "{body}");
+        poster.write(post(&session, r#"{"seq":1,"data":1}"#)).await;
+        let (head, body) = poster.response().await;
+        assert!(head.starts_with("http/1.1 404 "), "{head}");
+        assert!(body.contains("there is no event stream"), "{body}");
+    });
+}
+
+#[test]
+fn bad_requests_are_refused_with_a_code_and_the_socket_serves_the_next() {
+    run(setup(), async |rig| {
+        let (_peer, _, session) = open(&rig, "", "").await;
+        message(&rig).await;
+        let mut poster = rig.connect().await;
+        let room = |text: String| text.replace("relay-1", "relay-2");
+        let good = r#"{"seq":1,"data":1}"#;
+        let wrong = format!("{}0", &session[..session.len() - 1]);
+        for (request, status, code) in [
+            (post(&session, "{"), 400, "bad_json"),
+            (post(&session, "[1]"), 400, "bad_message"),
+            (post(&session, r#"{"data":1}"#), 400, "bad_message"),
+            (post(&session, r#"{"seq":1}"#), 400, "bad_message"),
+            (post(&session, r#"{"seq":"1","data":1}"#), 400, "bad_message"),
+            (post(&session, r#"{"seq":-1,"data":1}"#), 400, "bad_message"),
+            (post(&session, r#"{"seq":1,"data":1,"data_b64":"AA=="}"#), 400, "bad_message"),
+            (post("", good), 404, "not_joined"),
+            (post("edge-0-00000000.0.1.7", good), 404, "not_joined"),
+            (post(&wrong, good), 404, "not_joined"),
+            (room(post(&session, good)), 404, "not_joined"),
+            (post(&session, good).replace("Grandstand-Session", "X"), 401, "unauthenticated"),
+            (post(&session, good).replace("relay-1", "relay%201"), 400, "bad_room"),
+            (post(&session, good).replace("POST", "PUT"), 405, "bad_method"),
+            ("GET /v1/rooms/relay-1/events HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 401, "unauthenticated"),
+            (
+                "GET /v1/rooms/relay-1/events?token=alice&params=%7B HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+                400,
+                "bad_json",
+            ),
+            (
+                "GET /v1/rooms/relay-1/events?token=alice&params=1 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+                400,
+                "bad_message",
+            ),
+            (
+                "GET /v1/rooms/relay-1/events?token=alice&since=x HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+                400,
+                "bad_message",
+            ),
+            (
+                "GET /v1/rooms/relay-1/events?token=alice HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\n\r\n".to_owned(),
+                403,
+                "forbidden",
+            ),
+        ] {
+            poster.write(&request).await;
+            let (head, body) = poster.response().await;
+            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{request}: {head}{body}");
+            assert!(body.contains(&format!("\"{code}\"")), "{request}: {body}");
+            assert!(!head.contains("access-control-allow-origin"), "{head}");
+        }
+        assert_eq!(rig.try_told(), None);
+    });
+}
+
+#[test]
+fn a_body_that_is_too_big_is_refused_unread() {
+    run(setup(), async |rig| {
+        let (_peer, _, session) = open(&rig, "", "").await;
+        let head =
+            format!("POST /v1/rooms/relay-1/inputs?session={session} HTTP/1.1\r\nHost: x\r\n");
+        for more in [
+            "Content-Length: 1073741824\r\n\r\n".to_owned(),
+            format!(
+                "Transfer-Encoding: chunked\r\n\r\n20000\r\n{}",
+                "x".repeat(0x1_0001)
+            ),
+        ] {
+            let mut peer = rig.connect().await;
+            peer.write(format!("{head}{more}")).await;
+            let (head, body) = peer.response().await;
+            assert!(head.starts_with("http/1.1 413 "), "{head}");
+            assert!(head.contains("connection: close\r\n"), "{head}");
+            assert!(body.contains("\"too_big\""), "{body}");
+            assert_eq!(peer.rest().await, b"");
+        }
+        // A client that waits to be asked for its body.
+        let mut peer = rig.connect().await;
+        let body = r#"{"seq":"no"}"#;
+        peer.write(format!(
+            "{head}Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+            body.len()
+        ))
+        .await;
+        assert!(peer.head().await.starts_with("HTTP/1.1 100 "));
+        peer.write(body).await;
+        assert!(peer.head().await.starts_with("HTTP/1.1 400 "));
+    });
+}
+
+#[test]
+fn pages_of_allowed_origins_may_use_the_api() {
+    run(setup(), async |rig| {
+        let mut peer = rig.connect().await;
+        peer.write(
+            "OPTIONS /v1/rooms/relay-1/inputs HTTP/1.1\r\nHost: x\r\nOrigin: https://play.example\r\n\
+             Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: grandstand-session\r\n\r\n",
+        )
+        .await;
+        let head = peer.head().await.to_lowercase();
+        assert!(head.starts_with("http/1.1 204 "), "{head}");
+        for line in [
+            "access-control-allow-origin: https://play.example\r\n",
+            "access-control-allow-methods: post\r\n",
+            "grandstand-session",
+            "vary: origin\r\n",
+        ] {
+            assert!(head.contains(line), "{line}: {head}");
+        }
+    });
+}
+
+#[test]
+fn every_error_has_a_status_of_its_kind() {
+    for kind in ErrorKind::ALL {
+        let status = error::status(kind);
+        let is_error = status.is_client_error() || status.is_server_error();
+        assert!(is_error, "{kind:?}");
+        // Proxies and clients try again after these.
+        let is_temporary = matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
+        assert_eq!(
+            status.is_server_error() && status != 500,
+            is_temporary && status != 429
+        );
+    }
+}
