@@ -3,6 +3,7 @@
 //! | subject | carries |
 //! | --- | --- |
 //! | `in.{p}.{room}` | the log: a room's entries (JetStream) |
+//! | `out.{topic}` | what games emit (JetStream) |
 //! | `live.{p}` | live messages to a partition's owner |
 //! | `ctl.{p}` | an edge's interest, to a partition's owner (request) |
 //! | `edge.{edge}` | everything for one edge |
@@ -12,11 +13,11 @@
 //! | `worker.{sender}.link` | an edge asks which rooms were in batches that it missed (request) |
 //! | `api.{edge}` | requests of the HTTP API about an event stream of another edge (request) |
 
-use grandstand_types::id::{EdgeId, Partition, ProcessId, RoomId, WorkerId};
+use grandstand_types::id::{EdgeId, Partition, ProcessId, RoomId, Topic, WorkerId};
 
 /// The first tokens of all subjects.
-pub(crate) const FIRST_TOKENS: [&str; 8] = [
-    "in", "live", "ctl", "edge", "process", "hot", "worker", "api",
+pub(crate) const FIRST_TOKENS: [&str; 9] = [
+    "in", "out", "live", "ctl", "edge", "process", "hot", "worker", "api",
 ];
 
 /// The roles of processes, which are answered on subjects of their own.
@@ -26,6 +27,8 @@ const ROLES: [&str; 4] = ["edge", "worker", "tool", "repartition"];
 pub(crate) mod pattern {
     /// `in.{p}.{room}`.
     pub(crate) const LOG: &str = "in.*.*";
+    /// `out.{topic}`.
+    pub(crate) const OUT: &str = "out.*";
     /// `live.{p}`.
     pub(crate) const LIVE: &str = "live.*";
     /// `ctl.{p}`.
@@ -59,6 +62,16 @@ pub fn parse_log(subject: &str) -> Option<(Partition, RoomId)> {
     let mut parts = subject.strip_prefix("in.")?.splitn(2, '.');
     let partition = parts.next()?.parse().ok()?;
     Some((Partition(partition), parts.next()?.parse().ok()?))
+}
+
+/// `out.{topic}`: what games emit.
+pub fn out(topic: &Topic) -> String {
+    format!("out.{topic}")
+}
+
+/// The topic of `out.{topic}`.
+pub fn parse_out(subject: &str) -> Option<Topic> {
+    subject.strip_prefix("out.")?.parse().ok()
 }
 
 /// `live.{p}`: live messages to the owner of a partition.
@@ -157,7 +170,7 @@ pub fn family(subject: &str) -> String {
     }
     match tokens[..] {
         ["in", partition, ..] => format!("in.{partition}.*"),
-        [one @ ("live" | "ctl" | "edge" | "hot" | "api"), ..] => format!("{one}.*"),
+        [one @ ("out" | "live" | "ctl" | "edge" | "hot" | "api"), ..] => format!("{one}.*"),
         [one @ ("worker" | "process"), _, last] => format!("{one}.*.{last}"),
         ["_INBOX", ref rest @ ..] => {
             let role = rest.iter().take(2).position(|token| ROLES.contains(token));
@@ -183,6 +196,9 @@ mod tests {
         let p = Partition(7);
         assert_eq!(log(p, &room), "in.7.memory-42");
         assert_eq!(parse_log(&log(p, &room)), Some((p, room.clone())));
+        let topic: Topic = "results".parse().unwrap();
+        assert_eq!(out(&topic), "out.results");
+        assert_eq!(parse_out(&out(&topic)), Some(topic));
         assert_eq!(parse_partition(&live(p)), Some(p));
         assert_eq!(parse_partition(&ctl(p)), Some(p));
         assert_eq!(parse_room_key(&room_key(p, &room)), Some((p, room)));
@@ -196,6 +212,7 @@ mod tests {
         for (subject, pattern) in [
             ("in.7.memory-42", "in.7.*"),
             ("live.7", "live.*"),
+            ("out.results", "out.*"),
             ("eu-1.in.7.memory-42", "eu-1.in.7.*"),
             ("eu-1.worker.in.alive", "eu-1.worker.*.alive"),
             ("worker.w-1.alive", "worker.*.alive"),

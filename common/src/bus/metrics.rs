@@ -18,7 +18,7 @@ use crate::bus::stats::BusStats;
 
 type CounterSpec = (&'static str, &'static str, fn(&BusStats) -> u64);
 
-const COUNTERS: [CounterSpec; 6] = [
+const COUNTERS: [CounterSpec; 7] = [
     (
         "bus_dropped",
         "Messages dropped because a subscription was full",
@@ -34,6 +34,9 @@ const COUNTERS: [CounterSpec; 6] = [
     }),
     ("bus_appends", "Entries sent to the log", |s| {
         s.appends.load(Ordering::Relaxed)
+    }),
+    ("bus_emits", "Items of games sent to their stream", |s| {
+        s.emits.load(Ordering::Relaxed)
     }),
     ("bus_puts", "Values and markers sent to buckets", |s| {
         s.puts.load(Ordering::Relaxed)

@@ -37,6 +37,8 @@ mod api;
 
 mod buckets;
 
+mod out;
+
 pub mod metrics;
 
 pub use self::api::Bus;
@@ -48,12 +50,12 @@ pub use self::nats::{Servers, authorization, check_credentials, check_tls_files}
 pub use self::nats_error::NatsErrorKind;
 pub use self::nats_errors::NatsErrors;
 pub use self::options::{BusOptions, LogLimit, Storage, TlsFiles};
-pub use self::reader::{KvReader, LogReader};
+pub use self::reader::{KvReader, LogReader, OutReader};
 pub use self::receipt::{PutReceipt, Receipt};
 pub use self::second_connection::SecondConnection;
 pub use self::stats::BusStats;
 pub use self::subscription::Subscription;
 pub use self::types::{
-    Bucket, BusRole, ConnectionState, KvEntry, LogEntry, LogState, Message, Read,
-    SecondConnectionState,
+    Bucket, BusRole, ConnectionState, KvEntry, LogEntry, LogState, Message, OutGap, OutItem,
+    OutPosition, Read, SecondConnectionState,
 };

@@ -17,6 +17,12 @@ pub(crate) const RECEIPT_DEADLINE: Duration = Duration::from_secs(5);
 /// The times for which the log may keep an entry, in seconds.
 pub const LOG_MAX_AGE_S: RangeInclusive<u64> = 600..=31_536_000;
 
+/// The time that the stream of what games emit keeps an item.
+pub(crate) const OUT_MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
+
+/// The time for which that stream knows the ids of its items.
+pub(crate) const OUT_REPEAT_WINDOW: Duration = Duration::from_secs(120);
+
 /// The interval of heartbeats on an idle reader. After two missing ones the reader is lost.
 pub(crate) const IDLE_HEARTBEAT: Duration = Duration::from_millis(250);
 
@@ -181,7 +187,7 @@ pub(crate) fn bucket_name(layout: &Layout, bucket: Bucket) -> String {
     }
 }
 
-/// All buckets, each once: those of rooms first.
+/// All buckets, each once: those of rooms first. Folders of older programs lack the last ones.
 pub(crate) fn buckets(layout: &Layout) -> Vec<Bucket> {
     let mut all: Vec<_> = (0..usize::from(layout.streams))
         .map(|index| Bucket::Rooms(layout.partition(index)))
@@ -191,7 +197,6 @@ pub(crate) fn buckets(layout: &Layout) -> Vec<Bucket> {
         Bucket::Leases,
         Bucket::Quarantine,
         Bucket::Cluster,
-        // Folders of older programs lack it, so it is the last one.
         Bucket::Revocations,
     ]);
     all

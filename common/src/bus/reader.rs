@@ -2,8 +2,8 @@
 
 use tokio::sync::mpsc;
 
-use crate::bus::embedded::{Cursor, KvPosition, LogPosition};
-use crate::bus::types::{KvEntry, LogEntry, Read};
+use crate::bus::embedded::{Cursor, KvPosition, LogPosition, OutKeys};
+use crate::bus::types::{KvEntry, LogEntry, OutGap, OutItem, OutPosition, Read};
 
 /// The source of a reader's entries.
 #[derive(Debug)]
@@ -58,6 +58,38 @@ impl KvReader {
             Source::Nats(receiver) => received(receiver.try_recv()),
             Source::Embedded(cursor) => cursor.try_next(),
         }
+    }
+}
+
+/// Reads what games emit: the stored items behind a position, then new ones.
+#[derive(Debug)]
+pub struct OutReader {
+    pub(crate) source: Source<OutItem, Cursor<OutKeys>>,
+    pub(crate) created_ms: u64,
+    pub(crate) gap: OutGap,
+}
+
+impl OutReader {
+    /// Returns the next item, or [`Read::Idle`] once all stored ones are read. Cancel safe. Returns [`Read::Lost`] forever
+    /// once the reader is lost; another one goes on behind the last item.
+    pub async fn next(&mut self) -> Read<OutItem> {
+        match &mut self.source {
+            Source::Nats(receiver) => receiver.recv().await.unwrap_or(Read::Lost),
+            Source::Embedded(cursor) => cursor.next().await,
+        }
+    }
+
+    /// The position behind an item of this reader, from which another reader goes on.
+    pub fn position(&self, item: &OutItem) -> OutPosition {
+        OutPosition {
+            created_ms: self.created_ms,
+            seq: item.seq,
+        }
+    }
+
+    /// The gap behind the position, when the reader was opened.
+    pub fn gap(&self) -> OutGap {
+        self.gap
     }
 }
 

@@ -17,6 +17,8 @@ pub struct BusStats {
     pub reconnects: AtomicU64,
     /// Entries sent to the log.
     pub appends: AtomicU64,
+    /// Items sent to the stream of what games emit.
+    pub emits: AtomicU64,
     /// Values and markers sent to buckets.
     pub puts: AtomicU64,
     /// Readers that restarted from their position (a gap, missed heartbeats, a reconnect).

@@ -50,6 +50,14 @@ pub(crate) fn key(key: &str) -> Result<(), PublishError> {
     }
 }
 
+/// Checks the id of a message: a key of at most 128 bytes.
+pub(crate) fn message_id(id: &str) -> Result<(), PublishError> {
+    if id.len() > 128 {
+        return Err(PublishError::BadSubject(id.to_owned()));
+    }
+    key(id)
+}
+
 /// Checks the prefix of watched keys: empty, or whole tokens with their dot.
 pub(crate) fn prefix(prefix: &str) -> Result<(), BusError> {
     let ok = prefix.is_empty()
@@ -78,6 +86,8 @@ mod tests {
         assert!(pattern("in.a*").is_err());
         assert!(key("7.=checkpoint").is_ok());
         assert!(key("7.a b").is_err());
+        assert!(message_id("9f3c.1").is_ok());
+        assert!(message_id("").is_err() && message_id(&"a".repeat(129)).is_err());
         assert!(prefix("").is_ok() && prefix("7.").is_ok());
         assert!(prefix("7").is_err() && prefix(".").is_err());
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use grandstand_types::id::Partition;
+use grandstand_types::id::{Partition, Topic};
 
 /// A message of the lossy part of the bus: at most once, in order per sender and subject.
 #[derive(Debug, Clone)]
@@ -115,6 +115,56 @@ pub struct LogState {
     pub created_ms: u64,
 }
 
+/// A place in the stream of what games emit, for a consumer to store beside what it has made of the items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutPosition {
+    /// The time when the stream was created, in Unix milliseconds. It tells a stream from one that was created again.
+    pub created_ms: u64,
+    /// The sequence of the last item that the consumer has.
+    pub seq: u64,
+}
+
+/// An item that a game emitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutItem {
+    /// Its sequence in the stream: it grows, with gaps, because a reader may read some topics only.
+    pub seq: u64,
+    /// The time at which it was stored, by the server's clock, in Unix milliseconds.
+    pub time_ms: u64,
+    /// Its topic.
+    pub topic: Topic,
+    /// Its id. The same item may come more than once, with the same id.
+    pub id: String,
+    /// The content, as JSON: an [`Emitted`](crate::wire::Emitted).
+    pub body: Bytes,
+}
+
+/// The gap between a position and what a reader can still deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutGap {
+    /// Nothing: it goes on behind the position.
+    None,
+    /// Items behind the position may have been removed unread, because the stream kept them long enough or is full.
+    Removed,
+    /// The stream was created again, or has lost its end. It is read from its beginning, so that items may come that the
+    /// consumer has.
+    Restarted,
+}
+
+impl OutPosition {
+    /// Returns the sequence from which a reader reads that goes on behind a position, and what it cannot deliver.
+    pub(crate) fn resume(after: Option<Self>, stream: &LogState) -> (u64, OutGap) {
+        match after {
+            None => (stream.first, OutGap::None),
+            Some(after) if after.created_ms != stream.created_ms || after.seq > stream.last => {
+                (stream.first, OutGap::Restarted)
+            }
+            Some(after) if after.seq + 1 < stream.first => (stream.first, OutGap::Removed),
+            Some(after) => (after.seq + 1, OutGap::None),
+        }
+    }
+}
+
 /// The state of the connection to the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionState {
@@ -133,4 +183,27 @@ pub enum SecondConnectionState {
     Missing,
     /// Connected to another server. The number counts connections, so that another one is a change.
     Connected(u64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_goes_on_or_says_what_is_missing() {
+        let stream = LogState {
+            first: 5,
+            last: 9,
+            created_ms: 70,
+        };
+        let resume =
+            |created_ms, seq| OutPosition::resume(Some(OutPosition { created_ms, seq }), &stream);
+        assert_eq!(OutPosition::resume(None, &stream), (5, OutGap::None));
+        assert_eq!(resume(70, 7), (8, OutGap::None));
+        assert_eq!(resume(70, 9), (10, OutGap::None));
+        assert_eq!(resume(70, 4), (5, OutGap::None));
+        assert_eq!(resume(70, 3), (5, OutGap::Removed));
+        assert_eq!(resume(70, 10), (5, OutGap::Restarted));
+        assert_eq!(resume(71, 7), (5, OutGap::Restarted));
+    }
 }

@@ -5,7 +5,7 @@
 //!
 //! In reading order, along the data flow: [`Entry`] (edge or owner to the log), [`Live`] and [`Interest`] (edge to
 //! owner), [`Batch`] (owner to edge), [`LinkRequest`] (edge to worker, after a gap in the numbers of its batches),
-//! [`PushRequest`] (edge to edge).
+//! [`PushRequest`] (edge to edge), [`Emitted`] (owner to the world outside, as JSON).
 
 mod entry;
 
@@ -19,8 +19,11 @@ mod link;
 
 mod api;
 
+mod emitted;
+
 pub use api::{PushReply, PushRequest};
 pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
+pub use emitted::Emitted;
 pub use entry::{Body, Empty, Entry, Input, Joined, Kick, RoomMessage, Timer, is_code};
 pub use interest::{Interest, InterestReply, Known, Live, RoomInterest};
 pub use item::{

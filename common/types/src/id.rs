@@ -129,6 +129,11 @@ name!(
     WorkerId, 96, is_word
 );
 
+name!(
+    /// The topic of what a game emits or sends, `[A-Za-z0-9_-]{1,64}`.
+    Topic, 64, is_word
+);
+
 impl EdgeId {
     /// Makes the id of shard `shard` in the process called `name`, with the number that the process drew at its start.
     ///

@@ -13,6 +13,7 @@ mod log;
 mod logins;
 mod messages;
 mod nats;
+mod out;
 mod readers;
 mod renewed;
 mod rig;
@@ -55,6 +56,11 @@ conformance! {
     kv::a_watch_goes_on_live,
     log::times_never_go_backwards,
     log::the_log_of_one_room_is_read_alone,
+    out::items_are_stored_in_order_and_read_by_topic,
+    out::a_repeated_id_is_stored_once,
+    out::a_reader_goes_on_behind_a_position,
+    out::a_position_in_another_stream_begins_again,
+    out::bad_topics_and_ids_are_refused,
     messages::the_bus_works_from_other_threads,
     messages::counters_count_messages_appends_and_requests,
 }

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use grandstand_common::bus::{Bus, BusOptions, KvEntry, KvReader, LogEntry, LogReader, Read};
+use grandstand_common::bus::{
+    Bus, BusOptions, KvEntry, KvReader, LogEntry, LogReader, OutItem, OutReader, Read,
+};
 use grandstand_harness::nats::{NatsServer, TempDir};
 
 /// Two clients of one bus.
@@ -90,6 +92,11 @@ pub(crate) async fn entry(reader: &mut LogReader) -> (LogEntry, u64) {
 /// The next key, skipping idle signs.
 pub(crate) async fn key(reader: &mut KvReader) -> (KvEntry, u64) {
     item("a key", async || reader.next().await).await
+}
+
+/// The next item that a game emitted, skipping idle signs.
+pub(crate) async fn emitted(reader: &mut OutReader) -> OutItem {
+    item("an item", async || reader.next().await).await.0
 }
 
 async fn item<T>(what: &str, mut next: impl AsyncFnMut() -> Read<T>) -> (T, u64) {

@@ -133,7 +133,7 @@ impl Embedded {
         &self.store.shared
     }
 
-    fn is_down(&self) -> bool {
+    pub(super) fn is_down(&self) -> bool {
         *self.client.connection_state.borrow() == ConnectionState::Down
     }
 
@@ -302,12 +302,16 @@ impl Embedded {
             .wake
             .subscribe();
         drop(state);
-        Ok(Cursor::new(
-            self.store.clone(),
-            self.connection_state(),
-            wake,
-            position,
-        ))
+        Ok(self.cursor(wake, position))
+    }
+
+    /// Reads from a position on. `wake` tells of changes there.
+    pub(super) fn cursor<P: cursor::Position>(
+        &self,
+        wake: watch::Receiver<()>,
+        position: P,
+    ) -> Cursor<P> {
+        Cursor::new(self.store.clone(), self.connection_state(), wake, position)
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
@@ -359,12 +363,7 @@ impl Embedded {
             next: 1,
             waits_for: 0,
         };
-        Ok(Cursor::new(
-            self.store.clone(),
-            self.connection_state(),
-            wake,
-            position,
-        ))
+        Ok(self.cursor(wake, position))
     }
 }
 

@@ -11,7 +11,8 @@ use crate::bus::embedded::format::{COMMIT, Damaged, NO_ENTRY, number, parse_entr
 use crate::bus::embedded::kv::{KeyRecord, Value};
 use crate::bus::embedded::marks::{BucketMark, Marks, StreamMark, Tally, checksum};
 use crate::bus::embedded::report::{Ranges, Report};
-use crate::bus::options::{BusOptions, bucket_name, buckets};
+use crate::bus::embedded::state::table_names;
+use crate::bus::options::BusOptions;
 
 /// The contents of a folder.
 #[derive(Debug, Default)]
@@ -84,14 +85,11 @@ impl Contents {
         contents
             .streams
             .resize_with(streams, StreamContents::default);
-        let layout = options.layout();
-        let buckets = buckets(&layout);
-        contents
-            .buckets
-            .extend(buckets.iter().map(|bucket| BucketContents {
-                name: bucket_name(&layout, *bucket),
-                ..BucketContents::default()
-            }));
+        let names = table_names(options).into_iter();
+        contents.buckets.extend(names.map(|name| BucketContents {
+            name,
+            ..BucketContents::default()
+        }));
         contents
     }
 

@@ -3,7 +3,7 @@
 //! | keyspace | key | value |
 //! | --- | --- | --- |
 //! | `log` | partition (2), sequence (8) | time (8), subject's length (2), subject, payload |
-//! | `index` | bucket, 0, key | revision (8), time (8), when it expires or 0 (8), the value's checksum or 0 for a marker (8) |
+//! | `index` | bucket (`=out` for what games emit), 0, key | revision (8), time (8), when it expires or 0 (8), the value's checksum or 0 for a marker (8) |
 //! | `value` | bucket, 0, key | the value |
 //! | `meta` | `layout` | streams (8), partitions (8) |
 //! | `meta` | `commit` | the number of the last commit (8) |
@@ -26,8 +26,8 @@ use crate::bus::embedded::format::{
 use crate::bus::embedded::key_changes::{LaterChanges, index_record, replaced_checksum};
 use crate::bus::embedded::kv::Value;
 use crate::bus::embedded::marks::{Marks, checksum};
-use crate::bus::embedded::state::{PendingWrite, StoreChange};
-use crate::bus::options::{BusOptions, bucket_name, buckets};
+use crate::bus::embedded::state::{PendingWrite, StoreChange, table_names};
+use crate::bus::options::BusOptions;
 use crate::bus::types::LogEntry;
 
 const CACHE_BYTES: u64 = 64 << 20;
@@ -107,9 +107,7 @@ impl Disk {
 
     /// Sets the streams and buckets.
     pub(super) fn arranged(mut self, options: &BusOptions) -> Self {
-        let layout = options.layout();
-        let buckets = buckets(&layout).into_iter();
-        self.buckets = buckets.map(|b| bucket_name(&layout, b)).collect();
+        self.buckets = table_names(options);
         self.streams = options.streams;
         self
     }

@@ -124,6 +124,22 @@ impl Kv {
         gone
     }
 
+    /// The first visible revision whose record is still there, or the next one.
+    pub(super) fn first(&self) -> u64 {
+        let next = self.visible + 1;
+        self.by_revision
+            .keys()
+            .next()
+            .map_or(next, |first| next.min(*first))
+    }
+
+    /// Drops the record that has this revision, if there is one.
+    pub(super) fn drop_revision(&mut self, revision: u64) {
+        if let Some(key) = self.by_revision.get(&revision).cloned() {
+            self.forget(&key);
+        }
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&KeyRecord> {
         self.records.get(key)
     }

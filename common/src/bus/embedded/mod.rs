@@ -27,6 +27,8 @@ mod tables;
 
 mod copy;
 
+mod out_memory;
+
 mod state;
 
 mod key_changes;
@@ -53,9 +55,12 @@ mod client;
 
 mod write;
 
+mod out;
+
 #[cfg(test)]
 mod tests;
 
 pub use self::client::Embedded;
 pub(crate) use self::cursor::{Cursor, KvPosition, LogPosition};
 pub use self::faults::Faults;
+pub(crate) use self::out::OutKeys;

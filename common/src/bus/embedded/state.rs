@@ -12,9 +12,10 @@ use crate::bus::embedded::clock::Clock;
 use crate::bus::embedded::faults::FaultState;
 use crate::bus::embedded::kv::{KeyRecord, Kv, Value};
 use crate::bus::embedded::log::Log;
+use crate::bus::embedded::out_memory::OutMemory;
 use crate::bus::embedded::route::{ClientId, Routes};
 use crate::bus::error::{AppendError, PutError};
-use crate::bus::options::{BusOptions, buckets};
+use crate::bus::options::{BusOptions, bucket_name, buckets};
 use crate::bus::types::{Bucket, LogEntry, Message};
 
 /// The state behind the lock.
@@ -22,7 +23,9 @@ use crate::bus::types::{Bucket, LogEntry, Message};
 pub(crate) struct State {
     pub(super) clock: Clock,
     pub(super) log: Log,
+    /// The buckets, then what games emit.
     pub(super) buckets: Vec<Kv>,
+    pub(super) out_memory: OutMemory,
     pub(super) routes: Routes,
     pub(super) faults: Option<FaultState>,
     /// Messages that a fault delays, by delivery time.
@@ -92,16 +95,27 @@ pub(super) fn bucket_index(options: &BusOptions, bucket: Bucket) -> usize {
     }
 }
 
+/// The place of what games emit, behind the buckets.
+pub(super) fn out_index(options: &BusOptions) -> usize {
+    buckets(&options.layout()).len()
+}
+
+/// The names of what [`State::buckets`] holds, in order. Folders of older programs lack the last ones.
+pub(super) fn table_names(options: &BusOptions) -> Vec<String> {
+    let layout = options.layout();
+    let buckets = buckets(&layout).into_iter();
+    let names = buckets.map(|bucket| bucket_name(&layout, bucket));
+    names.chain(["=out".to_owned()]).collect()
+}
+
 impl State {
     pub(super) fn new(options: &BusOptions, mut clock: Clock, durable: bool) -> Self {
         let created_ms = clock.now_ms();
         Self {
             clock,
             log: Log::new(options, created_ms, durable),
-            buckets: buckets(&options.layout())
-                .iter()
-                .map(|_| Kv::default())
-                .collect(),
+            buckets: table_names(options).iter().map(|_| Kv::default()).collect(),
+            out_memory: OutMemory::default(),
             routes: Routes::default(),
             faults: None,
             delayed: BTreeMap::new(),

@@ -51,7 +51,7 @@ impl Embedded {
     }
 
     /// Queues a change for the disk, which answers `ack` once the change is stored.
-    fn queue(
+    pub(super) fn queue(
         &self,
         mut state: MutexGuard<'_, State>,
         change: StoreChange,
@@ -68,7 +68,7 @@ impl Embedded {
     }
 
     /// Waits until the disk has caught up enough.
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         // Without a disk nothing below waits, and a writer in a loop must let other tasks run now and then.
         tokio::task::coop::consume_budget().await;
         self.shared().disk.as_ref()?;
@@ -129,6 +129,7 @@ fn log_partition(subject: &str) -> Option<Partition> {
     partition.parse().ok().map(Partition)
 }
 
-fn never<E>() -> Answer<E> {
+/// The answer that is lost on its way.
+pub(super) fn never<E>() -> Answer<E> {
     Answer::Lost(Box::pin(tokio::time::sleep(options::RECEIPT_DEADLINE)))
 }

@@ -67,6 +67,11 @@ impl Nats {
         &self.inner.connection
     }
 
+    /// The state of the connection, for a reader.
+    pub(super) fn shared(&self) -> Arc<Inner> {
+        self.inner.clone()
+    }
+
     /// The servers, and the options of the connection.
     pub(super) fn place(&self) -> (&Servers, &BusOptions) {
         (&self.inner.servers, &self.inner.options)
@@ -179,7 +184,7 @@ impl Nats {
         let buckets = options::buckets(&layout).into_iter();
         let buckets = buckets.map(|bucket| names.bucket(&layout, bucket).stream());
         let log = layout.all_streams().map(|stream| names.log(stream));
-        let all: Vec<_> = log.chain(buckets).collect();
+        let all: Vec<_> = log.chain([names.out()]).chain(buckets).collect();
         let stream = &all[number as usize % all.len()];
         if let Err(error) = connection.stream_info(stream).await {
             tracing::debug!(%error, stream, "cannot look at the stream");

@@ -55,6 +55,8 @@ mod inspect;
 
 mod client;
 
+mod out;
+
 mod layouts;
 
 pub use self::client::Nats;

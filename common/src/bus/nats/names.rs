@@ -66,6 +66,11 @@ impl Names {
         self.prefixed(format!("IN_{stream}"))
     }
 
+    /// `OUT`: the stream of what games emit.
+    pub(super) fn out(&self) -> String {
+        self.prefixed("OUT".to_owned())
+    }
+
     pub(super) fn bucket(&self, layout: &Layout, bucket: Bucket) -> BucketName {
         BucketName(self.prefixed(options::bucket_name(layout, bucket)))
     }
@@ -138,6 +143,7 @@ mod tests {
         assert_eq!(names.subject("in.7.a".to_owned()), "eu-1.in.7.a");
         assert_eq!(names.plain("eu-1.in.7.a".to_owned()), "in.7.a");
         assert_eq!(names.log(3), "eu-1_IN_3");
+        assert_eq!(names.out(), "eu-1_OUT");
         let rooms = names.bucket(&Layout::new(8, 4), Bucket::Rooms(Partition(1)));
         assert_eq!(rooms.stream(), "KV_eu-1_rooms_1");
         assert_eq!(rooms.subject("1.a"), "$KV.eu-1_rooms_1.1.a");

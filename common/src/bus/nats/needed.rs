@@ -84,6 +84,7 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             needs.answers(BusRole::Edge, "answers to edges");
             needs.publish(pattern::EDGE, "batches for edges");
             needs.publish(pattern::HOT, "batches for hot rooms");
+            needs.publish(pattern::OUT, "what games emit");
             needs.publish(pattern::PROCESS_ALIVE, "probes of edges");
             needs.publish(pattern::WORKER_ALIVE, "probes of workers");
             needs.subscribe(pattern::LIVE, "live messages of clients");
@@ -105,7 +106,10 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             needs.get(&record);
             needs.write_records();
         }
-        BusRole::Tool => needs.get(&record),
+        BusRole::Tool => {
+            needs.get(&record);
+            needs.read(&names.out());
+        }
     }
     needs.all
 }

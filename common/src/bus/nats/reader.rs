@@ -91,9 +91,19 @@ pub(super) async fn open<T: Send + 'static>(
     spec: ReadSpec,
     decode: Decode<T>,
 ) -> Result<mpsc::Receiver<Read<T>>, BusError> {
-    let connection_state = inner.connection.replies.connection_state();
     let info = inner.connection.stream_info(&spec.stream).await?;
-    let position = Position::new(&info, spec.from);
+    open_in(inner, spec, decode, &info).await
+}
+
+/// Starts to read a stream that is described by `info`.
+pub(super) async fn open_in<T: Send + 'static>(
+    inner: Arc<Inner>,
+    spec: ReadSpec,
+    decode: Decode<T>,
+    info: &StreamInfo,
+) -> Result<mpsc::Receiver<Read<T>>, BusError> {
+    let connection_state = inner.connection.replies.connection_state();
+    let position = Position::new(info, spec.from);
     let (sender, receiver) = mpsc::channel(CAPACITY);
     let mut reader = Reader {
         clock: ReaderClock::new(inner.connection.log_clock.clone()),
@@ -292,7 +302,7 @@ impl<T> Reader<T> {
 }
 
 /// Copies a payload, because kept entries must not pin the 64 KiB buffer that they were read with.
-fn detached(payload: &Bytes) -> Bytes {
+pub(super) fn detached(payload: &Bytes) -> Bytes {
     Bytes::copy_from_slice(payload)
 }
 

@@ -1,6 +1,6 @@
 //! Compares the settings of an existing stream with those that rooms need.
 
-use async_nats::jetstream::stream::Config;
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 
 use crate::bus::connect_error::ConnectError;
 use crate::bus::nats::names::Names;
@@ -28,7 +28,8 @@ pub(super) fn check(
         });
     }
     check_settings(wanted, found, is_log)?;
-    let is_share = is_log && options.log_limit == LogLimit::Share;
+    let has_share = is_log || *wanted.name == Names::new(options).out();
+    let is_share = has_share && options.log_limit == LogLimit::Share;
     warn_of_byte_limit(wanted, found, is_share);
     Ok(())
 }
@@ -75,7 +76,10 @@ fn check_settings(wanted: &Config, found: &Config, is_log: bool) -> Result<(), C
             found.num_replicas,
             edit("--replicas", wanted.num_replicas.to_string())
         ),
-        "discard policy" discard edit("--discard", "new".to_owned()),
+        "discard policy" discard edit(
+            "--discard",
+            format!("{:?}", wanted.discard).to_lowercase(),
+        ),
         "max_age" max_age max_age_fix(wanted, found, is_log),
         "history (max_msgs_per_subject)" max_messages_per_subject
             edit("--max-msgs-per-subject", wanted.max_messages_per_subject.to_string()),
@@ -83,6 +87,10 @@ fn check_settings(wanted: &Config, found: &Config, is_log: bool) -> Result<(), C
         "max_consumers" max_consumers recreate(),
         "no_ack" no_ack edit("--ack", "true".to_owned()),
         "sealed" sealed recreate(),
+    }
+    if found.duplicate_window < wanted.duplicate_window && wanted.discard == DiscardPolicy::Old {
+        let window = format!("{}s", wanted.duplicate_window.as_secs());
+        same! { "duplicate_window" duplicate_window edit("--dupe-window", window) }
     }
     if wanted.allow_message_ttl {
         let ttl = edit("--allow-msg-ttl", String::new());
@@ -95,14 +103,14 @@ fn check_settings(wanted: &Config, found: &Config, is_log: bool) -> Result<(), C
 /// The ways to make `max_age` as it is wanted, or to want it as it is.
 fn max_age_fix(wanted: &Config, found: &Config, is_log: bool) -> String {
     let name = &wanted.name;
-    if !is_log {
+    if wanted.max_age.is_zero() {
         return edit_command(name, "--max-age", "0");
     }
     let seconds = format!("{}s", wanted.max_age.as_secs());
     let change = edit_command(name, "--max-age", &seconds);
     let age = found.max_age.as_secs();
     // `cluster.log_max_age_s` refuses other ages.
-    if LOG_MAX_AGE_S.contains(&age) {
+    if is_log && LOG_MAX_AGE_S.contains(&age) {
         format!("set cluster.log_max_age_s to {age}, or {change}")
     } else {
         change

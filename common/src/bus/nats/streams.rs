@@ -15,9 +15,10 @@ use crate::bus::nats::pub_ack::{
 };
 use crate::bus::nats::size_limits::SizeLimits;
 use crate::bus::nats::stream_check::{LARGEST_SHARE, check};
-use crate::bus::options::{self, BusOptions, LogLimit, Storage};
-use crate::bus::types::Bucket;
+use crate::bus::options::{self, BusOptions, LogLimit, OUT_MAX_AGE, OUT_REPEAT_WINDOW, Storage};
+use crate::bus::types::{Bucket, BusRole};
 use crate::subject;
+use crate::subject::pattern;
 
 /// The smallest limit of a stream of the log by [`LogLimit::Share`]. A server without space for it is refused.
 pub(super) const SMALLEST_SHARE: i64 = 1 << 20;
@@ -40,8 +41,36 @@ fn base(options: &BusOptions) -> Config {
     }
 }
 
-/// The configuration of all streams of a layout: those of the log first.
-fn wanted(options: &BusOptions, layout: &Layout) -> Vec<Config> {
+/// The purpose of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Log,
+    Out,
+    Bucket,
+}
+
+/// The configuration of all streams of a layout: those of the log first, then that of what games emit, which an edge does
+/// not use.
+fn wanted(options: &BusOptions, layout: &Layout) -> Vec<(Purpose, Config)> {
+    let log = wanted_log(options, layout).into_iter();
+    let out = (options.role != Some(BusRole::Edge)).then(|| wanted_out(options));
+    let buckets = options::buckets(layout).into_iter();
+    let buckets = buckets.map(|bucket| wanted_bucket(options, layout, bucket));
+    log.map(|config| (Purpose::Log, config))
+        .chain(out.map(|config| (Purpose::Out, config)))
+        .chain(buckets.map(|config| (Purpose::Bucket, config)))
+        .collect()
+}
+
+/// The limit of a stream that takes a share of the storage.
+fn max_bytes(options: &BusOptions) -> i64 {
+    match options.log_limit {
+        LogLimit::Share | LogLimit::Unlimited => -1,
+        LogLimit::Bytes(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
+    }
+}
+
+fn wanted_log(options: &BusOptions, layout: &Layout) -> Vec<Config> {
     let base = base(options);
     let names = Names::new(options);
     let log = layout.all_streams().map(|stream| Config {
@@ -52,17 +81,26 @@ fn wanted(options: &BusOptions, layout: &Layout) -> Vec<Config> {
             .map(|partition| names.subject(subject::log_partition(partition)))
             .collect(),
         max_age: options.log_max_age,
-        max_bytes: match options.log_limit {
-            LogLimit::Share | LogLimit::Unlimited => -1,
-            LogLimit::Bytes(bytes) => i64::try_from(bytes).unwrap_or(i64::MAX),
-        },
+        max_bytes: max_bytes(options),
         // Message ids are not used (D3), but the default window must not exceed max_age.
         duplicate_window: options.log_max_age.min(Duration::from_secs(120)),
         ..base.clone()
     });
-    let buckets = options::buckets(layout).into_iter();
-    let buckets = buckets.map(|bucket| wanted_bucket(options, layout, bucket));
-    log.chain(buckets).collect()
+    log.collect()
+}
+
+/// The stream of what games emit. When it is full, its oldest items go first: rooms must not wait for its readers.
+fn wanted_out(options: &BusOptions) -> Config {
+    let names = Names::new(options);
+    Config {
+        name: names.out(),
+        subjects: vec![names.subject(pattern::OUT.to_owned())],
+        discard: DiscardPolicy::Old,
+        max_age: OUT_MAX_AGE,
+        max_bytes: max_bytes(options),
+        duplicate_window: OUT_REPEAT_WINDOW,
+        ..base(options)
+    }
 }
 
 fn wanted_bucket(options: &BusOptions, layout: &Layout, bucket: Bucket) -> Config {
@@ -86,8 +124,8 @@ pub(super) async fn ensure_record(
     url: &str,
 ) -> Result<(), ConnectError> {
     let first = options.layout();
-    let record = [wanted_bucket(options, &first, Bucket::Cluster)];
-    ensure_all(connection, options, url, record.into(), 0)
+    let record = wanted_bucket(options, &first, Bucket::Cluster);
+    ensure_all(connection, options, url, vec![(Purpose::Bucket, record)])
         .await
         .map(drop)
 }
@@ -99,8 +137,7 @@ pub(super) async fn ensure_layout(
     url: &str,
     layout: &Layout,
 ) -> Result<(), ConnectError> {
-    let streams = usize::from(layout.streams);
-    let limits = ensure_all(connection, options, url, wanted(options, layout), streams).await?;
+    let limits = ensure_all(connection, options, url, wanted(options, layout)).await?;
     connection.replies.set_size_limits(limits);
     Ok(())
 }
@@ -111,7 +148,7 @@ pub(super) async fn check_existing(
     options: &BusOptions,
     layout: &Layout,
 ) -> Result<(), ConnectError> {
-    for wanted in wanted(options, layout) {
+    for (_, wanted) in wanted(options, layout) {
         match connection.stream_info(&wanted.name).await {
             Ok(info) => check(&wanted, &info.config, options)?,
             Err(BusError::NoStream) => {}
@@ -124,25 +161,29 @@ pub(super) async fn check_existing(
     Ok(())
 }
 
-/// Creates and checks streams, the first `logs` of which are of the log. Returns the sizes that they accept.
+/// Creates and checks streams, buckets last. Returns the sizes that they accept.
 async fn ensure_all(
     connection: &Connection,
     options: &BusOptions,
     url: &str,
-    all: Vec<Config>,
-    logs: usize,
+    all: Vec<(Purpose, Config)>,
 ) -> Result<SizeLimits, ConnectError> {
     let mut limits = SizeLimits::default();
     let mut share = LARGEST_SHARE;
-    for (index, config) in all.into_iter().enumerate() {
-        let is_log = index < logs;
+    let mut shares = all.iter().filter(|(p, _)| *p != Purpose::Bucket).count() as i64;
+    for (purpose, config) in all {
+        let has_share = purpose != Purpose::Bucket;
+        let missing = shares;
+        shares -= i64::from(has_share);
         let found = connection.stream_info(&config.name).await;
         let is_missing = matches!(found, Err(BusError::NoStream));
         let result = match found {
             Ok(info) => {
                 check(&config, &info.config, options)?;
-                limits.lower(is_log, info.config.max_message_size);
-                if is_log && info.config.max_bytes > 0 {
+                if purpose != Purpose::Out {
+                    limits.lower(purpose == Purpose::Log, info.config.max_message_size);
+                }
+                if has_share && info.config.max_bytes > 0 {
                     share = share.min(info.config.max_bytes);
                 }
                 Ok(())
@@ -151,8 +192,7 @@ async fn ensure_all(
                 let stream = config.name;
                 return Err(ConnectError::NotSetUp { stream });
             }
-            Err(BusError::NoStream) if is_log && options.log_limit == LogLimit::Share => {
-                let missing = logs as i64 - index as i64;
+            Err(BusError::NoStream) if has_share && options.log_limit == LogLimit::Share => {
                 create_with_share(connection, &config, missing, &mut share).await
             }
             Err(BusError::NoStream) => connection.create_stream(&config).await,
@@ -196,11 +236,11 @@ async fn ensure_all(
     Ok(limits)
 }
 
-/// Creates a stream of the log with a share of the storage that NATS has left for the `missing` streams of the log. The
-/// share is at most `share`, that of the streams before, and becomes the next one's limit.
+/// Creates a stream with a share of the storage that NATS has left for the `missing` streams of the log and of what games
+/// emit. The share is at most `share`, that of the streams before, and becomes the next one's limit.
 ///
 /// NATS does not tell how much storage it has, but it refuses a limit that exceeds it. A stream with twice the limit of
-/// all missing ones therefore shows that the log leaves at least half to the buckets.
+/// all missing ones therefore shows that they leave at least half to the buckets.
 async fn create_with_share(
     connection: &Connection,
     config: &Config,
@@ -227,7 +267,7 @@ async fn create_with_share(
     tracing::info!(
         stream = config.name,
         max_bytes = *share,
-        "created a stream of the log"
+        "created a stream with a limit"
     );
     Ok(())
 }
@@ -261,20 +301,56 @@ mod tests {
         let all = wanted(&options, &options.layout());
         let mut subjects: Vec<_> = all
             .iter()
-            .filter(|config| config.name.starts_with("IN_"))
-            .flat_map(|config| config.subjects.clone())
+            .filter(|(purpose, _)| *purpose == Purpose::Log)
+            .flat_map(|(_, config)| config.subjects.clone())
             .collect();
         subjects.sort_unstable();
         let expected: Vec<_> = (0..8).map(|p| format!("in.{p}.*")).collect();
         assert_eq!(subjects, expected);
-        assert_eq!(all[1].subjects, ["in.1.*", "in.4.*", "in.7.*"]);
-        assert!(all.iter().any(|config| config.name == "KV_rooms_2"));
+        assert_eq!(all[1].1.subjects, ["in.1.*", "in.4.*", "in.7.*"]);
+        assert!(all.iter().any(|(_, config)| config.name == "KV_rooms_2"));
+    }
+
+    #[test]
+    fn an_edge_does_not_wait_for_the_stream_of_what_games_emit() {
+        let with = |role| {
+            let options = BusOptions {
+                role,
+                ..BusOptions::default()
+            };
+            let all = wanted(&options, &options.layout());
+            all.iter().any(|(_, config)| config.name == "OUT")
+        };
+        assert!(with(None) && with(Some(BusRole::Worker)));
+        assert!(!with(Some(BusRole::Edge)));
+    }
+
+    #[test]
+    fn a_window_of_ids_that_is_too_short_is_named() {
+        let options = BusOptions::default();
+        let wanted = wanted_out(&options);
+        let mut found = wanted.clone();
+        found.duplicate_window *= 2;
+        assert!(check(&wanted, &found, &options).is_ok());
+        found.duplicate_window /= 4;
+        let error = check(&wanted, &found, &options).unwrap_err().to_string();
+        assert!(
+            error.contains("nats stream edit OUT --dupe-window=120s"),
+            "{error}"
+        );
+        found = wanted.clone();
+        found.max_age *= 2;
+        let error = check(&wanted, &found, &options).unwrap_err().to_string();
+        assert!(
+            error.contains("nats stream edit OUT --max-age=604800s"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_differing_stream_configuration_is_named() {
         let options = BusOptions::default();
-        let wanted = wanted(&options, &options.layout()).remove(0);
+        let wanted = wanted(&options, &options.layout()).remove(0).1;
         let mut found = wanted.clone();
         found.subjects.reverse();
         assert!(check(&wanted, &found, &options).is_ok());

@@ -76,6 +76,21 @@ fn every_subject_has_a_role_that_sends_and_one_that_receives() {
 }
 
 #[test]
+fn only_a_worker_emits_what_tools_read() {
+    let subject = subject::out(&"results".parse().unwrap());
+    let consumer = format!("$JS.API.CONSUMER.CREATE.OUT.x.{subject}");
+    for (role, publishes, reads) in [
+        (BusRole::Edge, false, false),
+        (BusRole::Worker, true, true),
+        (BusRole::Tool, false, true),
+    ] {
+        let permits = |subject| permits(role, Direction::Publish, subject);
+        assert_eq!(permits(&subject), publishes, "{role}");
+        assert_eq!(permits(&consumer), reads, "{role}");
+    }
+}
+
+#[test]
 fn an_edge_neither_reads_nor_writes_rooms() {
     let revocation = "$KV.revocations.player.x";
     assert!(permits(BusRole::Edge, Direction::Publish, revocation));

@@ -1,0 +1,22 @@
+//! The JSON of what games emit.
+
+use grandstand_types::id::{RoomId, Topic};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// An item that a game emitted, on `out.{topic}`. Readers ignore fields that they do not know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Emitted {
+    /// `{instance}.{no}`: unique among all items of all rooms.
+    pub id: String,
+    /// The room.
+    pub room: RoomId,
+    /// The game's name.
+    pub game: String,
+    /// The topic.
+    pub topic: Topic,
+    /// The time of the event that emitted it, by the clock of the log, in Unix milliseconds.
+    pub at_ms: u64,
+    /// The game's data.
+    pub data: Box<RawValue>,
+}
