@@ -8,7 +8,8 @@ use crate::load;
 use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
 use crate::scenario::{
-    crowd, engine, fanout, hostile, idle, mixed, pause, peers, quic, rooms, slow, storm, views,
+    crowd, engine, fanout, hostile, idle, matching, mixed, pause, peers, quic, rooms, slow, storm,
+    views,
 };
 
 /// Measure a Grandstand on this machine
@@ -38,6 +39,7 @@ enum Scenario {
     Peers(peers::Options),
     Engine(engine::Options),
     Views(views::Options),
+    Matching(matching::Options),
     /// Internal: the load generator
     #[command(hide = true)]
     Load,
@@ -103,6 +105,7 @@ async fn measure(
         Scenario::Peers(options) => peers::run(options, common, progress).await,
         Scenario::Engine(options) => engine::run(options, games, common, progress).await,
         Scenario::Views(options) => views::run(options, common, progress).await,
+        Scenario::Matching(options) => matching::run(options, common, progress).await,
         Scenario::Load => unreachable!("the generator has no runtime"),
     }
 }

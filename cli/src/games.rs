@@ -1,4 +1,5 @@
 //! The games that come with Grandstand.
 
 pub use grandstand_games::memory::Memory;
+pub use grandstand_games::memory_queue::MemoryQueue;
 pub use grandstand_games::relay::Relay;

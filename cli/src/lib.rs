@@ -44,7 +44,7 @@ pub mod games;
 
 use std::process::ExitCode;
 
-pub use grandstand_game::{Games, testing};
+pub use grandstand_game::{Games, matching, testing};
 
 /// This allocator needs the fewest bytes and cycles per connection of those measured in `benches/README.md`.
 #[cfg(feature = "mimalloc")]
@@ -70,4 +70,5 @@ pub struct Readme;
 #[doc = include_str!("../../docs/games/outside.md")]
 #[doc = include_str!("../../docs/games/hidden-information.md")]
 #[doc = include_str!("../../docs/games/versions.md")]
+#[doc = include_str!("../../docs/games/matchmaking.md")]
 pub struct GamePages;

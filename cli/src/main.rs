@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use grandstand::games::{Memory, Relay};
+use grandstand::games::{Memory, MemoryQueue, Relay};
 
 fn main() -> ExitCode {
     grandstand::main(|games| {
         games.add::<Memory>();
         games.add::<Relay>();
+        games.add_queue::<MemoryQueue>();
     })
 }

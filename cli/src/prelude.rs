@@ -4,9 +4,9 @@ pub use std::process::ExitCode;
 pub use std::time::Duration;
 
 pub use grandstand_game::{
-    Auto, Data, Effects, Event, FromInput, Game, Games, Idle, Lane, Leave, LiveEffects, Message,
-    NoParams, Origin, Outdated, PlayerId, Raw, Reject, Rng, RoomId, Setup, Spectating, Verdict,
-    View, ensure,
+    Auto, Data, Effects, Event, FromInput, Game, Games, Idle, Invitation, Lane, Leave, LiveEffects,
+    Message, NoParams, Origin, Outdated, PlayerId, Raw, Reject, Rng, RoomId, Setup, Spectating,
+    Verdict, View, ensure,
 };
 pub use rand::RngExt;
 pub use rand::seq::{IndexedRandom, IteratorRandom, SliceRandom};

@@ -173,12 +173,12 @@ mod tests {
         let grants = ours.verify(&token, NOW_MS).unwrap();
         assert_eq!(grants.player().unwrap().as_str(), "alice");
         assert_eq!(grants.expires_ms(), Some(NOW_MS + 15 * 60_000));
-        let role = |room: &str| grants.role(&room.parse().unwrap());
-        let (own, options) = role("memory-42").unwrap();
-        assert_eq!(own, Role::Player);
-        assert_eq!(options.unwrap(), r#"{"team":1}"#);
-        assert_eq!(role("memory-7").unwrap().0, Role::Spectator);
-        assert_eq!(role("relay-1"), None);
+        let room = |room: &str| grants.room(&room.parse().unwrap());
+        let own = room("memory-42").unwrap();
+        assert_eq!(own.role, Role::Player);
+        assert_eq!(own.options.unwrap(), r#"{"team":1}"#);
+        assert_eq!(room("memory-7").unwrap().role, Role::Spectator);
+        assert_eq!(room("relay-1"), None);
 
         let late = ours.verify(&token, NOW_MS + 15 * 60_000);
         assert_eq!(late, Err(AuthError::Expired));

@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use grandstand_types::data::Data;
-use grandstand_types::id::{Lane, PlayerId};
+use grandstand_types::id::{Lane, PlayerId, RoomId};
 use rand_chacha::ChaCha8Rng as Rng;
+use serde_json::Value;
 
 use crate::update::{OwnUpdate, View};
 
@@ -16,6 +17,19 @@ pub struct Effects<U> {
     rng: Rng,
     list: Vec<Effect>,
     updates: PhantomData<fn(U)>,
+}
+
+/// An invitation of a player to another room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invitation {
+    /// The player.
+    pub player: PlayerId,
+    /// The room.
+    pub room: RoomId,
+    /// The options that the room's game receives with the player's join.
+    pub options: Value,
+    /// The parameters with which the player creates the room, if it is the first; those of its client if `None`.
+    pub params: Option<Value>,
 }
 
 /// One effect of an event.
@@ -36,8 +50,12 @@ pub(crate) enum Effect {
     ClearTimer { name: String },
     /// Takes a player out of the room.
     Kick { player: PlayerId, code: String },
+    /// Invites a player to another room.
+    Invite(Invitation),
     /// Ends the room.
     Finish,
+    /// Reports a fault of an author's code, which has no other effect.
+    Fault(String),
 }
 
 impl<U> Effects<U> {
@@ -87,6 +105,24 @@ impl<U> Effects<U> {
         });
     }
 
+    /// Invites a player to another room. The client gets a `direct` with `{"invite": {"room": …, "params": …, "token": …,
+    /// "expires_s": …}}`, and joins with it. The token allows the player to play in that room, whatever its own token
+    /// says, and its game gets `options`. It is lost if the player is not connected: invite again when it
+    /// [returns](crate::Game::returned).
+    pub fn invite(&mut self, player: &PlayerId, room: &RoomId, options: Value) {
+        self.invite_to_create(Invitation {
+            player: player.clone(),
+            room: room.clone(),
+            options,
+            params: None,
+        });
+    }
+
+    /// Like [`invite`](Self::invite), to a room that the player may have to create.
+    pub fn invite_to_create(&mut self, invitation: Invitation) {
+        self.list.push(Effect::Invite(invitation));
+    }
+
     /// Ends the room: it accepts no further inputs. Clients can read it for another minute, then it is deleted.
     pub fn finish(&mut self) {
         self.list.push(Effect::Finish);
@@ -101,6 +137,11 @@ impl<U> Effects<U> {
     /// due time of the timer.
     pub fn now_ms(&self) -> u64 {
         self.now_ms
+    }
+
+    /// Reports a fault of an author's code, which has no other effect.
+    pub(crate) fn fault(&mut self, why: String) {
+        self.list.push(Effect::Fault(why));
     }
 
     pub(crate) fn into_list(self) -> Vec<Effect> {

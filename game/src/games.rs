@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::game::Game;
 use crate::host::erased::GameKind;
+use crate::matching::{MatchRule, Queue};
 
 /// The games that a worker can run, by name.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,11 @@ impl Games {
     /// Adds a game, in place of any of the same name.
     pub fn add<G: Game>(&mut self) {
         self.games.insert(G::NAME, GameKind::of::<G>());
+    }
+
+    /// Adds a queue of a matchmaker: rooms of the name [`MatchRule::QUEUE`], in which players wait for a room.
+    pub fn add_queue<R: MatchRule>(&mut self) {
+        self.add::<Queue<R>>();
     }
 
     /// Returns the set with a game [added](Self::add).

@@ -26,13 +26,15 @@ mod serving;
 
 mod version;
 
+pub mod matching;
+
 mod games;
 
 pub mod testing;
 
 pub mod host;
 
-pub use effects::Effects;
+pub use effects::{Effects, Invitation};
 pub use event::{Event, Leave, Message, Origin};
 pub use game::Game;
 pub use games::Games;

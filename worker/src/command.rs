@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use grandstand_common::auth::Inviter;
 use grandstand_common::bus::{Bucket, KvEntry, LogState};
 use grandstand_common::id::{Epoch, Partition, WorkerId};
 use grandstand_common::record::GameVersions;
@@ -241,6 +242,8 @@ pub struct EngineConfig {
     /// The limit per partition of watched rooms that do not exist. Further ones are answered with `Absent` and
     /// forgotten.
     pub absent_rooms: usize,
+    /// Signs the invitations of games; without it they have no token.
+    pub inviter: Option<Inviter>,
 }
 
 impl EngineConfig {
@@ -270,6 +273,7 @@ impl EngineConfig {
             cold_edges: 32,
             cold_after: Duration::from_secs(60),
             absent_rooms: 65_536,
+            inviter: None,
         }
     }
 }

@@ -20,6 +20,8 @@ pub mod fanout;
 
 pub mod rooms;
 
+pub mod matching;
+
 pub mod mixed;
 
 pub mod storm;

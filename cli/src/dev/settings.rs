@@ -1,5 +1,6 @@
 //! The configuration of edge and worker: their defaults, overridden by the command line and the environment.
 
+use grandstand_common::auth::{Inviter, Signer, SigningConfig};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::process::config::{self, Sources};
 use grandstand_common::supervisor::Supervisor;
@@ -74,11 +75,27 @@ impl Settings {
         })
     }
 
+    /// Signs invitations: with the worker's key if there is one, else with the secret of the edge.
+    fn inviter(&self) -> Option<Inviter> {
+        let auth = &self.edge.auth;
+        let own = self.worker.auth.inviter().unwrap_or_default();
+        own.or_else(|| {
+            let signer = Signer::hs256(auth.secret.as_bytes()).ok()?;
+            let config = SigningConfig {
+                audience: auth.audience.clone(),
+                issuer: auth.issuer.clone(),
+                ..self.worker.auth.clone()
+            };
+            Some(Inviter::new(signer, &config))
+        })
+    }
+
     /// The worker's settings.
     pub(super) fn worker(&self, bus: &BusSource, supervisor: &Supervisor) -> WorkerSettings {
         WorkerSettings {
             alone: matches!(bus, BusSource::Shared(_)),
             supervisor: supervisor.clone(),
+            inviter: self.inviter(),
             ..self.worker.settings()
         }
     }

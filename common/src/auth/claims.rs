@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use grandstand_types::id::PlayerId;
+use grandstand_types::id::{PlayerId, RoomId};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::auth::error::{AuthError, KeyError};
 use crate::auth::keys::check_secret;
@@ -21,7 +22,11 @@ pub struct Claims {
     iat: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
-    rooms: BTreeMap<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<String>,
+    rooms: BTreeMap<String, Value>,
 }
 
 impl Claims {
@@ -32,6 +37,8 @@ impl Claims {
             exp: expires_s,
             iat: None,
             jti: None,
+            iss: None,
+            aud: None,
             rooms: BTreeMap::new(),
         }
     }
@@ -52,21 +59,46 @@ impl Claims {
         mut self,
         pattern: &str,
         role: Role,
-        options: Option<serde_json::Value>,
+        options: Option<Value>,
     ) -> Result<Self, AuthError> {
         rules::check_pattern(pattern)?;
         let rule = match options {
             None => role.as_str().into(),
-            Some(options) => serde_json::json!({ "role": role, "options": options }),
+            Some(options) => json!({ "role": role, "options": options }),
         };
         self.rooms.insert(pattern.to_owned(), rule);
         Ok(self)
     }
+
+    /// Allows to play in a room. The game gets `options`. A player who is the first creates the room with `params`.
+    #[must_use]
+    pub fn invite(mut self, room: &RoomId, options: &Value, params: Option<&Value>) -> Self {
+        let mut rule = json!({ "role": Role::Player });
+        if !options.is_null() {
+            rule["options"] = options.clone();
+        }
+        if let Some(params) = params {
+            rule["params"] = params.clone();
+        }
+        self.rooms.insert(room.to_string(), rule);
+        self
+    }
+
+    /// Names who has signed the token, and for whom.
+    #[must_use]
+    pub fn issued_by(mut self, issuer: Option<&str>, audience: Option<&str>) -> Self {
+        self.iss = issuer.map(str::to_owned);
+        self.aud = audience.map(str::to_owned);
+        self
+    }
 }
 
-/// Signs tokens with a shared secret. For `grandstand token` and tests; a game's own login service signs its own
-/// tokens.
-pub struct Signer(EncodingKey);
+/// Signs tokens: for `grandstand token`, invitations and tests. A game's own login service signs its own tokens.
+#[derive(Clone)]
+pub struct Signer {
+    key: EncodingKey,
+    algorithm: Algorithm,
+}
 
 impl Signer {
     /// Signs with a shared secret (HS256).
@@ -75,21 +107,47 @@ impl Signer {
     /// If it has fewer than 32 bytes.
     pub fn hs256(secret: &[u8]) -> Result<Self, KeyError> {
         check_secret(secret)?;
-        Ok(Self(EncodingKey::from_secret(secret)))
+        Ok(Self {
+            key: EncodingKey::from_secret(secret),
+            algorithm: Algorithm::HS256,
+        })
+    }
+
+    /// Signs with a private key in a PEM file (PKCS #8; Ed25519, P-256, P-384 or RSA), which decides the algorithm: EdDSA,
+    /// ES256, ES384 or RS256.
+    ///
+    /// # Errors
+    /// If it is no such key.
+    pub fn pem(pem: &[u8]) -> Result<Self, KeyError> {
+        let keys = [
+            (EncodingKey::from_ed_pem(pem), Algorithm::EdDSA),
+            (EncodingKey::from_ec_pem(pem), Algorithm::ES256),
+            (EncodingKey::from_ec_pem(pem), Algorithm::ES384),
+            (EncodingKey::from_rsa_pem(pem), Algorithm::RS256),
+        ];
+        let mut keys = keys
+            .into_iter()
+            .filter_map(|(key, algorithm)| Some((key.ok()?, algorithm)));
+        // A key of another curve cannot sign.
+        let fits = |(key, algorithm): &(EncodingKey, Algorithm)| {
+            jsonwebtoken::crypto::sign(b"", key, *algorithm).is_ok()
+        };
+        let (key, algorithm) = keys.find(fits).ok_or(KeyError::NotPrivate)?;
+        Ok(Self { key, algorithm })
     }
 
     /// Signs a token with these claims.
     ///
     /// # Panics
-    /// Never: such claims serialize to JSON, and any secret signs.
+    /// Never: such claims serialize to JSON, and a key that does not sign makes no signer.
     pub fn sign(&self, claims: &Claims) -> String {
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.0)
-            .expect("claims are JSON and the secret signs")
+        jsonwebtoken::encode(&Header::new(self.algorithm), claims, &self.key)
+            .expect("claims are JSON and the key signs")
     }
 }
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Signer(HS256)")
+        write!(f, "Signer({:?})", self.algorithm)
     }
 }

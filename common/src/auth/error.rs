@@ -90,6 +90,9 @@ pub enum KeyError {
     /// The key is private: an edge must not have it.
     #[error("this is a private key; give the public key that belongs to it")]
     Private,
+    /// The text is not a private key of a known kind.
+    #[error("not a private key in PEM (PKCS #8; RSA, ECDSA P-256 or P-384, Ed25519)")]
+    NotPrivate,
     /// The text is not a public key of a known kind.
     #[error("not a public key in PEM (RSA, ECDSA P-256 or P-384, Ed25519)")]
     NotPem,
@@ -127,4 +130,9 @@ pub enum RuleError {
         "has options that nest deeper than {MAX_JSON_DEPTH} levels, or text or numbers out of range"
     )]
     Options,
+    /// The params are no object, or cannot be passed on.
+    #[error(
+        "has params that are no object, nest deeper than {MAX_JSON_DEPTH} levels, or have text or numbers out of range"
+    )]
+    Params,
 }

@@ -2,11 +2,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use bytes::Bytes;
 use grandstand_types::id::{PlayerId, RoomId};
 
 use crate::auth::error::AuthError;
-use crate::auth::rules::Rules;
+use crate::auth::rules::{RoomGrant, Rules};
 use crate::auth::token_hash::token_hash;
 use crate::envelope::Role;
 
@@ -86,9 +85,8 @@ impl Grants {
         (self.token > 0).then_some(self.token)
     }
 
-    /// The highest role in a room, and the token's options for the game (one JSON value as text). `None` means
-    /// [`ErrorKind::Forbidden`](crate::error::ErrorKind::Forbidden).
-    pub fn role(&self, room: &RoomId) -> Option<(Role, Option<Bytes>)> {
+    /// The rights in a room. `None` means [`ErrorKind::Forbidden`](crate::error::ErrorKind::Forbidden).
+    pub fn room(&self, room: &RoomId) -> Option<RoomGrant> {
         self.rooms.find(room)
     }
 

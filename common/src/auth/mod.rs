@@ -31,6 +31,8 @@ mod claims;
 
 mod config;
 
+mod inviter;
+
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 
@@ -41,9 +43,11 @@ pub use self::claims::{Claims, Signer};
 pub use self::config::{AuthConfig, AuthConfigError};
 pub use self::error::{AuthError, KeyError, RuleError};
 pub use self::grants::{Grants, GrantsCache};
+pub use self::inviter::{Inviter, SigningConfig};
 pub use self::jwks_source::{JwksSource, ReadError, SourceError};
 pub use self::key_set::{KeySet, KeySetMetrics, KeySetSettings, Reads};
 pub use self::keys::Key;
 pub use self::player::player_name;
 pub use self::revocations::{MAX_REVOCATIONS, MAX_TOKEN_ID_BYTES, Revocation, Revocations, Target};
+pub use self::rules::RoomGrant;
 pub use self::verifier::{Expected, Verifier};

@@ -21,6 +21,18 @@ struct Rule {
     prefix: bool,
     role: Role,
     options: Option<Bytes>,
+    params: Option<Bytes>,
+}
+
+/// The rights that a token grants in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomGrant {
+    /// The highest role.
+    pub role: Role,
+    /// Options for the game: one JSON value as text.
+    pub options: Option<Bytes>,
+    /// The parameters with which the player creates the room, whatever the client sends: one JSON object as text.
+    pub params: Option<Bytes>,
 }
 
 /// A rule in a token.
@@ -28,6 +40,7 @@ struct Rule {
 struct RawRule {
     role: Role,
     options: Option<Box<RawValue>>,
+    params: Option<Box<RawValue>>,
 }
 
 impl Rules {
@@ -37,6 +50,7 @@ impl Rules {
             prefix: true,
             role,
             options: None,
+            params: None,
         }]))
     }
 
@@ -57,7 +71,7 @@ impl Rules {
         Ok(Self(rules.into()))
     }
 
-    pub(super) fn find(&self, room: &RoomId) -> Option<(Role, Option<Bytes>)> {
+    pub(super) fn find(&self, room: &RoomId) -> Option<RoomGrant> {
         let room = room.as_str();
         let rule = self.0.iter().find(|rule| {
             if rule.prefix {
@@ -66,7 +80,11 @@ impl Rules {
                 room == &*rule.text
             }
         })?;
-        Some((rule.role, rule.options.clone()))
+        Some(RoomGrant {
+            role: rule.role,
+            options: rule.options.clone(),
+            params: rule.params.clone(),
+        })
     }
 }
 
@@ -76,23 +94,34 @@ fn rule(pattern: &str, value: &RawValue) -> Result<Rule, AuthError> {
         pattern: pattern.to_owned(),
         why,
     };
-    let RawRule { role, options } = if value.get().starts_with('{') {
+    let RawRule {
+        role,
+        options,
+        params,
+    } = if value.get().starts_with('{') {
         serde_json::from_str(value.get()).map_err(|_| wrong(RuleError::Role))?
     } else {
         let role = serde_json::from_str(value.get()).map_err(|_| wrong(RuleError::Role))?;
         RawRule {
             role,
             options: None,
+            params: None,
         }
     };
     if options.as_ref().is_some_and(|raw| !is_relayable(raw.get())) {
         return Err(wrong(RuleError::Options));
     }
+    let is_object = |raw: &RawValue| raw.get().starts_with('{') && is_relayable(raw.get());
+    if params.as_ref().is_some_and(|raw| !is_object(raw)) {
+        return Err(wrong(RuleError::Params));
+    }
+    let text = |raw: Box<RawValue>| String::from(Box::<str>::from(raw)).into();
     Ok(Rule {
         text: pattern.strip_suffix('*').unwrap_or(pattern).into(),
         prefix: pattern.ends_with('*'),
         role,
-        options: options.map(|raw| String::from(Box::<str>::from(raw)).into()),
+        options: options.map(text),
+        params: params.map(text),
     })
 }
 

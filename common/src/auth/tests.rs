@@ -54,7 +54,8 @@ fn with_rooms(rooms: Value) -> Result<Grants, AuthError> {
 }
 
 fn role(grants: &Grants, room: &str) -> Option<(Role, Option<Bytes>)> {
-    grants.role(&room.parse().unwrap())
+    let granted = grants.room(&room.parse().unwrap())?;
+    Some((granted.role, granted.options))
 }
 
 #[test]
@@ -75,6 +76,26 @@ fn a_signed_token_grants_its_rooms_and_roles() {
     );
     assert_eq!(role(&grants, "memory-7"), Some((Role::Spectator, None)));
     assert_eq!(role(&grants, "relay-1"), None);
+}
+
+#[test]
+fn an_invitation_grants_its_room_with_params() {
+    let room = "memory-5f1c".parse().unwrap();
+    let claims = Claims::new("alice".parse().unwrap(), NOW_S + 60).invite(
+        &room,
+        &json!({"team": 1}),
+        Some(&json!({"rows": 4})),
+    );
+    let token = Signer::hs256(SECRET).unwrap().sign(&claims);
+    let grants = verifier().verify(&token, NOW_MS).unwrap();
+    let granted = grants.room(&room).unwrap();
+    assert_eq!(granted.role, Role::Player);
+    assert_eq!(granted.options.unwrap(), br#"{"team":1}"#[..]);
+    assert_eq!(granted.params.unwrap(), br#"{"rows":4}"#[..]);
+    assert_eq!(role(&grants, "memory-5"), None);
+    let no_object = json!({"memory-5": {"role": "player", "params": [1]}});
+    let refused = with_rooms(no_object).unwrap_err().to_string();
+    assert!(refused.contains("params"), "{refused}");
 }
 
 #[test]

@@ -189,6 +189,8 @@ pub struct Join {
     pub attempt: u32,
     /// Live messages of the room may come as datagrams.
     pub datagrams: bool,
+    /// A token for this room alone, for example of an invitation.
+    pub token: Option<String>,
 }
 
 /// The `id`, room and `seq` of a message that an error answers, as far as they can be read.

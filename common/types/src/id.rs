@@ -155,10 +155,18 @@ impl EdgeId {
     }
 }
 
+/// The beginning of the names of queues.
+const QUEUE: &str = "queue-";
+
 impl RoomId {
-    /// The room's game: the part before the first `-`, or the whole id if there is none.
+    /// The room's game: the part before the first `-`, or the whole id if there is none. Each queue is a game of its own:
+    /// that of `queue-duel-2` is `queue-duel`.
     pub fn game(&self) -> &str {
-        self.0.split('-').next().unwrap_or_default()
+        let queue = self.0.strip_prefix(QUEUE).map_or(0, |_| QUEUE.len());
+        let end = self.0[queue..]
+            .find('-')
+            .map_or(self.0.len(), |at| queue + at);
+        &self.0[..end]
     }
 
     /// The room's partition in a cluster with `partitions` partitions.
@@ -276,7 +284,14 @@ mod tests {
             room.partition(64),
             Partition((xxh3_64(b"memory-42-x") % 64) as u16)
         );
-        assert_eq!("relay".parse::<RoomId>().unwrap().game(), "relay");
+        for (room, game) in [
+            ("relay", "relay"),
+            ("queue-duel", "queue-duel"),
+            ("queue-duel-2", "queue-duel"),
+            ("queues-2", "queues"),
+        ] {
+            assert_eq!(room.parse::<RoomId>().unwrap().game(), game);
+        }
     }
 
     #[test]

@@ -313,6 +313,12 @@ impl Clients {
         self.config = config;
     }
 
+    /// Verifies a token that comes in a `join`.
+    pub(crate) fn verify(&self, token: &str, now: Now) -> Result<Grants, RenewError> {
+        let verifier = self.verifier.as_ref().ok_or(RenewError::NoVerifier)?;
+        Ok(verifier.verify(token, now.unix_ms)?)
+    }
+
     /// Replaces a client's grants by those of a new token.
     pub(crate) fn renew(
         &mut self,

@@ -1,6 +1,9 @@
 //! Joining rooms.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use grandstand_common::auth::RoomGrant;
 use grandstand_common::clock::Now;
 use grandstand_common::envelope::{Join, Role};
 use grandstand_common::error::ErrorKind;
@@ -19,12 +22,22 @@ use super::state::{Hub, State};
 use super::unanswered;
 use crate::conn::key::ConnKey;
 
-/// A `join` that the token grants.
+/// A `join` that a token grants.
 struct AcceptedJoin {
     join: Join,
+    granted: Granted,
+    request: Box<JoinRequest>,
+}
+
+/// The right to join a room.
+struct Granted {
+    role: Role,
     /// The options that the token has for the room.
     options: Option<Bytes>,
-    request: Box<JoinRequest>,
+    /// The parameters that the token has for the room.
+    params: Option<Bytes>,
+    /// Whether the `join` has brought the token.
+    is_invited: bool,
 }
 
 /// Handles a client's `join`.
@@ -43,13 +56,14 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
     let Some(client) = hub.clients.get(to.conn) else {
         return;
     };
-    let (role, options) = match role_of(client, &join) {
+    let granted = match grant(&hub.clients, client, &join, now) {
         Ok(granted) => granted,
-        Err(message) => {
-            let error = ErrorReply::new(ErrorKind::Forbidden, message, to.id, Some(&join.room));
+        Err((kind, message)) => {
+            let error = ErrorReply::new(kind, &message, to.id, Some(&join.room));
             return reply::error(&hub.clients, effects, to.conn, &error);
         }
     };
+    let role = granted.role;
     if hub.is_room_revoked(to.conn, &join.room, now.unix_ms) {
         let message = "this token was revoked for this room";
         let error = ErrorReply::new(ErrorKind::Revoked, message, to.id, Some(&join.room));
@@ -81,7 +95,7 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
     }
     let accepted = AcceptedJoin {
         join,
-        options,
+        granted,
         request,
     };
     match role {
@@ -90,17 +104,44 @@ pub(super) fn on_join(state: &mut State, effects: &mut Effects, to: ReplyTo, joi
     }
 }
 
-/// The role in which a client joins, and the options that its token has for the room. The error is the message for the
-/// client.
-fn role_of(client: &Client, join: &Join) -> Result<(Role, Option<Bytes>), &'static str> {
-    let Some((granted, options)) = client.grants().role(&join.room) else {
-        return Err("the token does not grant access to this room");
+/// Returns the right of a client to join: that of the token in the `join`, or else that of the client's own. The error is
+/// the answer.
+fn grant(
+    clients: &Clients,
+    client: &Client,
+    join: &Join,
+    now: Now,
+) -> Result<Granted, (ErrorKind, Cow<'static, str>)> {
+    let forbidden = |message| (ErrorKind::Forbidden, Cow::Borrowed(message));
+    let own = client.grants();
+    let (granted, is_invited) = match &join.token {
+        Some(token) => {
+            let invited = clients.verify(token, now);
+            let invited = invited.map_err(|why| (why.kind(), Cow::Owned(why.to_string())))?;
+            if invited.player().is_none() || invited.player() != own.player() {
+                return Err(forbidden("the join's token is for another player"));
+            }
+            (invited.room(&join.room), true)
+        }
+        None => (own.room(&join.room), false),
     };
-    let role = join.role.unwrap_or(granted);
-    if role > granted {
-        return Err("the token allows only spectators in this room; join with role \"spectator\"");
+    let RoomGrant {
+        role: highest,
+        options,
+        params,
+    } = granted.ok_or_else(|| forbidden("the token does not grant access to this room"))?;
+    let role = join.role.unwrap_or(highest);
+    if role > highest {
+        return Err(forbidden(
+            "the token allows only spectators in this room; join with role \"spectator\"",
+        ));
     }
-    Ok((role, options))
+    Ok(Granted {
+        role,
+        options,
+        params,
+        is_invited,
+    })
 }
 
 /// The reason why a client may not join another room at the moment. `limit` is the most rooms of a connection.
@@ -117,15 +158,29 @@ fn refusal_of(
     })
 }
 
-/// Adds a client to a lane of a room, which is opened if it is not known. A spectator's `session` is 0.
+/// The place that a client takes in a room.
+#[derive(Clone, Copy)]
+struct Entered {
+    lane: LaneId,
+    /// 0 for a spectator.
+    session: u64,
+    /// Whether the `join` has brought a token.
+    is_invited: bool,
+}
+
+/// Adds a client to a lane of a room, which is opened if it is not known.
 fn enter(
     state: &mut State,
     conn: ConnKey,
     room: &RoomId,
-    lane: LaneId,
-    session: u64,
+    entered: Entered,
     request: Box<JoinRequest>,
 ) -> LaneKey {
+    let Entered {
+        lane,
+        session,
+        is_invited,
+    } = entered;
     let hub = &mut state.hub;
     let key = hub.rooms.open(room);
     if let Some(room) = hub.rooms.get_mut(key) {
@@ -133,6 +188,7 @@ fn enter(
             room: key,
             lane,
             session,
+            is_invited,
             term: room.lane(lane).term(),
             slot: None,
             answered: false,
@@ -153,8 +209,17 @@ fn join_spectators(
     accepted: AcceptedJoin,
     now: Now,
 ) {
-    let AcceptedJoin { join, request, .. } = accepted;
-    let at = enter(state, conn, &join.room, LaneId::Spectators, 0, request);
+    let AcceptedJoin {
+        join,
+        granted,
+        request,
+    } = accepted;
+    let entered = Entered {
+        lane: LaneId::Spectators,
+        session: 0,
+        is_invited: granted.is_invited,
+    };
+    let at = enter(state, conn, &join.room, entered, request);
     let hub = &mut state.hub;
     let Some(room) = hub.rooms.get_mut(at.room) else {
         return;
@@ -184,19 +249,24 @@ fn join_players(
 ) {
     let AcceptedJoin {
         join,
-        options,
+        granted,
         request,
     } = accepted;
     let session = state.rng.random::<u64>().max(1);
-    let at = enter(state, conn, &join.room, LaneId::Players, session, request);
+    let entered = Entered {
+        lane: LaneId::Players,
+        session,
+        is_invited: granted.is_invited,
+    };
+    let at = enter(state, conn, &join.room, entered, request);
     let mut seed = [0; 32];
     state.rng.fill_bytes(&mut seed);
     let joined = wire::Joined {
         client: join.client.unwrap_or_default(),
         attempt: join.attempt,
         seed: seed.to_vec().into(),
-        params: join.params.unwrap_or_default(),
-        options: options.unwrap_or_default(),
+        params: granted.params.or(join.params).unwrap_or_default(),
+        options: granted.options.unwrap_or_default(),
     };
     let hub = &mut state.hub;
     let chain = hub.rooms.config().chain;

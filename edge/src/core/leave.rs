@@ -54,7 +54,7 @@ pub(super) fn end_session(
     }
 }
 
-/// The rooms in which a client has a role that its token does not grant.
+/// The rooms in which a client has a role that its token does not grant, nor an invitation.
 pub(super) fn ungranted(hub: &Hub, conn: ConnKey) -> Vec<RoomKey> {
     let Some(client) = hub.clients.get(conn) else {
         return Vec::new();
@@ -62,8 +62,8 @@ pub(super) fn ungranted(hub: &Hub, conn: ConnKey) -> Vec<RoomKey> {
     let is_ungranted = |membership: &&Membership| {
         let needed = Role::from(membership.lane);
         let room = hub.rooms.get(membership.room);
-        let granted = room.and_then(|room| client.grants().role(room.id()));
-        granted.is_none_or(|(role, _)| role < needed)
+        let granted = room.and_then(|room| client.grants().room(room.id()));
+        !membership.is_invited && granted.is_none_or(|granted| granted.role < needed)
     };
     let ungranted = client.memberships().iter().filter(is_ungranted);
     ungranted.map(|membership| membership.room).collect()

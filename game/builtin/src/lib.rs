@@ -2,6 +2,8 @@
 
 pub mod memory;
 
+pub mod memory_queue;
+
 pub mod relay;
 
 use grandstand_game::Games;
@@ -10,6 +12,7 @@ use grandstand_game::Games;
 pub fn register(games: &mut Games) {
     games.add::<memory::Memory>();
     games.add::<relay::Relay>();
+    games.add_queue::<memory_queue::MemoryQueue>();
 }
 
 /// The games of this crate.

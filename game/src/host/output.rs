@@ -3,6 +3,7 @@
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
 
+use crate::effects::Invitation;
 use crate::serving::Spectating;
 
 /// One output of an event.
@@ -33,6 +34,8 @@ pub enum Output {
         /// The code of the `left` that the client receives.
         code: String,
     },
+    /// A player is invited to another room.
+    Invite(Box<Invitation>),
     /// A fault of the game, which has no further effect.
     Fault(Fault),
 }
@@ -49,6 +52,9 @@ pub enum Fault {
     /// A message to a player cannot be serialized. It is not sent.
     #[error("a message to {0} cannot be serialized, and is not sent: {1}")]
     Direct(PlayerId, String),
+    /// A match that a queue's rule proposes cannot be made. It is dropped.
+    #[error("a proposed match is dropped: {0}")]
+    Proposal(String),
 }
 
 /// The view of a lane, and how it is served.

@@ -101,7 +101,9 @@ impl InstanceState {
                 self.timers.remove(&name);
             }
             Effect::Kick { player, code } => emit(Output::Kick { player, code }),
+            Effect::Invite(invitation) => emit(Output::Invite(Box::new(invitation))),
             Effect::Finish => self.finish(),
+            Effect::Fault(why) => emit(Output::Fault(Fault::Proposal(why))),
         }
     }
 

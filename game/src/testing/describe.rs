@@ -18,6 +18,10 @@ pub(super) fn comparable(output: &Output) -> Value {
         Output::Snapshot(lane) => json!({"snapshot": lane.index()}),
         Output::Direct { player, data } => json!({"to": player, "direct": value(data)}),
         Output::Kick { player, code } => json!({"kick": player, "code": code}),
+        Output::Invite(invitation) => json!({
+            "invite": invitation.player, "room": invitation.room,
+            "options": invitation.options, "params": invitation.params,
+        }),
         Output::Fault(fault) => json!({"fault": fault.to_string()}),
     }
 }

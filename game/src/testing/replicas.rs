@@ -339,6 +339,7 @@ impl Replicas {
                     check_code(&code, step)?;
                     sent.push_kick(player, code);
                 }
+                Output::Invite(invitation) => sent.push_invitation(*invitation),
                 Output::Fault(fault) => {
                     return Err(Check::Effects.fails(step, fault.to_string()));
                 }

@@ -3,6 +3,7 @@
 use grandstand_types::id::{Lane, PlayerId};
 use serde_json::Value;
 
+use crate::effects::Invitation;
 use crate::reject::Reject;
 
 /// The effects of a step of a [`TestRoom`](super::TestRoom).
@@ -13,6 +14,7 @@ pub struct Step {
     updates: [Vec<Value>; 2],
     directs: Vec<(PlayerId, Value)>,
     kicks: Vec<(PlayerId, String)>,
+    invitations: Vec<Invitation>,
 }
 
 impl Step {
@@ -35,6 +37,10 @@ impl Step {
         self.kicks.push((player, code));
     }
 
+    pub(super) fn push_invitation(&mut self, invitation: Invitation) {
+        self.invitations.push(invitation);
+    }
+
     /// Adds the effects of a later step.
     pub(super) fn add(&mut self, later: Self) {
         for (all, updates) in self.updates.iter_mut().zip(later.updates) {
@@ -42,6 +48,7 @@ impl Step {
         }
         self.directs.extend(later.directs);
         self.kicks.extend(later.kicks);
+        self.invitations.extend(later.invitations);
         self.reject = later.reject.or_else(|| self.reject.take());
     }
 
@@ -53,6 +60,11 @@ impl Step {
     /// The updates that a lane was sent. A snapshot that was sent in place of an update is not among them.
     pub fn lane(&self, lane: Lane) -> &[Value] {
         &self.updates[lane.index()]
+    }
+
+    /// The invitations to other rooms.
+    pub fn invitations(&self) -> &[Invitation] {
+        &self.invitations
     }
 
     /// The messages that single players were sent.

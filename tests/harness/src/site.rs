@@ -74,6 +74,25 @@ impl Site {
         .await
     }
 
+    /// Starts a site like [`Self::on_nats`], whose worker signs invitations.
+    pub async fn inviting() -> Self {
+        let keys = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../common/src/auth/testdata"
+        );
+        Self::on_nats_with(&[
+            (
+                "GRANDSTAND_WORKER_AUTH_SIGNING_KEY_FILE",
+                &format!("{keys}/eddsa.key.pem"),
+            ),
+            (
+                "GRANDSTAND_EDGE_AUTH_PUBLIC_KEY_FILES",
+                &format!("{keys}/eddsa.pem"),
+            ),
+        ])
+        .await
+    }
+
     /// Starts a site like [`Self::on_nats`], whose processes end only when they are asked twice.
     pub async fn never_drained() -> Self {
         Self::on_nats_with(&[

@@ -45,6 +45,8 @@ mod replay;
 
 mod outside;
 
+mod matchmaking;
+
 mod check;
 
 mod supervision;

@@ -3,8 +3,9 @@
 use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::{self, ItemKind};
-use grandstand_game::LiveTo;
 use grandstand_game::host::Panicked;
+use grandstand_game::{Invitation, LiveTo};
+use serde_json::json;
 
 use super::audience::{KeptUpdate, RingState};
 use super::send::{publish_hot, send, send_snapshot, view};
@@ -12,7 +13,7 @@ use super::state::PartitionState;
 use super::update_ring::for_lanes;
 use super::{faults, hot_rooms};
 use crate::context::Context;
-use crate::room::{Emit, Welcome};
+use crate::room::{Emit, Invited, Welcome};
 
 /// Sends what a room emitted to its edges.
 pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId, emits: Vec<Emit>) {
@@ -25,10 +26,37 @@ pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId,
                 send(state, cx, id, &edge, kind);
             }
             Emit::Joined(welcome) => on_joined(state, cx, id, *welcome),
+            Emit::Invited(invited) => send_invitation(state, cx, id, &invited),
             Emit::Presence => state.audiences.schedule_presence(id, cx.now.at),
             Emit::Deleted => {}
         }
     }
+}
+
+/// Sends a player an invitation to another room, with a token if this worker signs.
+fn send_invitation(state: &mut PartitionState, cx: &mut Context, id: &RoomId, invited: &Invited) {
+    let Invitation {
+        player,
+        room,
+        options,
+        params,
+    } = &invited.invitation;
+    let mut invite = json!({"room": room});
+    if let Some(params) = params {
+        invite["params"] = params.clone();
+    }
+    if let Some(inviter) = &cx.config.inviter {
+        let (token, expires_s) =
+            inviter.invite(player, room, options, params.as_ref(), invited.now_ms);
+        invite["token"] = token.into();
+        invite["expires_s"] = expires_s.into();
+    }
+    let data = json!({"invite": invite}).to_string();
+    let direct = wire::Direct {
+        session: invited.session.0,
+        data: Some(Data::Json(data.into())),
+    };
+    send(state, cx, id, &invited.edge, ItemKind::Direct(direct));
 }
 
 /// Keeps an update for late joiners, and sends it to all edges that watch one of its lanes.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use grandstand_common::auth::SigningConfig;
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::WorkerId;
 use grandstand_common::process::admin::ApiAccess;
@@ -26,6 +27,8 @@ pub struct WorkerConfig {
     pub cluster: ClusterSettings,
     /// The rooms.
     pub rooms: RoomsSection,
+    /// The key of invitations.
+    pub auth: SigningConfig,
     /// The log.
     pub log: LogSection,
 }
@@ -119,6 +122,7 @@ impl Config for WorkerConfig {
     fn validate(&self, checks: &mut Checks) {
         self.log.validate(checks);
         self.cluster.validate(checks);
+        self.auth.validate(checks);
         let name = format!("{}-00000000", self.worker.name);
         let good = self.worker.name.len() <= 80 && name.parse::<WorkerId>().is_ok();
         checks.require(
@@ -198,6 +202,8 @@ impl WorkerConfig {
             hot_edges: self.rooms.hot_edges as usize,
             cold_edges: self.rooms.cold_edges as usize,
             cold_after: Duration::from_millis(self.rooms.cold_after_ms),
+            // A file that was read by `validate` a moment ago.
+            inviter: self.auth.inviter().unwrap_or_default(),
             log_max_age: Duration::from_secs(self.cluster.log_max_age_s),
             metrics: WorkerMetrics::default(),
             questions: Questions::default(),

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use grandstand_common::auth::Inviter;
 use grandstand_common::bus::Bus;
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::WorkerId;
@@ -44,6 +45,8 @@ pub struct WorkerSettings {
     pub cold_after: Duration,
     /// The time for which the log keeps an entry, and the bucket the marker of a deleted room (D12).
     pub log_max_age: Duration,
+    /// Signs the invitations of games; without it they have no token.
+    pub inviter: Option<Inviter>,
     /// The worker's metrics.
     pub metrics: WorkerMetrics,
     /// Takes the questions of operators.
@@ -70,6 +73,7 @@ impl WorkerSettings {
             cold_edges: 32,
             cold_after: Duration::from_secs(60),
             log_max_age: Duration::from_secs(3600),
+            inviter: None,
             metrics: WorkerMetrics::default(),
             questions: Questions::default(),
             supervisor: Supervisor::default(),
@@ -93,6 +97,7 @@ impl WorkerSettings {
             hot_edges: self.hot_edges,
             cold_edges: self.cold_edges,
             cold_after: self.cold_after,
+            inviter: self.inviter.clone(),
             ..defaults
         }
     }

@@ -3,6 +3,7 @@
 use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane, SessionId};
 use grandstand_common::wire::{self, ItemKind};
+use grandstand_game::Invitation;
 
 use super::players::Player;
 
@@ -20,6 +21,8 @@ pub(crate) enum Emit {
     /// A session begins. Its edge watches the players' lane from now on. It receives the lane's snapshot if it did not
     /// watch the lane before, then the welcome.
     Joined(Box<Welcome>),
+    /// A player is invited to another room.
+    Invited(Box<Invited>),
     /// The presence has changed.
     Presence,
     /// The room must be deleted.
@@ -31,6 +34,16 @@ impl Emit {
     pub(crate) fn is_reject(&self) -> bool {
         matches!(self, Self::ToEdge(_, ItemKind::Rejected(_)))
     }
+}
+
+/// An invitation for a session of the player.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Invited {
+    pub(crate) edge: EdgeId,
+    pub(crate) session: SessionId,
+    pub(crate) invitation: Invitation,
+    /// The time of the event, Unix milliseconds.
+    pub(crate) now_ms: u64,
 }
 
 /// The items that a session's edge receives when the session begins, or on request.

@@ -37,6 +37,7 @@ impl Room {
         let state = &self.state;
         let mut direct = None;
         let kicked = &mut self.kicked;
+        let invited = &mut self.invited;
         let reject = self
             .game
             .apply(time_ms, event, &connected, |output| match output {
@@ -62,6 +63,7 @@ impl Room {
                 }
                 Output::Snapshot(lane) => emits.push(Emit::Snapshot(lane)),
                 Output::Kick { player, code } => kicked.push((player, code)),
+                Output::Invite(invitation) => invited.push(*invitation),
                 Output::Fault(fault) => {
                     tracing::warn!(room = %id, %fault, "a game has a fault");
                     emits.push(Emit::Fault);

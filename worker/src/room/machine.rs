@@ -5,7 +5,7 @@ use grandstand_common::envelope::MAX_LISTED_PLAYERS;
 use grandstand_common::id::{EdgeId, Instance, Lane, PlayerId, RoomId, SessionId};
 use grandstand_common::wire::{self, Joined};
 use grandstand_game::host::{GameInstance, GameKind, InstanceState, Panicked, ServedView};
-use grandstand_game::{LiveTo, Reject};
+use grandstand_game::{Invitation, LiveTo, Reject};
 
 use super::connected::Connected;
 use super::emit::Welcome;
@@ -24,6 +24,8 @@ pub(crate) struct Room {
     pub(super) connected: Connected,
     /// The players whom the game has kicked in the entry that is being handled, with the codes.
     pub(super) kicked: Vec<(PlayerId, String)>,
+    /// The invitations of the game in the entry that is being handled.
+    pub(super) invited: Vec<Invitation>,
 }
 
 impl Room {
@@ -55,6 +57,7 @@ impl Room {
             last: logged.seq,
             connected: Connected::default(),
             kicked: Vec::new(),
+            invited: Vec::new(),
         }))
     }
 
@@ -68,6 +71,7 @@ impl Room {
             last,
             connected,
             kicked: Vec::new(),
+            invited: Vec::new(),
         }
     }
 

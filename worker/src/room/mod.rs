@@ -29,7 +29,7 @@ mod sessions;
 
 mod state;
 
-pub(crate) use emit::{Emit, Welcome};
+pub(crate) use emit::{Emit, Invited, Welcome};
 pub(crate) use logged::Logged;
 pub(crate) use machine::Room;
 pub(crate) use open::Opened;

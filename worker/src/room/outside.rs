@@ -6,7 +6,7 @@ use grandstand_common::wire::{self, ItemKind, RoomMessage};
 use grandstand_game::host::Panicked;
 use grandstand_game::{Event, Leave, Message, Origin};
 
-use super::emit::Emit;
+use super::emit::{Emit, Invited};
 use super::machine::Room;
 use super::players::Presence;
 
@@ -33,6 +33,22 @@ impl Room {
             self.state.forget_left();
         }
         Ok(())
+    }
+
+    /// Sends the invitations of the entry, after the welcome of a player who has joined by it.
+    pub(super) fn send_invitations(&mut self, emits: &mut Vec<Emit>) {
+        let now_ms = self.game.state().last_event_ms;
+        for invitation in std::mem::take(&mut self.invited) {
+            if let Some((edge, session)) = self.state.reach(&invitation.player) {
+                let edge = edge.clone();
+                emits.push(Emit::Invited(Box::new(Invited {
+                    edge,
+                    session,
+                    invitation,
+                    now_ms,
+                })));
+            }
+        }
     }
 
     /// Takes the players out of the room whom its game has kicked.

@@ -22,6 +22,7 @@ impl Room {
     ) -> Result<(), Panicked> {
         self.last = logged.seq;
         self.handle_entry(logged, emits)?;
+        self.send_invitations(emits);
         self.end_kicked(emits);
         self.game.set_idle(self.connected_players() == 0)
     }

@@ -26,6 +26,7 @@ impl Crowd {
                     client: None,
                     attempt: 0,
                     datagrams: false,
+                    token: None,
                 };
                 Some(ClientKind::Join(join))
             });

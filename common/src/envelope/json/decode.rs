@@ -70,6 +70,7 @@ fn join(fields: &Fields<'_>) -> Result<Join, MessageError> {
             .try_into()
             .map_err(|_| MessageError::bad_message("`attempt` must be an integer below 2^32"))?,
         datagrams: fields.flag(Field::Datagrams)?,
+        token: fields.text(Field::Token)?.map(Cow::into_owned),
     })
 }
 

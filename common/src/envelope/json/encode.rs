@@ -151,7 +151,8 @@ fn put_join<'b, B: BufMut>(object: Object<'b, B>, join: &Join) -> Object<'b, B> 
         .maybe_text("role", join.role.map(Role::as_str))
         .maybe_text("client", join.client.as_deref())
         .maybe("attempt", (join.attempt > 0).then_some(join.attempt.into()))
-        .flag("datagrams", join.datagrams);
+        .flag("datagrams", join.datagrams)
+        .maybe_text("token", join.token.as_deref());
     if let Some(params) = &join.params {
         object.key("params");
         object.0.put_slice(params);

@@ -58,6 +58,7 @@ fn join(join: messages::Join) -> Result<Join, MessageError> {
         client: join.client.map(check::client).transpose()?,
         attempt: join.attempt,
         datagrams: join.datagrams,
+        token: join.token,
     })
 }
 
@@ -73,6 +74,7 @@ pub(in crate::envelope) fn encode_client(message: &ClientMessage, out: &mut impl
             client: join.client.clone(),
             attempt: join.attempt,
             datagrams: join.datagrams,
+            token: join.token.clone(),
         }),
         ClientKind::Leave { room } => Kind::Leave(messages::Leave {
             room: room.to_string(),

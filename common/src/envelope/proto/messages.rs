@@ -45,6 +45,8 @@ pub(super) struct Join {
     pub(super) attempt: u32,
     #[prost(bool, tag = "8")]
     pub(super) datagrams: bool,
+    #[prost(string, optional, tag = "9")]
+    pub(super) token: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

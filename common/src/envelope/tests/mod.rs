@@ -48,6 +48,7 @@ fn client_messages() -> Vec<ClientMessage> {
         client: Some("c\"\\\u{1}\n\u{2028}é".to_owned()),
         attempt: u32::MAX,
         datagrams: true,
+        token: Some("a.b.c".to_owned()),
     };
     let bare = Join {
         room: room("r"),
@@ -58,6 +59,7 @@ fn client_messages() -> Vec<ClientMessage> {
         client: None,
         attempt: 0,
         datagrams: false,
+        token: None,
     };
     let kinds = [
         ClientKind::Join(full),

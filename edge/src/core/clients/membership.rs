@@ -35,6 +35,8 @@ pub(crate) struct Membership {
     pub(crate) slot: Option<u32>,
     /// `joined` was sent.
     pub(crate) answered: bool,
+    /// The `join` has brought a token, so that the client's own need not grant the room.
+    pub(crate) is_invited: bool,
     /// The `join` that is still to be answered.
     pub(crate) request: Option<Box<JoinRequest>>,
 }

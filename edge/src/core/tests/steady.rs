@@ -31,6 +31,7 @@ pub(crate) fn watched(by: u32) -> Bench {
                 client: None,
                 attempt: 0,
                 datagrams: false,
+                token: None,
             }),
         };
         let mut message = Vec::new();

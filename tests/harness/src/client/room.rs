@@ -299,6 +299,7 @@ impl Room {
         match self.name.split('-').next() {
             Some("memory") => memory::try_apply(&mut self.view, update)
                 .map_err(|misfit| Broken(misfit.to_string()))?,
+            Some("queue") => self.view.clone_from(update),
             _ => match (update.get("players_only"), update["key"].as_str()) {
                 (Some(value), _) => self.view["players_only"] = value.clone(),
                 (None, Some(key)) => self.view["values"][key] = update["value"].clone(),

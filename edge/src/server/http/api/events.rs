@@ -79,11 +79,11 @@ pub(super) async fn open(
 
 /// Checks that a client may join, so that one that may not learns it from the status.
 fn check_role(grants: &Grants, join: &Join) -> Result<(), ApiError> {
-    let Some((granted, _)) = grants.role(&join.room) else {
+    let Some(granted) = grants.room(&join.room) else {
         let text = "the token does not grant access to this room";
         return Err(ApiError::new(ErrorKind::Forbidden, text));
     };
-    if join.role.unwrap_or(granted) > granted {
+    if join.role.unwrap_or(granted.role) > granted.role {
         let text = "the token allows only spectators in this room; ask for role=spectator";
         return Err(ApiError::new(ErrorKind::Forbidden, text));
     }
