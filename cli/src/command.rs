@@ -9,11 +9,13 @@ use grandstand_common::exit::{self, Exit};
 use grandstand_edge::program as edge;
 use grandstand_game::Games;
 
-#[cfg(not(all(feature = "bench", feature = "chaos")))]
+#[cfg(not(all(feature = "archive", feature = "bench", feature = "chaos")))]
 use crate::absent;
+#[cfg(feature = "archive")]
+use crate::archive;
 #[cfg(feature = "chaos")]
 use crate::chaos;
-use crate::{check, cluster, dev, new, replay, token, worker};
+use crate::{check, cluster, dev, leaderboard, new, replay, token, worker};
 
 /// A connection edge for multiplayer games.
 #[derive(Debug, Parser)]
@@ -28,6 +30,12 @@ enum Command {
     Dev(dev::Args),
     Edge(edge::Args),
     Worker(worker::Args),
+    #[cfg(feature = "archive")]
+    Archive(archive::Args),
+    #[cfg(not(feature = "archive"))]
+    #[command(hide = true)]
+    Archive(absent::Args),
+    Leaderboard(leaderboard::Args),
     #[cfg(feature = "bench")]
     Bench(Box<grandstand_bench::run::Args>),
     #[cfg(not(feature = "bench"))]
@@ -55,6 +63,11 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Dev(args) => return dev::run(args, games),
         Command::Edge(args) => return edge::run(&args),
         Command::Worker(args) => return worker::run(&args, games),
+        #[cfg(feature = "archive")]
+        Command::Archive(args) => return archive::run(&args),
+        #[cfg(not(feature = "archive"))]
+        Command::Archive(_) => Err(absent::failure("archive")),
+        Command::Leaderboard(args) => leaderboard::run(args),
         #[cfg(feature = "bench")]
         Command::Bench(args) => needs(&games, "bench", &["relay"])
             .and_then(|()| grandstand_bench::run::run(&args, &games)),

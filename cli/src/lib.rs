@@ -1,7 +1,8 @@
 //! Grandstand as a library, for programs with their own games.
 //!
 //! [`main`] runs a complete program for the games that it is given. Its commands are `new`, `dev`, `edge`, `worker`,
-//! `cluster`, `replay`, `check` and `token`. The features `chaos` and `bench` add the commands of these names.
+//! `leaderboard`, `cluster`, `replay`, `check` and `token`. The features `archive`, `chaos` and `bench` add the commands of
+//! these names.
 //!
 //! The modules are declared from the command line on, with one for each command.
 
@@ -24,6 +25,11 @@ mod replay;
 
 mod check;
 
+#[cfg(feature = "archive")]
+mod archive;
+
+mod leaderboard;
+
 mod progress;
 
 mod cluster;
@@ -35,7 +41,7 @@ mod new;
 #[cfg(feature = "chaos")]
 mod chaos;
 
-#[cfg(not(all(feature = "bench", feature = "chaos")))]
+#[cfg(not(all(feature = "archive", feature = "bench", feature = "chaos")))]
 mod absent;
 
 pub mod prelude;

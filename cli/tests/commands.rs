@@ -27,7 +27,16 @@ fn run(args: &[&str], secret: Option<&str>) -> (Option<i32>, String, String) {
 fn every_command_has_help() {
     let (code, list, _) = run(&["--help"], None);
     assert_eq!(code, Some(0));
-    for command in ["dev", "edge", "worker", "cluster", "replay", "token", "new"] {
+    for command in [
+        "dev",
+        "edge",
+        "worker",
+        "leaderboard",
+        "cluster",
+        "replay",
+        "token",
+        "new",
+    ] {
         assert!(list.contains(&format!("\n  {command} ")), "{list}");
         let (code, help, _) = run(&[command, "--help"], None);
         assert_eq!(code, Some(0), "{command}");
@@ -57,4 +66,16 @@ fn edge_and_worker_check_their_configuration() {
         let (code, ..) = run(&[command, "--no-such-flag"], None);
         assert_eq!(code, Some(64), "{command}");
     }
+}
+
+#[cfg(feature = "archive")]
+#[test]
+fn an_archive_checks_its_configuration() {
+    let (code, out, _) = run(&["archive", "--check"], None);
+    assert_eq!(code, Some(78), "{out}");
+    assert!(out.contains("archive.postgres"), "{out}");
+    let url = "postgres://grandstand:secret@db.internal/grandstand";
+    let (code, out, _) = run(&["archive", "--check", "--postgres", url], None);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(!out.contains("secret"), "{out}");
 }

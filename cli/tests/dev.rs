@@ -135,3 +135,20 @@ fn an_error_is_one_line_and_an_exit_code() {
         );
     }
 }
+
+#[cfg(feature = "archive")]
+#[tokio::test]
+async fn results_are_kept_in_the_folder() {
+    let folder = Folder::new("archive");
+    for _ in 0..2 {
+        let server = start(&["--archive", "--data", folder.path()]);
+        let file = format!("{}/results.sqlite", folder.path());
+        let asks = Command::new(PROGRAM)
+            .args(["leaderboard", "top", "--board", "memory", "--sqlite", &file])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&asks.stdout);
+        assert!(text.contains("players: 0"), "{text}");
+        drop(server);
+    }
+}

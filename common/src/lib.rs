@@ -39,5 +39,7 @@ pub mod cluster;
 
 pub mod follow;
 
+pub mod leaderboard;
+
 #[cfg(test)]
 mod testing;

@@ -12,16 +12,29 @@
 //! | `worker.{id}.alive` | liveness probe of a worker (request) |
 //! | `worker.{sender}.link` | an edge asks which rooms were in batches that it missed (request) |
 //! | `api.{edge}` | requests of the HTTP API about an event stream of another edge (request) |
+//! | `leaderboard` | a question about a leaderboard, to the archive (request) |
 
 use grandstand_types::id::{EdgeId, Partition, ProcessId, RoomId, Topic, WorkerId};
 
 /// The first tokens of all subjects.
-pub(crate) const FIRST_TOKENS: [&str; 9] = [
-    "in", "out", "live", "ctl", "edge", "process", "hot", "worker", "api",
+pub(crate) const FIRST_TOKENS: [&str; 10] = [
+    "in",
+    "out",
+    "live",
+    "ctl",
+    "edge",
+    "process",
+    "hot",
+    "worker",
+    "api",
+    LEADERBOARD,
 ];
 
 /// The roles of processes, which are answered on subjects of their own.
-const ROLES: [&str; 4] = ["edge", "worker", "tool", "repartition"];
+const ROLES: [&str; 5] = ["edge", "worker", "archive", "tool", "repartition"];
+
+/// `leaderboard`: a question about a leaderboard, a [`LeaderboardRequest`](crate::leaderboard::LeaderboardRequest).
+pub const LEADERBOARD: &str = "leaderboard";
 
 /// The patterns of all subjects, as permissions name them.
 pub(crate) mod pattern {

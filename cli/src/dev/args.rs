@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Go on without what a damaged folder has lost, after an exit with 65; the damaged files stay in the folder
     #[arg(long, requires = "data")]
     pub(super) accept_loss: bool,
+    /// Keep the results of games in SQLite, with leaderboards: in DIR/results.sqlite with --data, else in memory
+    #[arg(long)]
+    pub(super) archive: bool,
     /// Connect to these NATS servers instead of running a bus in this process
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub(super) nats: Option<String>,

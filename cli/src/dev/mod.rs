@@ -10,6 +10,12 @@ mod settings;
 
 mod worker;
 
+#[cfg(feature = "archive")]
+mod archive;
+
+#[cfg(not(feature = "archive"))]
+mod no_archive;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +33,12 @@ use grandstand_edge::shard::admission::AdmissionPolicy;
 use grandstand_edge::shard::metrics::EdgeMetrics;
 use grandstand_game::Games;
 
+#[cfg(feature = "archive")]
+use archive::DevArchive;
 pub(crate) use args::Args;
 use banner::Banner;
+#[cfg(not(feature = "archive"))]
+use no_archive::DevArchive;
 use settings::Settings;
 use worker::WorkerThread;
 
@@ -65,6 +75,7 @@ struct Dev {
     bus: BusSource,
     edge: Edge,
     worker: WorkerThread,
+    archive: DevArchive,
     api: Arc<EdgeApi>,
     edge_component: Component,
     /// Serves the admin port until it is dropped.
@@ -99,6 +110,7 @@ impl Dev {
             }
         };
         worker.metrics.register(&mut registry);
+        let archive = DevArchive::open(&args, &status, &mut registry)?;
         let api = EdgeApi::new(frame.log.clone());
         let options = EdgeOptions {
             bus: bus.clone(),
@@ -125,6 +137,7 @@ impl Dev {
         let admin = Admin::start_at(listener, status, registry, Some(access), supervisor)
             .map_err(|e| Failure::new(Exit::Internal, format!("--admin: {e}")))?;
         let names = games.names().collect();
+        let archive = archive.start(&bus, &settings, supervisor).await?;
         let worker = WorkerThread::start(worker_bus, games, worker, worker_component)?;
         let banner = Banner {
             program: std::env::args().next().unwrap_or_default(),
@@ -143,6 +156,7 @@ impl Dev {
             bus,
             edge,
             worker,
+            archive,
             api,
             edge_component,
             _admin: admin,
@@ -157,6 +171,7 @@ impl Dev {
             failure = store_failed(&self.bus) => Some(failure),
             ended = frame.failures.first() => Some(ended.into()),
             failure = self.worker.ended() => Some(failure),
+            failure = self.archive.ended() => Some(failure),
             signal = self.api.ending_wanted(&mut frame.signals) => {
                 tracing::info!(signal, "ending");
                 None
@@ -174,7 +189,9 @@ impl Dev {
             } else {
                 self.edge.end().await
             }
-            self.worker.end(WORKER_DRAIN).await
+            let ended = self.worker.end(WORKER_DRAIN).await;
+            self.archive.end().await;
+            ended
         };
         let ended = tokio::select! {
             biased;

@@ -164,9 +164,12 @@ impl BusOptions {
         Ok(())
     }
 
-    /// Whether the process creates what is missing in NATS. Edges may not, and wait for a worker.
+    /// Whether the process creates what is missing in NATS. Edges and archives may not, and wait for a worker.
     pub(crate) fn creates(&self) -> bool {
-        !matches!(self.role, Some(BusRole::Edge | BusRole::Tool))
+        !matches!(
+            self.role,
+            Some(BusRole::Edge | BusRole::Archive | BusRole::Tool)
+        )
     }
 
     /// The layout of a cluster or folder that is created.

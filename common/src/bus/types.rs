@@ -23,6 +23,8 @@ pub enum BusRole {
     Edge,
     /// A worker.
     Worker,
+    /// An archive, which reads what games emit and answers questions about leaderboards.
+    Archive,
     /// A tool that only reads, such as `grandstand replay`.
     Tool,
     /// `grandstand cluster repartition`, which moves all rooms to other streams.
@@ -34,6 +36,7 @@ impl fmt::Display for BusRole {
         f.write_str(match self {
             Self::Edge => "edge",
             Self::Worker => "worker",
+            Self::Archive => "archive",
             Self::Tool => "tool",
             Self::Repartition => "repartition",
         })

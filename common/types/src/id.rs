@@ -134,6 +134,11 @@ name!(
     Topic, 64, is_word
 );
 
+name!(
+    /// The name of a leaderboard or of a season, `[A-Za-z0-9_-]{1,64}`.
+    BoardName, 64, is_word
+);
+
 impl EdgeId {
     /// Makes the id of shard `shard` in the process called `name`, with the number that the process drew at its start.
     ///

@@ -137,6 +137,15 @@ impl Child {
         self.signal(Signal::HUP)
     }
 
+    /// Sends SIGINT, at which PostgreSQL closes its connections and ends.
+    ///
+    /// # Panics
+    /// If the signal cannot be sent.
+    pub fn interrupt(&self) {
+        let sent = self.signal(Signal::INT);
+        sent.unwrap_or_else(|e| panic!("{e}"));
+    }
+
     /// Sends SIGUSR2, which begins the lame duck mode of nats-server: it ends after a while and tells its clients so.
     ///
     /// # Panics

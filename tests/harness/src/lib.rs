@@ -14,6 +14,8 @@ pub mod child;
 
 pub mod nats;
 
+pub mod postgres;
+
 pub mod admin;
 pub mod process;
 

@@ -318,10 +318,12 @@ fn the_configuration_that_is_shipped_is_valid() {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/nats.conf");
     let checked = std::process::Command::new(grandstand_harness::nats::program())
         .args(["-t", "-c", config])
-        .envs(["EDGE", "WORKER", "TOOL", "REPARTITION"].map(|user| {
-            let variable = format!("GRANDSTAND_{user}_PASSWORD");
-            (variable, "change-this")
-        }))
+        .envs(
+            ["EDGE", "WORKER", "ARCHIVE", "TOOL", "REPARTITION"].map(|user| {
+                let variable = format!("GRANDSTAND_{user}_PASSWORD");
+                (variable, "change-this")
+            }),
+        )
         .output()
         .unwrap();
     let says = String::from_utf8_lossy(&checked.stderr);

@@ -34,6 +34,8 @@ mod buckets;
 
 mod revocations;
 
+mod archive;
+
 mod sizes;
 
 mod clocks;

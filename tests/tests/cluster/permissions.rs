@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const NATS_CONF: &str = include_str!("../../../config/nats.conf");
 
 /// The users of the shipped configuration.
-const USERS: [&str; 4] = ["edge", "worker", "tool", "repartition"];
+const USERS: [&str; 5] = ["edge", "worker", "archive", "tool", "repartition"];
 
 /// The users of the shipped configuration, with passwords.
 pub(super) fn shipped() -> Vec<String> {
@@ -74,6 +74,10 @@ pub(super) fn start(nats: &NatsServer, user: &str) -> Start {
     match user {
         "edge" => plan().edge(&url, "edge-0"),
         "worker" => plan().worker(&url, "worker-0"),
+        // Nobody listens there: the permissions come first.
+        "archive" => Start::grandstand("archive")
+            .flag("--postgres", "postgres://nobody@127.0.0.1:1/none")
+            .flag("--nats", url),
         "repartition" => Start::grandstand("cluster")
             .arg("repartition")
             .arg("12")
@@ -89,7 +93,7 @@ pub(super) fn start(nats: &NatsServer, user: &str) -> Start {
 /// Ends soon, because a permission is missing.
 async fn refused(nats: &NatsServer, user: &str) -> Output {
     let mut start = start(nats, user);
-    if user == "edge" || user == "worker" {
+    if ["edge", "worker", "archive"].contains(&user) {
         let admin = grandstand_harness::ports::Port::take();
         start = start.flag("--admin", admin.address());
     }

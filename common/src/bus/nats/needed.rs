@@ -5,7 +5,7 @@ use grandstand_types::layout::Layout;
 use crate::bus::nats::names::{BucketName, Names};
 use crate::bus::nats::trial::{Direction, TRIAL, Trial};
 use crate::bus::types::{Bucket, BusRole};
-use crate::subject::pattern;
+use crate::subject::{self, pattern};
 
 /// A permission that a role needs.
 #[derive(Debug, Clone)]
@@ -79,6 +79,7 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             needs.read_one(&leases, "the leases");
             needs.read_one(&record, "the record of the cluster");
             needs.revoke();
+            needs.publish(subject::LEADERBOARD, "questions about leaderboards");
         }
         BusRole::Worker => {
             needs.answers(BusRole::Edge, "answers to edges");
@@ -106,7 +107,20 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             needs.get(&record);
             needs.write_records();
         }
+        BusRole::Archive => {
+            needs.answers(BusRole::Edge, "answers to edges");
+            needs.answers(BusRole::Tool, "answers to tools");
+            needs.subscribe(subject::LEADERBOARD, "questions about leaderboards");
+            needs.request(
+                GET,
+                &record.stream(),
+                &record.stream(),
+                "the record of the cluster",
+            );
+            needs.read_stream(&names.out(), "what games emit");
+        }
         BusRole::Tool => {
+            needs.publish(subject::LEADERBOARD, "questions about leaderboards");
             needs.get(&record);
             needs.read(&names.out());
         }
@@ -117,7 +131,7 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
 fn of_layout(names: &Names, role: BusRole, layout: &Layout) -> Vec<Need> {
     let mut needs = Needs::new(names);
     let entries = match role {
-        BusRole::Tool => None,
+        BusRole::Archive | BusRole::Tool => None,
         BusRole::Edge => Some("inputs, joins and leaves: the log"),
         BusRole::Worker => Some("timers, and players of dead edges"),
         BusRole::Repartition => Some("entries that no snapshot covers"),
@@ -131,7 +145,7 @@ fn of_layout(names: &Names, role: BusRole, layout: &Layout) -> Vec<Need> {
             why,
         );
     }
-    if role == BusRole::Edge {
+    if matches!(role, BusRole::Edge | BusRole::Archive) {
         return needs.all;
     }
     for stream in layout.all_streams() {
@@ -257,10 +271,14 @@ impl<'a> Needs<'a> {
 
     /// Reads of one bucket only. An edge must not read rooms.
     fn read_one(&mut self, bucket: &BucketName, why: &'static str) {
-        let stream = bucket.stream();
-        self.request(GET, &stream, &stream, why);
+        self.read_stream(&bucket.stream(), why);
+    }
+
+    /// Reads of one stream only.
+    fn read_stream(&mut self, stream: &str, why: &'static str) {
+        self.request(GET, stream, stream, why);
         let (all, one) = (format!("{stream}.>"), format!("{stream}.*"));
-        self.consume(&stream, [&all, &one, &all], why);
+        self.consume(stream, [&all, &one, &all], why);
     }
 
     /// The revocations, which the admin API of an edge writes.

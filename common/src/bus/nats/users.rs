@@ -12,9 +12,10 @@ use crate::bus::types::BusRole;
 const COLUMN: usize = 58;
 
 /// The roles, and the programs that have them.
-const ROLES: [(BusRole, &str); 4] = [
+const ROLES: [(BusRole, &str); 5] = [
     (BusRole::Edge, "grandstand edge"),
     (BusRole::Worker, "grandstand worker"),
+    (BusRole::Archive, "grandstand archive"),
     (BusRole::Tool, "grandstand replay, which only reads"),
     (BusRole::Repartition, "grandstand cluster repartition"),
 ];

@@ -127,3 +127,42 @@ fn an_edge_neither_reads_nor_writes_rooms() {
         );
     }
 }
+
+#[test]
+fn an_archive_reads_only_what_games_emit() {
+    let permits = |subject| permits(BusRole::Archive, Direction::Publish, subject);
+    assert!(permits("$JS.API.CONSUMER.CREATE.OUT.x.out.results"));
+    assert!(permits("$JS.API.STREAM.MSG.GET.KV_cluster"));
+    for subject in [
+        "out.results",
+        "in.7.memory-42",
+        "$KV.rooms_0.7.memory-42",
+        "$JS.API.STREAM.MSG.GET.KV_rooms_0",
+        "$JS.API.CONSUMER.CREATE.IN_0.x.in.7.*",
+        "$JS.API.STREAM.CREATE.OUT",
+        "$JS.API.STREAM.PURGE.OUT",
+    ] {
+        assert!(!permits(subject), "{subject}");
+    }
+}
+
+#[test]
+fn edges_and_tools_ask_an_archive() {
+    let subject = subject::LEADERBOARD;
+    for (role, asks, answers) in [
+        (BusRole::Edge, true, false),
+        (BusRole::Tool, true, false),
+        (BusRole::Archive, false, true),
+        (BusRole::Worker, false, false),
+    ] {
+        assert_eq!(permits(role, Direction::Publish, subject), asks, "{role}");
+        assert_eq!(
+            permits(role, Direction::Subscribe, subject),
+            answers,
+            "{role}"
+        );
+    }
+    for inbox in ["_INBOX.edge.x.1", "_INBOX.tool.x.1"] {
+        assert!(permits(BusRole::Archive, Direction::Publish, inbox));
+    }
+}
