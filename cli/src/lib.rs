@@ -77,4 +77,5 @@ pub struct Readme;
 #[doc = include_str!("../../docs/games/hidden-information.md")]
 #[doc = include_str!("../../docs/games/versions.md")]
 #[doc = include_str!("../../docs/games/matchmaking.md")]
+#[doc = include_str!("../../docs/games/real-time.md")]
 pub struct GamePages;

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use grandstand::games::{Memory, MemoryQueue, Relay};
+use grandstand::games::{Arena, Memory, MemoryQueue, Relay};
 
 fn main() -> ExitCode {
     grandstand::main(|games| {
         games.add::<Memory>();
         games.add::<Relay>();
         games.add_queue::<MemoryQueue>();
+        games.add_realtime::<Arena>();
     })
 }

@@ -5,8 +5,8 @@ pub use std::time::Duration;
 
 pub use grandstand_game::{
     Auto, Data, Effects, Event, FromInput, Game, Games, Idle, Invitation, Lane, Leave, LiveEffects,
-    Message, NoParams, Origin, Outdated, PlayerId, Raw, Reject, Rng, RoomId, Setup, Spectating,
-    Verdict, View, ensure,
+    Message, NoParams, Origin, Outdated, PlayerId, Raw, Realtime, Reject, Rng, RoomId, Setup,
+    Spectating, Tick, TickEffects, Verdict, View, ensure,
 };
 pub use rand::RngExt;
 pub use rand::seq::{IndexedRandom, IteratorRandom, SliceRandom};

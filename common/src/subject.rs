@@ -140,6 +140,11 @@ pub fn room_key(partition: Partition, room: &RoomId) -> String {
     format!("{partition}.{room}")
 }
 
+/// `{room}`: the key of a room's world. It has no partition, so that it stays when rooms move to other partitions.
+pub fn world_key(room: &RoomId) -> String {
+    room.to_string()
+}
+
 /// The room of a snapshot's key; `None` for the key of a checkpoint.
 pub fn parse_room_key(key: &str) -> Option<(Partition, RoomId)> {
     let (partition, room) = key.split_once('.')?;

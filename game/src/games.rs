@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::game::Game;
 use crate::host::erased::GameKind;
 use crate::matching::{MatchRule, Queue};
+use crate::realtime::Realtime;
 
 /// The games that a worker can run, by name.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,11 @@ impl Games {
     /// Adds a queue of a matchmaker: rooms of the name [`MatchRule::QUEUE`], in which players wait for a room.
     pub fn add_queue<R: MatchRule>(&mut self) {
         self.add::<Queue<R>>();
+    }
+
+    /// Adds a game in real time, in place of any of the same name.
+    pub fn add_realtime<G: Realtime>(&mut self) {
+        self.games.insert(G::NAME, GameKind::of_realtime::<G>());
     }
 
     /// Returns the set with a game [added](Self::add).

@@ -26,6 +26,8 @@ mod serving;
 
 mod version;
 
+mod realtime;
+
 pub mod matching;
 
 mod games;
@@ -44,6 +46,7 @@ pub use input::{FromInput, NoParams, Raw};
 pub use live::{LiveEffects, LiveTo};
 /// The source of a game's random numbers: the same seed gives the same numbers in every build.
 pub use rand_chacha::ChaCha8Rng as Rng;
+pub use realtime::{Realtime, Tick, TickEffects};
 pub use reject::{Reject, Verdict};
 pub use serving::{Idle, Spectating};
 pub use setup::Setup;

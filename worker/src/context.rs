@@ -1,6 +1,7 @@
 //! The state that all partitions of a worker share during a call.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use grandstand_common::id::{Epoch, Partition, RoomId};
 use grandstand_common::record::StuckEntry;
@@ -30,6 +31,8 @@ const STUCK_TIMES: u32 = 2;
 pub(crate) struct Context {
     /// The time of the call.
     pub(crate) now: Now,
+    /// The time from which ticks of all worlds are counted, so that one turn serves many rooms.
+    pub(crate) origin: Instant,
     pub(crate) config: EngineConfig,
     pub(crate) games: Games,
     pub(crate) outbox: Outbox,
@@ -69,6 +72,7 @@ impl Context {
     pub(crate) fn new(now: Now, config: EngineConfig, games: Games) -> Self {
         Self {
             now,
+            origin: now.at,
             games,
             outbox: Outbox::new(config.worker.clone(), config.max_payload),
             commands: VecDeque::new(),

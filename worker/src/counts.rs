@@ -31,6 +31,16 @@ pub struct Counts {
     pub rooms_heated: u64,
     /// Items that were not sent, because NATS' limit of a message has become lower.
     pub items_not_taken: u64,
+    /// Steps of worlds.
+    pub ticks: u64,
+    /// Steps of worlds that were left out, because the worker was behind.
+    pub ticks_skipped: u64,
+    /// Live messages in rooms in real time that are no controls.
+    pub bad_controls: u64,
+    /// Worlds written.
+    pub worlds_stored: u64,
+    /// Worlds made anew, because the stored one could not be read.
+    pub worlds_made_anew: u64,
 }
 
 impl Counts {

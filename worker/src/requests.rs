@@ -33,6 +33,16 @@ pub(crate) enum Purpose {
     ReadRoom(RoomId),
     /// Measures the log after its reader failed.
     MeasureLog,
+    /// Appends the commit of a world with this number.
+    AppendCommit(RoomId, u64),
+    /// Reads a room's world.
+    ReadWorld(RoomId),
+    /// Writes a room's world.
+    WriteWorld(RoomId),
+    /// Reads the world of a deleted room, to delete it.
+    ReadDeletedWorld(RoomId),
+    /// Deletes the world of a deleted room.
+    DeleteWorld(RoomId),
 }
 
 impl Purpose {
@@ -47,7 +57,11 @@ impl Purpose {
     fn is_write(&self) -> bool {
         matches!(
             self,
-            Self::WriteRoom(_) | Self::ReadBackRoom(_) | Self::DeleteRoom(_)
+            Self::WriteRoom(_)
+                | Self::ReadBackRoom(_)
+                | Self::DeleteRoom(_)
+                | Self::WriteWorld(_)
+                | Self::DeleteWorld(_)
         )
     }
 }

@@ -1,4 +1,4 @@
-//! The demo page, embedded in the binary.
+//! The demo pages, embedded in the binary.
 
 use grandstand_edge::server::routes::{Page, Pages};
 
@@ -29,6 +29,9 @@ pub(super) fn pages() -> Pages {
         "memory.js": JS,
         "board.js": JS,
         "chat.js": JS,
+        "arena.html": HTML,
+        "arena.js": JS,
+        "motion.js": JS,
     };
     let mut pages = Pages::from(files);
     if let Some(&index) = pages.get("/index.html") {

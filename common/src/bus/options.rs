@@ -187,6 +187,7 @@ pub(crate) fn bucket_name(layout: &Layout, bucket: Bucket) -> String {
         Bucket::Quarantine => "quarantine".to_owned(),
         Bucket::Cluster => "cluster".to_owned(),
         Bucket::Revocations => "revocations".to_owned(),
+        Bucket::Worlds => "worlds".to_owned(),
     }
 }
 
@@ -201,6 +202,7 @@ pub(crate) fn buckets(layout: &Layout) -> Vec<Bucket> {
         Bucket::Quarantine,
         Bucket::Cluster,
         Bucket::Revocations,
+        Bucket::Worlds,
     ]);
     all
 }

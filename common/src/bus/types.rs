@@ -58,6 +58,8 @@ pub enum Bucket {
     Cluster,
     /// [`Revocation`](crate::auth::Revocation) by [`Target::key`](crate::auth::Target::key); each is removed when it ends.
     Revocations,
+    /// The worlds of rooms in real time, by room.
+    Worlds,
 }
 
 /// A write of a key.

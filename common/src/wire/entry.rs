@@ -25,7 +25,10 @@ pub struct Entry {
     #[prost(uint64, tag = "8")]
     pub logged_ms: u64,
     /// The event.
-    #[prost(oneof = "Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19")]
+    #[prost(
+        oneof = "Body",
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 22, 23"
+    )]
     pub body: Option<Body>,
 }
 
@@ -63,6 +66,12 @@ pub enum Body {
     /// A message from another room, a service or an operator.
     #[prost(message, tag = "19")]
     Message(RoomMessage),
+    /// An owner is about to move the world of a room in real time.
+    #[prost(message, tag = "22")]
+    Began(Began),
+    /// The world of a room in real time changes the room's state.
+    #[prost(message, tag = "23")]
+    Commit(Commit),
 }
 
 impl From<Body> for Entry {
@@ -156,6 +165,38 @@ pub struct RoomMessage {
     pub data: Option<Data>,
 }
 
+/// An owner is about to move the world of a room in real time. Commits of earlier owners count no longer.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Began {
+    /// The owner's epoch.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
+}
+
+/// Changes that a world makes to the state of its room. They count once: if the owner with this epoch began last, and the
+/// number is the next.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Commit {
+    /// The owner's epoch.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
+    /// The owner's number of the entry in this room: 1, 2, 3 …
+    #[prost(uint64, tag = "4")]
+    pub no: u64,
+    /// The last tick before.
+    #[prost(uint64, tag = "5")]
+    pub tick: u64,
+    /// The changes as JSON, in order.
+    #[prost(bytes = "bytes", repeated, tag = "6")]
+    pub changes: Vec<bytes::Bytes>,
+    /// The version of the game that made the world.
+    #[prost(uint32, tag = "7")]
+    pub version: u32,
+    /// The world after that tick, as JSON; empty if worlds of this game are not stored.
+    #[prost(bytes = "bytes", tag = "8")]
+    pub world: bytes::Bytes,
+}
+
 /// The most bytes of a [code](is_code).
 const CODE_BYTES: usize = 32;
 
@@ -194,6 +235,8 @@ mod tests {
             Body::Kick(kick),
             Body::Close(Empty {}),
             Body::Message(RoomMessage::default()),
+            Body::Began(Began { epoch: 7 }),
+            Body::Commit(Commit::default()),
         ] {
             let bytes = Entry::from(body).encode_to_vec();
             assert_eq!(Older::decode(&bytes[..]).unwrap(), Older::default());

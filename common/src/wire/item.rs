@@ -140,6 +140,10 @@ pub struct LiveOut {
     /// The session not to get it, because it is the sender; 0 for none.
     #[prost(fixed64, tag = "6")]
     pub except: u64,
+    /// Whether only the newest one matters, also to clients that join later: a frame of a room in real time. Older edges
+    /// take it as one of many.
+    #[prost(bool, tag = "7")]
+    pub frame: bool,
     /// The data.
     #[prost(oneof = "Data", tags = "1, 2")]
     pub data: Option<Data>,

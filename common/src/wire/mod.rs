@@ -24,7 +24,9 @@ mod emitted;
 pub use api::{PushReply, PushRequest};
 pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
 pub use emitted::Emitted;
-pub use entry::{Body, Empty, Entry, Input, Joined, Kick, RoomMessage, Timer, is_code};
+pub use entry::{
+    Began, Body, Commit, Empty, Entry, Input, Joined, Kick, RoomMessage, Timer, is_code,
+};
 pub use interest::{Interest, InterestReply, Known, Live, RoomInterest};
 pub use item::{
     Closed, Direct, Gone, LiveOut, PlayerPresence, Presence, Processed, Refused, Rejected,

@@ -34,7 +34,7 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     if membership.term != lane_state.term() {
         return;
     }
-    let slow_seen = lane_state.clients().seen(conn);
+    let slow_seen = lane_state.clients().slow().seen(conn);
     // A client that becomes a member has seen nothing, or says itself what it has seen.
     let seen = membership.slot.and(slow_seen.or(lane_state.version()));
     let mut answer = empty(at.room, seen.unwrap_or(0));
@@ -65,7 +65,7 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
     let is_ahead = membership.slot.is_none() && lead.is_some_and(Ordering::is_lt);
     let goes_back = missed.is_none() && membership.slot.is_some() && lane_state.would_go_back(conn);
     if goes_back {
-        if lane_state.clients_mut().wait_for_snapshot(conn) {
+        if lane_state.clients_mut().slow_mut().wait(conn) {
             effects.tell_owner(at.room, OwnerNote::Snapshot);
         }
         return effects.act(conn, ClientAction::Answer(Box::new(answer)));
@@ -88,6 +88,11 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);
             put_message(&mut answer.private, encoding, &message);
+        }
+        if let Some(data) = lane_state.clients().frame() {
+            let n = None;
+            let frame = ServerMessage::Live { room: id, data, n };
+            put_message(&mut answer.private, encoding, &frame);
         }
     }
     effects.act(conn, ClientAction::Answer(Box::new(answer)));
@@ -238,4 +243,21 @@ pub(super) fn on_drained(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) ->
     hub.clients.move_to_end(conn, at.room);
     send(hub, effects, conn, at);
     true
+}
+
+/// Sends a client whose outbox is empty the newest frames that it read too slowly to get.
+pub(super) fn send_missed_frames(hub: &mut Hub, effects: &mut Effects, conn: ConnKey) {
+    let Some(client) = hub.clients.get(conn) else {
+        return;
+    };
+    for membership in client.memberships() {
+        if let (Some(slot), Some(room)) = (membership.slot, hub.rooms.get_mut(membership.room)) {
+            let (id, lane, _) = room.parts(membership.lane);
+            let is_of_term = membership.term == lane.term();
+            let frame = is_of_term.then(|| lane.clients_mut().take_missed_frame(id, slot));
+            if let Some(frame) = frame.flatten() {
+                effects.act(conn, ClientAction::Data(frame));
+            }
+        }
+    }
 }

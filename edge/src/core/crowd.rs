@@ -25,7 +25,7 @@ pub(super) fn release_waiting(hub: &mut Hub, effects: &mut Effects, at: LaneKey)
 /// Releases the slow clients that wait for a newer snapshot, too.
 pub(super) fn release_all(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
     if let Some(room) = hub.rooms.get_mut(at.room) {
-        room.lane_mut(at.lane).clients_mut().release_stale();
+        room.lane_mut(at.lane).clients_mut().slow_mut().release();
     }
     release_waiting(hub, effects, at);
 }

@@ -192,6 +192,14 @@ fn flush_lane(
                 unreached.push(conn);
                 return false;
             }
+            Outgoing::Newest(_, Some(frame)) if transport.send_datagram(conn, frame) => {
+                return true;
+            }
+            Outgoing::Newest(frame, _) => {
+                // A client that reads slowly gets a newer one, once it has read.
+                let is_drained = transport.is_drained(conn);
+                return is_drained && transport.send(conn, frame) != SendStatus::Full;
+            }
             Outgoing::Datagram(frame) if transport.send_datagram(conn, frame) => return true,
             // It may be late, but it is not too large for the stream.
             Outgoing::Datagram(frame) => frame,

@@ -192,6 +192,8 @@ impl Core {
                 break;
             }
         }
+        answer::send_missed_frames(hub, effects, conn);
+        flush::act(hub, effects, transport);
         self.tell_owners(now);
     }
 

@@ -1,5 +1,7 @@
 //! The games that come with Grandstand.
 
+pub mod arena;
+
 pub mod memory;
 
 pub mod memory_queue;
@@ -13,6 +15,7 @@ pub fn register(games: &mut Games) {
     games.add::<memory::Memory>();
     games.add::<relay::Relay>();
     games.add_queue::<memory_queue::MemoryQueue>();
+    games.add_realtime::<arena::Arena>();
 }
 
 /// The games of this crate.

@@ -1,5 +1,6 @@
 //! Games with their types erased.
 
+use std::any::Any;
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,11 +11,14 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::effects::{Effect, Effects};
+use super::output::EffectList;
+use super::world::RealtimeKind;
+use crate::effects::Effects;
 use crate::event::Event;
 use crate::game::Game;
 use crate::input::FromInput as _;
 use crate::live::LiveEffects;
+use crate::realtime::Realtime;
 use crate::reject::Reject;
 use crate::serving::{Idle, Spectating};
 use crate::setup::Setup;
@@ -30,9 +34,11 @@ type Loaded = Result<Box<dyn AnyGame>, LoadError>;
 /// A kind of game: creates and loads its rooms.
 #[derive(Debug, Clone, Copy)]
 pub struct GameKind {
-    create: fn(&Value, &mut Setup<'_>) -> Created,
-    load: fn(u32, &str) -> Loaded,
+    create: fn(&Value, &mut Setup<'_>, Option<RealtimeKind>) -> Created,
+    load: fn(u32, &str, Option<RealtimeKind>) -> Loaded,
     version: u32,
+    /// The part for games in real time; `None` for others.
+    realtime: Option<RealtimeKind>,
 }
 
 /// The reason why a game's state cannot be loaded.
@@ -68,7 +74,20 @@ impl GameKind {
             create: create::<G>,
             load: load::<G>,
             version: G::VERSION,
+            realtime: None,
         }
+    }
+
+    pub(crate) fn of_realtime<G: Realtime>() -> Self {
+        Self {
+            realtime: Some(RealtimeKind::of::<G>()),
+            ..Self::of::<G>()
+        }
+    }
+
+    /// The part for games in real time; `None` for others.
+    pub fn realtime(&self) -> Option<RealtimeKind> {
+        self.realtime
     }
 
     /// The version of the game's state.
@@ -81,7 +100,7 @@ impl GameKind {
     /// # Errors
     /// If the game rejects the parameters or panics.
     pub fn create(&self, params: &Value, setup: &mut Setup<'_>) -> Result<Created, Panicked> {
-        guard(|| (self.create)(params, setup))
+        guard(|| (self.create)(params, setup, self.realtime))
     }
 
     /// Reads a state that [`AnyGame::state`] of a build with this version of the game returned. An earlier one is
@@ -90,20 +109,24 @@ impl GameKind {
     /// # Errors
     /// If `text` is not such a state, the version is a later one, the migration fails, or the game panics.
     pub fn load(&self, version: u32, text: &str) -> Result<Loaded, Panicked> {
-        guard(|| (self.load)(version, text))
+        guard(|| (self.load)(version, text, self.realtime))
     }
 }
 
-fn create<G: Game>(params: &Value, setup: &mut Setup<'_>) -> Created {
+fn create<G: Game>(
+    params: &Value,
+    setup: &mut Setup<'_>,
+    realtime: Option<RealtimeKind>,
+) -> Created {
     if !params.is_object() {
         return Err(Reject::new("bad_params", "params must be an object"));
     }
     let params = G::Params::deserialize(params)
         .map_err(|error| Reject::new("bad_params", format!("params: {error}")))?;
-    G::create(params, setup).map(Hosted::boxed)
+    G::create(params, setup).map(|game| Hosted::boxed(game, realtime))
 }
 
-fn load<G: Game>(version: u32, text: &str) -> Loaded {
+fn load<G: Game>(version: u32, text: &str, realtime: Option<RealtimeKind>) -> Loaded {
     let (from, to) = (version, G::VERSION);
     let game = match from.cmp(&to) {
         Ordering::Equal => serde_json::from_str(text)?,
@@ -116,7 +139,7 @@ fn load<G: Game>(version: u32, text: &str) -> Loaded {
         Ordering::Less => G::migrate(from, serde_json::from_str(text)?)
             .map_err(|why| LoadError::Outdated { from, to, why })?,
     };
-    Ok(Hosted::<G>::boxed(game))
+    Ok(Hosted::<G>::boxed(game, realtime))
 }
 
 /// A game's code panicked.
@@ -171,17 +194,19 @@ pub trait AnyGame: Send {
     /// # Errors
     /// If the state cannot be serialized as JSON.
     fn state(&self) -> Result<Box<RawValue>, serde_json::Error>;
+    /// The part for games in real time; `None` for others.
+    fn realtime(&self) -> Option<RealtimeKind>;
+    /// The game itself.
+    fn as_any(&self) -> &dyn Any;
+    /// The game itself, to change it.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
 }
 
-/// The effects of an accepted event, in their order.
-#[derive(Debug, Default)]
-pub struct EffectList(pub(crate) Vec<Effect>);
-
-struct Hosted<G: Game>(G);
+struct Hosted<G: Game>(G, Option<RealtimeKind>);
 
 impl<G: Game> Hosted<G> {
-    fn boxed(game: G) -> Box<dyn AnyGame> {
-        Box::new(Self(game))
+    fn boxed(game: G, realtime: Option<RealtimeKind>) -> Box<dyn AnyGame> {
+        Box::new(Self(game, realtime))
     }
 }
 
@@ -248,5 +273,17 @@ impl<G: Game> AnyGame for Hosted<G> {
 
     fn state(&self) -> Result<Box<RawValue>, serde_json::Error> {
         serde_json::value::to_raw_value(&self.0)
+    }
+
+    fn realtime(&self) -> Option<RealtimeKind> {
+        self.1
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        &self.0
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        &mut self.0
     }
 }

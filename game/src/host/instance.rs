@@ -10,10 +10,11 @@ use rand_chacha::rand_core::SeedableRng as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::erased::{AnyGame, EffectList, GameKind, Panicked, guard};
-use super::output::{Output, ServedView};
+use super::erased::{AnyGame, GameKind, Panicked, guard};
+use super::output::{EffectList, Output, ServedView};
 use super::patch;
 use super::state::InstanceState;
+use super::world::{RealtimeKind, StoredWorld, TickOutput, World};
 use crate::event::Event;
 use crate::live::{LiveEffects, LiveTo};
 use crate::reject::Reject;
@@ -104,7 +105,39 @@ impl GameInstance {
         time_ms: u64,
         event: Event<'_, &Data>,
         players: &[PlayerId],
+        emit: impl FnMut(Output),
+    ) -> Result<Option<Reject>, Panicked> {
+        let apply = |game: &mut dyn AnyGame, now_ms, rng| game.apply(event, now_ms, rng);
+        self.run(time_ms, players, emit, apply)
+    }
+
+    /// Applies a commit of the room's world like an event. Returns why the game cannot read it.
+    ///
+    /// # Errors
+    /// If the game panics.
+    pub fn commit(
+        &mut self,
+        time_ms: u64,
+        commit: &str,
+        players: &[PlayerId],
+        emit: impl FnMut(Output),
+    ) -> Result<Option<Reject>, Panicked> {
+        let Some(kind) = self.game.realtime() else {
+            return Ok(None);
+        };
+        let commit = |game: &mut dyn AnyGame, now_ms, rng| {
+            kind.commit(game.as_any_mut(), commit, now_ms, rng)
+        };
+        self.run(time_ms, players, emit, commit)
+    }
+
+    /// Calls a handler of the game, and passes the outputs to `emit`.
+    fn run(
+        &mut self,
+        time_ms: u64,
+        players: &[PlayerId],
         mut emit: impl FnMut(Output),
+        handle: impl FnOnce(&mut dyn AnyGame, u64, ChaCha8Rng) -> Result<EffectList, Reject>,
     ) -> Result<Option<Reject>, Panicked> {
         if self.state.finished {
             return Ok(None);
@@ -115,7 +148,7 @@ impl GameInstance {
         let mut rng = ChaCha8Rng::from_seed(self.state.seed);
         rng.set_stream(self.state.events);
         let private = self.private_views(players)?;
-        let EffectList(list) = match guard(|| self.game.apply(event, now_ms, rng))? {
+        let EffectList(list) = match guard(|| handle(self.game.as_mut(), now_ms, rng))? {
             Ok(effects) => effects,
             Err(reject) => return Ok(Some(reject)),
         };
@@ -133,6 +166,34 @@ impl GameInstance {
             }
         }
         Ok(None)
+    }
+
+    /// The part of the game's kind that runs it in real time; `None` for others.
+    pub fn realtime(&self) -> Option<RealtimeKind> {
+        self.game.realtime()
+    }
+
+    /// Begins the world of a game in real time: from the one that was stored, or (`None`) anew. Returns as well why a
+    /// stored one cannot be used, so that it began anew. Returns `None` for other games.
+    ///
+    /// # Errors
+    /// If the game panics.
+    pub fn begin_world(
+        &self,
+        stored: Option<StoredWorld<'_>>,
+    ) -> Result<Option<(World, Option<String>)>, Panicked> {
+        let Some(kind) = self.game.realtime() else {
+            return Ok(None);
+        };
+        guard(|| Some(kind.begin(self.game.as_any(), stored, self.state.seed)))
+    }
+
+    /// Moves a world of this game by one step, after `skipped` ticks that are left out.
+    ///
+    /// # Errors
+    /// If the game panics.
+    pub fn tick(&self, world: &mut World, skipped: u64) -> Result<TickOutput, Panicked> {
+        guard(|| world.tick(self.game.as_any(), skipped))
     }
 
     /// The private views of `players`; none unless they are sent when they change.

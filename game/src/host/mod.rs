@@ -1,5 +1,7 @@
 //! The host of a game: runs games of unknown types for a worker.
 
+pub mod world;
+
 pub mod erased;
 
 pub mod patch;
@@ -17,3 +19,4 @@ pub use hash::StateHash;
 pub use instance::{GameInstance, IDLE_TIMER};
 pub use output::{Fault, Output, ServedView};
 pub use state::{Armed, InstanceState};
+pub use world::{RealtimeKind, StoredWorld, TickOutput, World};

@@ -3,8 +3,12 @@
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
 
-use crate::effects::Invitation;
+use crate::effects::{Effect, Invitation};
 use crate::serving::Spectating;
+
+/// The effects of an accepted event, in their order.
+#[derive(Debug, Default)]
+pub struct EffectList(pub(crate) Vec<Effect>);
 
 /// One output of an event.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,6 +17,10 @@ mod replicas;
 
 mod room;
 
+mod world;
+
+mod realtime;
+
 mod step;
 
 mod fixtures;

@@ -9,7 +9,7 @@ use super::checks::{Check, Failure, MAX_STATE_BYTES, check_code, check_data, che
 use super::describe::{comparable, describe, value};
 use super::step::Step;
 use crate::event::Event;
-use crate::host::erased::GameKind;
+use crate::host::erased::{GameKind, Panicked};
 use crate::host::instance::{GameInstance, IDLE_TIMER};
 use crate::host::output::Output;
 use crate::host::state::InstanceState;
@@ -158,15 +158,41 @@ impl Replicas {
         connected: &[PlayerId],
     ) -> Result<Step, Failure> {
         let step = describe(&event);
+        self.step(&step, |replica, outputs| {
+            replica.apply(now_ms, event, connected, |output| outputs.push(output))
+        })
+    }
+
+    /// Applies a commit of the room's world to all replicas, and checks the results.
+    pub(super) fn commit(
+        &mut self,
+        now_ms: u64,
+        commit: &str,
+        connected: &[PlayerId],
+    ) -> Result<Step, Failure> {
+        self.step(&format!("commit {commit}"), |replica, outputs| {
+            replica.commit(now_ms, commit, connected, |output| outputs.push(output))
+        })
+    }
+
+    /// The replica that moves the room's world.
+    pub(super) fn first(&self) -> &GameInstance {
+        &self.all[0]
+    }
+
+    fn step(
+        &mut self,
+        step: &str,
+        apply: impl Fn(&mut GameInstance, &mut Vec<Output>) -> Result<Option<Reject>, Panicked>,
+    ) -> Result<Step, Failure> {
         let mut results = Vec::new();
         for replica in &mut self.all {
             replica
                 .watch()
-                .map_err(|panicked| Check::Panics.fails(&step, panicked.to_string()))?;
+                .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?;
             let mut outputs = Vec::new();
-            let reject = replica
-                .apply(now_ms, event, connected, |output| outputs.push(output))
-                .map_err(|panicked| Check::Panics.fails(&step, panicked.to_string()))?;
+            let reject = apply(replica, &mut outputs)
+                .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?;
             let compared: Vec<_> = outputs.iter().map(comparable).collect();
             results.push(StepResult {
                 reject,
@@ -182,25 +208,25 @@ impl Replicas {
                     "{name} answers {other}, the first replica {}",
                     first.shown()
                 );
-                return Err(Check::Replicas.fails(&step, message));
+                return Err(Check::Replicas.fails(step, message));
             }
         }
         let StepResult {
             reject, outputs, ..
         } = results.swap_remove(0);
-        let state = self.compare_states(&step)?;
+        let state = self.compare_states(step)?;
         if let Some(reject) = reject {
-            check_reject(&reject, &step)?;
+            check_reject(&reject, step)?;
             if state != self.state {
                 let (after, before) = (shown(&state), shown(&self.state));
                 let message = format!("the state is {after} after the reject, and was {before}");
-                return Err(Check::Rejects.fails(&step, message));
+                return Err(Check::Rejects.fails(step, message));
             }
             return Ok(Step::refused(reject));
         }
         self.state = state;
-        self.reload_one(RELOADED, &step)?;
-        self.read_outputs(outputs, &step)
+        self.reload_one(RELOADED, step)?;
+        self.read_outputs(outputs, step)
     }
 
     /// Stores and loads all replicas.

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::checks::Failure;
 use super::replicas::{Reducer, Replicas};
 use super::step::Step;
+use super::world::TestWorld;
 use crate::event::{Event, Leave, Message, Origin};
 use crate::game::Game;
 use crate::host::erased::GameKind;
@@ -53,10 +54,12 @@ pub(super) const BEGIN_MS: u64 = 1_767_225_600_000;
 /// ```
 #[derive(Debug)]
 pub struct TestRoom<G> {
-    replicas: Replicas,
+    pub(super) replicas: Replicas,
     /// The players who have not left, and whether they are connected.
     players: BTreeMap<PlayerId, bool>,
-    now_ms: u64,
+    pub(super) now_ms: u64,
+    /// The world of a game in real time.
+    pub(super) world: Option<TestWorld>,
     game: PhantomData<fn(G)>,
 }
 
@@ -103,6 +106,7 @@ impl<G: Game> TestRoom<G> {
             replicas,
             players,
             now_ms: BEGIN_MS,
+            world: None,
             game: PhantomData,
         }
     }
@@ -348,6 +352,7 @@ impl<G: Game> TestRoom<G> {
     }
 
     pub(super) fn try_crash(&mut self) -> Result<(), Failure> {
+        self.world.iter_mut().for_each(TestWorld::crash);
         self.replicas.reload()
     }
 
@@ -364,20 +369,20 @@ impl<G: Game> TestRoom<G> {
         Ok(step)
     }
 
-    fn remove_kicked(&mut self, step: &Step) {
+    pub(super) fn remove_kicked(&mut self, step: &Step) {
         for (player, _) in step.kicks() {
             self.players.remove(player);
         }
     }
 
-    fn connected(&self) -> impl Iterator<Item = &PlayerId> {
+    pub(super) fn connected(&self) -> impl Iterator<Item = &PlayerId> {
         let players = self.players.iter();
         players.filter(|(_, is_here)| **is_here).map(|(id, _)| id)
     }
 }
 
 #[track_caller]
-fn done<T>(result: Result<T, Failure>) -> T {
+pub(super) fn done<T>(result: Result<T, Failure>) -> T {
     match result {
         Ok(value) => value,
         Err(failure) => panic!("{failure}"),
@@ -385,7 +390,7 @@ fn done<T>(result: Result<T, Failure>) -> T {
 }
 
 #[track_caller]
-fn name(player: &str) -> PlayerId {
+pub(super) fn name(player: &str) -> PlayerId {
     match player.parse() {
         Ok(id) => id,
         Err(error) => panic!("the player's name {player:?} {error}"),

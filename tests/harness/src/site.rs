@@ -173,8 +173,12 @@ impl Site {
 }
 
 /// Permission to play in all rooms.
-pub fn everywhere() -> [(&'static str, Role); 2] {
-    [("memory-*", Role::Player), ("relay-*", Role::Player)]
+pub fn everywhere() -> [(&'static str, Role); 3] {
+    [
+        ("memory-*", Role::Player),
+        ("relay-*", Role::Player),
+        ("arena-*", Role::Player),
+    ]
 }
 
 /// An edge that trusts [`token`]s and has no balancer in front.

@@ -8,6 +8,8 @@ mod owners;
 
 mod workers;
 
+mod real_time;
+
 mod edges;
 
 mod upgrades;

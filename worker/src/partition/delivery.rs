@@ -11,7 +11,7 @@ use super::audience::{KeptUpdate, RingState};
 use super::send::{publish_hot, send, send_snapshot, view};
 use super::state::PartitionState;
 use super::update_ring::for_lanes;
-use super::{faults, hot_rooms};
+use super::{faults, hot_rooms, ticking};
 use crate::context::Context;
 use crate::room::{Emit, Invited, Welcome};
 
@@ -165,6 +165,9 @@ pub(super) fn handle_live(state: &mut PartitionState, cx: &mut Context, live: wi
         return;
     };
     let session = SessionId(live.session);
+    if ticking::on_control(state, cx, &id, (&player, session), &data) {
+        return;
+    }
     let sent = state.rooms.live(cx, &id, session, &player, data);
     send_live_result(state, cx, &id, sent);
 }
@@ -193,9 +196,8 @@ fn send_live(state: &mut PartitionState, cx: &mut Context, id: &RoomId, list: Ve
         let mut out = wire::LiveOut {
             players: true,
             spectators: true,
-            session: 0,
-            except: 0,
             data: Some(data),
+            ..wire::LiveOut::default()
         };
         match to {
             LiveTo::Lane(lane) => {

@@ -263,7 +263,7 @@ pub(super) fn finish(state: &mut PartitionState, cx: &mut Context, id: &RoomId) 
 /// (D32); it leaves memory once the write is acked.
 pub(super) fn unload_idle(state: &mut PartitionState, cx: &mut Context) {
     for id in state.rooms.take_idle(cx.now.at) {
-        if state.rooms.has_due_timer(&id, cx.now.log_ms) {
+        if state.rooms.has_due_timer(&id, cx.now.log_ms) || !state.worlds.may_unload(&id) {
             // It would be loaded again at once, for its timer.
             state.rooms.set_idle(cx, &id, false);
             state.update_idle(cx, &id);

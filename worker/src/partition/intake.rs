@@ -122,7 +122,13 @@ fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: &Lo
     let is_answered = !matches!(
         entry.body,
         Some(
-            Body::Timer(_) | Body::EdgeLost(_) | Body::Kick(_) | Body::Close(_) | Body::Message(_)
+            Body::Timer(_)
+                | Body::EdgeLost(_)
+                | Body::Kick(_)
+                | Body::Close(_)
+                | Body::Message(_)
+                | Body::Began(_)
+                | Body::Commit(_)
         ) | None
     );
     if !is_answered {

@@ -40,6 +40,10 @@ mod timers;
 
 mod needs;
 
+mod room_world;
+
+mod worlds;
+
 mod edge_sessions;
 
 mod update_ring;
@@ -58,7 +62,11 @@ mod hot_rooms;
 
 mod delivery;
 
+mod deleted_worlds;
+
 mod writing;
+
+mod ticking;
 
 mod settle;
 
@@ -109,7 +117,7 @@ impl OwnedPartition {
     /// Begins the takeover of a partition whose lease was won with this epoch.
     pub(crate) fn take(cx: &mut Context, id: Partition, epoch: Epoch) -> Self {
         let tenure = Tenure { id, epoch };
-        let mut state = PartitionState::new(cx.now, &cx.config, tenure);
+        let mut state = PartitionState::new(cx, tenure);
         opening::begin(&mut state, cx);
         Self { state }
     }
@@ -248,7 +256,20 @@ impl OwnedPartition {
                 state.quarantine_records.on_deletion(&id, &outcome, now);
                 TenureState::Held
             }
-            Purpose::Append => return TenureState::Held,
+            Purpose::AppendCommit(id, no) => {
+                ticking::on_appended(state, cx, &id, no, &outcome);
+                TenureState::Held
+            }
+            Purpose::ReadWorld(id) => ticking::on_read(state, cx, &id, outcome),
+            Purpose::WriteWorld(id) => {
+                ticking::on_written(state, cx, &id, &outcome);
+                TenureState::Held
+            }
+            Purpose::ReadDeletedWorld(id) => {
+                deleted_worlds::on_read(state, cx, &id, outcome);
+                TenureState::Held
+            }
+            Purpose::Append | Purpose::DeleteWorld(_) => return TenureState::Held,
         };
         match ownership {
             TenureState::Held => release::try_release(&mut self.state, cx),
@@ -314,6 +335,11 @@ impl OwnedPartition {
             append_timers(state, cx);
             losses::append_losses(state, cx);
         }
+        if (state.takeover.is_ready() || state.takeover.is_releasing())
+            && let TenureState::Lost(later) = ticking::drive(state, cx)
+        {
+            return TenureState::Lost(later);
+        }
         writing::advance_checkpoint(state, cx);
         idle_loading::begin_reads(state, cx);
         release::try_release(state, cx)
@@ -343,6 +369,9 @@ impl OwnedPartition {
             state.coverage.poll_timeout(),
             state.quarantine_records.poll_timeout(),
             state.room_reads.poll_timeout(),
+            (takeover.is_ready() || takeover.is_releasing())
+                .then(|| state.worlds.poll_timeout())
+                .flatten(),
             writes
                 .then(|| state.checkpoints.poll_timeout(covered))
                 .flatten(),

@@ -46,8 +46,24 @@ impl RestorePoint {
             self.is_incomplete = true;
             self.entries.clear();
         }
-        if !self.is_incomplete {
-            self.entries.push(logged);
+        if self.is_incomplete {
+            return;
+        }
+        if let Some(Body::Commit(_)) = &logged.entry.body {
+            self.forget_worlds();
+        }
+        self.entries.push(logged);
+    }
+
+    /// Forgets the worlds of the commits, because a room keeps only that of the last.
+    fn forget_worlds(&mut self) {
+        for logged in self.entries.iter_mut().rev() {
+            if let Some(Body::Commit(commit)) = &mut logged.entry.body {
+                if commit.world.is_empty() {
+                    return;
+                }
+                commit.world = Bytes::new();
+            }
         }
     }
 

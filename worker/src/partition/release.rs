@@ -2,6 +2,7 @@
 //! successor reads from the log what cannot be written in time (D27).
 
 use super::state::PartitionState;
+use super::ticking;
 use super::writing::{advance_checkpoint, delete_keys, write_room};
 use crate::command::{Command, Outcome};
 use crate::context::{Context, TenureState};
@@ -20,6 +21,10 @@ pub(super) fn release(state: &mut PartitionState, cx: &mut Context) -> TenureSta
             write_room(state, cx, &id);
         }
     }
+    state.worlds.end(cx.now.at);
+    if let TenureState::Lost(later) = ticking::drive(state, cx) {
+        return TenureState::Lost(later);
+    }
     try_release(state, cx)
 }
 
@@ -36,7 +41,7 @@ pub(super) fn try_release(state: &mut PartitionState, cx: &mut Context) -> Tenur
         tracing::warn!(%partition, from, rooms, "a handover took too long; the next owner reads from entry `from` what is not stored");
         return TenureState::Released;
     }
-    if !state.is_covered() {
+    if !state.is_covered() || !state.worlds.are_settled() {
         return TenureState::Held;
     }
     advance_checkpoint(state, cx);

@@ -18,9 +18,10 @@ use super::rooms::Rooms;
 use super::takeover::Takeover;
 use super::tenure::Tenure;
 use super::timers::Timers;
-use crate::command::{EngineConfig, Now};
+use super::worlds::Worlds;
 use crate::context::Context;
 use crate::outbox::RoomHead;
+use crate::room::Room;
 
 /// The state of an owned partition: its machines.
 #[derive(Debug)]
@@ -37,10 +38,12 @@ pub(super) struct PartitionState {
     pub(super) sessions: EdgeSessions,
     pub(super) audiences: Audiences,
     pub(super) needs: Needs,
+    pub(super) worlds: Worlds,
 }
 
 impl PartitionState {
-    pub(super) fn new(now: Now, config: &EngineConfig, tenure: Tenure) -> Self {
+    pub(super) fn new(cx: &Context, tenure: Tenure) -> Self {
+        let config = &cx.config;
         let coverage = CoverageLimits {
             entries: config.snapshot_entries.into(),
             bytes: config.snapshot_bytes,
@@ -59,7 +62,7 @@ impl PartitionState {
         Self {
             tenure,
             takeover: Takeover::default(),
-            checkpoints: Checkpoints::new(tenure.epoch, now.at),
+            checkpoints: Checkpoints::new(tenure.epoch, cx.now.at),
             log: LogReading::default(),
             rooms: Rooms::default(),
             room_reads: RoomReads::default(),
@@ -69,6 +72,7 @@ impl PartitionState {
             sessions: EdgeSessions::default(),
             audiences: Audiences::new(audiences),
             needs: Needs::default(),
+            worlds: Worlds::new(cx.origin),
         }
     }
 
@@ -79,6 +83,7 @@ impl PartitionState {
         self.coverage.reset();
         self.quarantine_records = QuarantineRecords::default();
         self.sessions = EdgeSessions::default();
+        self.worlds = Worlds::new(cx.origin);
         cx.loads.forget(self.tenure.id);
     }
 
@@ -161,6 +166,10 @@ impl PartitionState {
             ResidenceChange::Quarantined => self.room_reads.forget(id),
             ResidenceChange::Unchanged | ResidenceChange::Loaded | ResidenceChange::Unloaded => {}
         }
+        match change.residence {
+            ResidenceChange::Unchanged | ResidenceChange::Loaded => self.note_commits(cx, id),
+            _ => self.worlds.forget(id),
+        }
         self.timers.set(id, self.rooms.timers(id), cx.now);
         if let Some(edges) = change.edges.take() {
             self.sessions.set(id, edges);
@@ -168,8 +177,43 @@ impl PartitionState {
         is_due
     }
 
-    /// Schedules the unloading of a room if it is idle, and cancels it otherwise.
+    /// Tells the world of a room which of its commits the room has applied.
+    fn note_commits(&mut self, cx: &Context, id: &RoomId) {
+        if self.worlds.get(id).is_none() {
+            return;
+        }
+        let (epoch, now) = (self.tenure.epoch, cx.now.at);
+        if let Some(known) = self.rooms.get(id).and_then(Room::realtime)
+            && known.epoch >= epoch
+        {
+            let no = (known.epoch == epoch).then_some(known.no);
+            self.worlds
+                .change(id, now, |world| world.on_applied(no, now));
+        }
+    }
+
+    /// Moves the world of a room in real time while a player is connected or an edge watches, and forgets the controls of
+    /// players who are not.
+    fn update_world(&mut self, cx: &Context, id: &RoomId) {
+        let Some(kind) = cx.games.get(id.game()).and_then(|kind| kind.realtime()) else {
+            return;
+        };
+        let Some(room) = self.rooms.get(id) else {
+            return;
+        };
+        let is_seen = room.edges().next().is_some() || self.audiences.is_watched(id);
+        let is_over = room.instance_state().finished || self.takeover.is_releasing();
+        let is_active = is_seen && !is_over;
+        self.worlds.set_active(id, kind, is_active, cx.now.at);
+        let known = self.worlds.get_mut(id);
+        if let Some(world) = known.and_then(|known| known.world_mut()) {
+            world.retain_controls(&|player| room.is_connected(player));
+        }
+    }
+
+    /// Schedules the unloading of a room if it is idle, and cancels it otherwise. Moves its world, or stops it.
     pub(super) fn update_idle(&mut self, cx: &Context, id: &RoomId) {
+        self.update_world(cx, id);
         if cx.config.idle.is_some() {
             let is_idle = self.is_idle(id);
             self.rooms.set_idle(cx, id, is_idle);

@@ -5,8 +5,8 @@ use grandstand_common::bus::Bucket;
 use grandstand_common::id::{Epoch, RoomId};
 use grandstand_common::subject;
 
-use super::faults;
 use super::state::PartitionState;
+use super::{deleted_worlds, faults};
 use crate::command::{Command, Outcome};
 use crate::context::{Context, TenureState};
 use crate::current_call::EntryId;
@@ -174,6 +174,7 @@ pub(super) fn delete_keys(state: &mut PartitionState, cx: &mut Context) {
             continue;
         }
         state.coverage.begin_deletion(&id);
+        deleted_worlds::begin(state, cx, &id);
         let token = cx.request(state.tenure.id, Purpose::DeleteRoom(id.clone()));
         cx.commands.push_back(Command::DeleteIf {
             bucket: Bucket::Rooms(state.tenure.id),

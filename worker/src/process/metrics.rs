@@ -44,6 +44,16 @@ pub struct WorkerMetrics {
     pub rooms_heated: Counter,
     /// [`Counts::items_not_taken`].
     pub items_not_taken: Counter,
+    /// [`Counts::ticks`].
+    pub ticks: Counter,
+    /// [`Counts::ticks_skipped`].
+    pub ticks_skipped: Counter,
+    /// [`Counts::bad_controls`].
+    pub bad_controls: Counter,
+    /// [`Counts::worlds_stored`].
+    pub worlds_stored: Counter,
+    /// [`Counts::worlds_made_anew`].
+    pub worlds_made_anew: Counter,
     /// [`Counts::replayed_rejects`].
     pub replayed_rejects: Counter,
     /// [`Counts::quarantined`].
@@ -103,6 +113,15 @@ impl WorkerMetrics {
                 before.items_not_taken,
                 now.items_not_taken,
             ),
+            (&self.ticks, before.ticks, now.ticks),
+            (&self.ticks_skipped, before.ticks_skipped, now.ticks_skipped),
+            (&self.bad_controls, before.bad_controls, now.bad_controls),
+            (&self.worlds_stored, before.worlds_stored, now.worlds_stored),
+            (
+                &self.worlds_made_anew,
+                before.worlds_made_anew,
+                now.worlds_made_anew,
+            ),
         ];
         for (counter, before, now) in counters {
             counter.inc_by(now - before);
@@ -146,6 +165,7 @@ impl WorkerMetrics {
             self.too_new_rooms.clone(),
         );
         let counters = self.engine_counters().into_iter().chain(self.counters());
+        let counters = counters.chain(self.world_counters());
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
@@ -191,6 +211,33 @@ impl WorkerMetrics {
                 "rooms_heated",
                 "Times that a room became hot",
                 &self.rooms_heated,
+            ),
+        ]
+    }
+
+    /// The counters of worlds.
+    fn world_counters(&self) -> [(&'static str, &'static str, &Counter); 5] {
+        [
+            ("ticks", "Steps of rooms in real time", &self.ticks),
+            (
+                "ticks_skipped",
+                "Steps of rooms in real time that were left out, because the worker was behind",
+                &self.ticks_skipped,
+            ),
+            (
+                "bad_controls",
+                "Live messages in rooms in real time that their games cannot read",
+                &self.bad_controls,
+            ),
+            (
+                "worlds_stored",
+                "Worlds of rooms in real time written",
+                &self.worlds_stored,
+            ),
+            (
+                "worlds_made_anew",
+                "Worlds that began again, because the stored one could not be read",
+                &self.worlds_made_anew,
             ),
         ]
     }

@@ -165,7 +165,12 @@ impl Line {
         line.kind = kind(body);
         let is_of_session = !matches!(
             body,
-            Body::Timer(_) | Body::Kick(_) | Body::Close(_) | Body::Message(_)
+            Body::Timer(_)
+                | Body::Kick(_)
+                | Body::Close(_)
+                | Body::Message(_)
+                | Body::Began(_)
+                | Body::Commit(_)
         );
         if is_of_session {
             line.session = Some(format!("{:016x}", entry.session));
@@ -316,6 +321,8 @@ pub(super) fn kind(body: &Body) -> &'static str {
         Body::Kick(_) => "kick",
         Body::Close(_) => "close",
         Body::Message(_) => "message",
+        Body::Began(_) => "began",
+        Body::Commit(_) => "commit",
     }
 }
 
@@ -326,7 +333,10 @@ fn skipped(kind: &str, emits: &[Emit]) -> String {
         Emit::ToEdge(_, ItemKind::Processed(wire::Processed { gap: Some(_), .. })) => Some("gap"),
         _ => None,
     });
-    let stale = matches!(kind, "timer" | "edge_lost" | "kick" | "close");
+    let stale = matches!(
+        kind,
+        "timer" | "edge_lost" | "kick" | "close" | "began" | "commit"
+    );
     let why = told.unwrap_or(if stale { "stale" } else { "repeat" });
     why.to_owned()
 }

@@ -127,7 +127,15 @@ fn is_of_older(room: &Room, logged: &Logged) -> bool {
     let state = room.state();
     match &entry.body {
         Some(Body::Timer(timer)) => timer.arming > room.instance_state().armings,
-        Some(Body::Joined(_) | Body::Kick(_) | Body::Close(_) | Body::Message(_)) | None => false,
+        Some(
+            Body::Joined(_)
+            | Body::Kick(_)
+            | Body::Close(_)
+            | Body::Message(_)
+            | Body::Began(_)
+            | Body::Commit(_),
+        )
+        | None => false,
         Some(body) => {
             let session = grandstand_common::id::SessionId(entry.session);
             let player = state.player_of(session).map(|(_, player)| player);

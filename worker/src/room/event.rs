@@ -3,7 +3,7 @@
 use grandstand_common::data::Data;
 use grandstand_common::id::PlayerId;
 use grandstand_common::wire::{self, ItemKind};
-use grandstand_game::host::{IDLE_TIMER, Output, Panicked};
+use grandstand_game::host::{GameInstance, IDLE_TIMER, Output, Panicked};
 use grandstand_game::{Event, Reject};
 
 use super::emit::Emit;
@@ -31,6 +31,44 @@ impl Room {
         welcomed: Option<&PlayerId>,
         emits: &mut Vec<Emit>,
     ) -> Result<EventResults, Panicked> {
+        self.run(
+            time_ms,
+            welcomed,
+            emits,
+            |game, players, emit: &mut dyn FnMut(Output)| game.apply(time_ms, event, players, emit),
+        )
+    }
+
+    /// Applies a change of the world to the game, at the log's time `time_ms`. Returns why the game cannot read it.
+    pub(super) fn commit(
+        &mut self,
+        time_ms: u64,
+        change: &str,
+        emits: &mut Vec<Emit>,
+    ) -> Result<Option<Reject>, Panicked> {
+        let results = self.run(
+            time_ms,
+            None,
+            emits,
+            |game, players, emit: &mut dyn FnMut(Output)| {
+                game.commit(time_ms, change, players, emit)
+            },
+        )?;
+        Ok(results.reject)
+    }
+
+    /// Calls the game by `call`, and turns its outputs into emits.
+    fn run(
+        &mut self,
+        time_ms: u64,
+        welcomed: Option<&PlayerId>,
+        emits: &mut Vec<Emit>,
+        call: impl FnOnce(
+            &mut GameInstance,
+            &[PlayerId],
+            &mut dyn FnMut(Output),
+        ) -> Result<Option<Reject>, Panicked>,
+    ) -> Result<EventResults, Panicked> {
         let was_finished = self.game.state().finished;
         let connected = self.private_players();
         let id = &self.id;
@@ -38,37 +76,36 @@ impl Room {
         let mut direct = None;
         let kicked = &mut self.kicked;
         let invited = &mut self.invited;
-        let reject = self
-            .game
-            .apply(time_ms, event, &connected, |output| match output {
-                Output::Update {
-                    versions: [players, spectators],
-                    key,
-                    data,
-                } => emits.push(Emit::Update(wire::Update {
-                    players,
-                    spectators,
-                    key: key.unwrap_or_default(),
-                    data: Some(data),
-                })),
-                Output::Direct { player, data } if welcomed == Some(&player) => direct = Some(data),
-                Output::Direct { player, data } => {
-                    if let Some((edge, session)) = state.reach(&player) {
-                        let direct = wire::Direct {
-                            session: session.0,
-                            data: Some(data),
-                        };
-                        emits.push(Emit::ToEdge(edge.clone(), ItemKind::Direct(direct)));
-                    }
+        let mut emit = |output| match output {
+            Output::Update {
+                versions: [players, spectators],
+                key,
+                data,
+            } => emits.push(Emit::Update(wire::Update {
+                players,
+                spectators,
+                key: key.unwrap_or_default(),
+                data: Some(data),
+            })),
+            Output::Direct { player, data } if welcomed == Some(&player) => direct = Some(data),
+            Output::Direct { player, data } => {
+                if let Some((edge, session)) = state.reach(&player) {
+                    let direct = wire::Direct {
+                        session: session.0,
+                        data: Some(data),
+                    };
+                    emits.push(Emit::ToEdge(edge.clone(), ItemKind::Direct(direct)));
                 }
-                Output::Snapshot(lane) => emits.push(Emit::Snapshot(lane)),
-                Output::Kick { player, code } => kicked.push((player, code)),
-                Output::Invite(invitation) => invited.push(*invitation),
-                Output::Fault(fault) => {
-                    tracing::warn!(room = %id, %fault, "a game has a fault");
-                    emits.push(Emit::Fault);
-                }
-            })?;
+            }
+            Output::Snapshot(lane) => emits.push(Emit::Snapshot(lane)),
+            Output::Kick { player, code } => kicked.push((player, code)),
+            Output::Invite(invitation) => invited.push(*invitation),
+            Output::Fault(fault) => {
+                tracing::warn!(room = %id, %fault, "a game has a fault");
+                emits.push(Emit::Fault);
+            }
+        };
+        let reject = call(&mut self.game, &connected, &mut emit)?;
         if self.game.state().finished && !was_finished {
             self.delete_after(time_ms);
         }

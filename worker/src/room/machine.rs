@@ -228,6 +228,12 @@ impl Room {
         }
     }
 
+    /// Whether a player is connected.
+    pub(crate) fn is_connected(&self, player: &PlayerId) -> bool {
+        let player = self.state.players.get(player);
+        player.is_some_and(|player| player.presence == Presence::Connected)
+    }
+
     /// Passes a lossy message to the game. Returns nothing if the session is not the player's current one.
     pub(crate) fn live(
         &self,

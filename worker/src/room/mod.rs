@@ -17,6 +17,10 @@ mod open;
 
 mod outside;
 
+mod realtime;
+
+mod world_state;
+
 mod players;
 
 mod rejects;
@@ -36,3 +40,4 @@ pub(crate) use open::Opened;
 pub(crate) use players::{Player, Presence};
 pub(crate) use seen::SeenMessages;
 pub(crate) use state::{RefusedSession, RoomState};
+pub(crate) use world_state::{RealtimeState, StampedWorld, WorldText};

@@ -39,6 +39,11 @@ impl Room {
                 self.on_close(logged.time_ms);
                 return Ok(());
             }
+            Some(Body::Began(began)) => {
+                self.on_began(began);
+                return Ok(());
+            }
+            Some(Body::Commit(commit)) => return self.on_commit(logged.time_ms, commit, emits),
             _ => {}
         }
         let Some(sender) = Sender::from_entry(entry) else {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::players::{self, Player, SESSION_BYTES};
 use super::rejects::shortened;
 use super::seen::SeenMessages;
+use super::world_state::RealtimeState;
 
 /// The timer that deletes a finished room. Names that begin with `=` are reserved, so no game has a timer of this name.
 pub(crate) const DELETE_TIMER: &str = "=delete";
@@ -29,6 +30,8 @@ pub(crate) struct RoomState {
     pub(crate) players: BTreeMap<PlayerId, Player>,
     pub(crate) refused: VecDeque<RefusedSession>,
     pub(crate) seen: SeenMessages,
+    /// The part of a room in real time; `None` if no owner has moved its world.
+    pub(crate) realtime: Option<RealtimeState>,
     /// The stored bytes of the texts of all players' rejects.
     pub(super) reject_bytes: usize,
 }
@@ -48,6 +51,7 @@ impl RoomState {
             players: BTreeMap::new(),
             refused: VecDeque::new(),
             seen: SeenMessages::default(),
+            realtime: None,
             reject_bytes: 0,
         }
     }
@@ -58,6 +62,7 @@ impl RoomState {
         mut players: BTreeMap<PlayerId, Player>,
         refused: VecDeque<RefusedSession>,
         seen: SeenMessages,
+        realtime: Option<RealtimeState>,
     ) -> Self {
         players.values_mut().for_each(Player::restore_rejects);
         let reject_bytes = players.values().map(Player::text_bytes).sum();
@@ -66,6 +71,7 @@ impl RoomState {
             players,
             refused,
             seen,
+            realtime,
             reject_bytes,
         };
         for refused in &mut state.refused {

@@ -14,3 +14,5 @@ pub(crate) mod head;
 pub(crate) mod record;
 
 pub(crate) mod snapshot;
+
+pub(crate) mod world;

@@ -8,7 +8,7 @@ use grandstand_game::host::{Armed, InstanceState};
 use serde::{Deserialize, Serialize};
 
 use super::head::{StoredHead, first_version};
-use crate::room::{Player, Presence, RefusedSession, Room, RoomState, SeenMessages};
+use crate::room::{Player, Presence, RealtimeState, RefusedSession, Room, RoomState, SeenMessages};
 
 /// A room's state as stored. The order of the fields is part of the format, because the stored hash covers the text.
 #[derive(Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub(super) struct RoomRecord<'a> {
     refused: Cow<'a, VecDeque<RefusedSession>>,
     #[serde(default, skip_serializing_if = "is_empty")]
     seen: Cow<'a, SeenMessages>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    realtime: Option<Cow<'a, RealtimeState>>,
 }
 
 fn is_empty(seen: &SeenMessages) -> bool {
@@ -47,6 +49,7 @@ impl<'a> RoomRecord<'a> {
             players: Cow::Borrowed(&state.players),
             refused: Cow::Borrowed(&state.refused),
             seen: Cow::Borrowed(&state.seen),
+            realtime: state.realtime.as_ref().map(Cow::Borrowed),
         }
     }
 
@@ -76,7 +79,8 @@ impl<'a> RoomRecord<'a> {
         let players = self.players.into_owned();
         let refused = self.refused.into_owned();
         let seen = self.seen.into_owned();
-        let state = RoomState::restore(self.instance, players, refused, seen);
+        let realtime = self.realtime.map(Cow::into_owned);
+        let state = RoomState::restore(self.instance, players, refused, seen, realtime);
         (game, state)
     }
 }

@@ -136,7 +136,14 @@ pub(crate) fn encode(
     limits: SnapshotLimits,
 ) -> Result<Bytes, EncodeError> {
     let state = StoredState::new(room)?;
-    check("the game's state", state.game.get().len(), limits.game)?;
+    let world = room.realtime().and_then(|state| state.world.as_ref());
+    let world = world.map_or(0, |world| world.text.0.get().len());
+    let what = if world == 0 {
+        "the game's state"
+    } else {
+        "the game's state with its world"
+    };
+    check(what, state.game.get().len() + world, limits.game)?;
     let version = room.version();
     let stored = StoredRef {
         format: FORMAT,

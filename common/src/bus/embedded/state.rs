@@ -92,6 +92,7 @@ pub(super) fn bucket_index(options: &BusOptions, bucket: Bucket) -> usize {
         Bucket::Quarantine => after_rooms(2),
         Bucket::Cluster => after_rooms(3),
         Bucket::Revocations => after_rooms(4),
+        Bucket::Worlds => after_rooms(5),
     }
 }
 

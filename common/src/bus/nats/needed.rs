@@ -99,6 +99,9 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             needs.create("UPDATE", "the limits of the log, when it is created");
             needs.get(&record);
             needs.write_records();
+            let worlds = needs.bucket(Bucket::Worlds);
+            needs.get(&worlds);
+            needs.write(&worlds, TRIAL);
         }
         BusRole::Repartition => {
             needs.stream("CREATE", "the streams of the next layout");

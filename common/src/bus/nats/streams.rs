@@ -53,8 +53,11 @@ enum Purpose {
 /// not use.
 fn wanted(options: &BusOptions, layout: &Layout) -> Vec<(Purpose, Config)> {
     let log = wanted_log(options, layout).into_iter();
-    let out = (options.role != Some(BusRole::Edge)).then(|| wanted_out(options));
+    let is_edge = options.role == Some(BusRole::Edge);
+    let out = (!is_edge).then(|| wanted_out(options));
+    // Edges use no worlds, and are upgraded before the workers that create the bucket.
     let buckets = options::buckets(layout).into_iter();
+    let buckets = buckets.filter(|bucket| !is_edge || *bucket != Bucket::Worlds);
     let buckets = buckets.map(|bucket| wanted_bucket(options, layout, bucket));
     log.map(|config| (Purpose::Log, config))
         .chain(out.map(|config| (Purpose::Out, config)))

@@ -124,6 +124,9 @@ fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update
 
 fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOut, now: Now) {
     let Some(data) = &live.data else { return };
+    if live.frame {
+        return on_frame(hub, effects, key, live, now);
+    }
     let Some((room, encoder)) = hub.rooms.get_with_encoder(key) else {
         return;
     };
@@ -147,6 +150,18 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
     if live.spectators {
         let event = LaneEvent::Live(data.detach());
         delivery::deliver(hub, effects, key.lane(LaneId::Spectators), event, now);
+    }
+}
+
+/// Shows a frame to the lanes that it is for.
+fn on_frame(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOut, now: Now) {
+    let Some(data) = &live.data else { return };
+    let data = data.detach();
+    for (lane, is_wanted) in LaneId::ALL.into_iter().zip([live.players, live.spectators]) {
+        if is_wanted {
+            let event = LaneEvent::Frame(data.clone());
+            delivery::deliver(hub, effects, key.lane(lane), event, now);
+        }
     }
 }
 

@@ -160,11 +160,18 @@ impl DelayBuffer {
             LaneEvent::Begin(..) => self.begin(now, event),
             LaneEvent::Snapshot { version, view, .. } => return self.snapshot(now, version, view),
             LaneEvent::Update { version, .. } => return self.update(now, version, event),
-            LaneEvent::Live(_) if self.full || self.bytes + event.weight() > self.cap => {
+            LaneEvent::Live(_) | LaneEvent::Frame(_)
+                if self.full || self.bytes + event.weight() > self.cap =>
+            {
                 return UpdateOutcome::Old;
             }
             LaneEvent::Live(_) => self.live(now, event),
-            LaneEvent::Presence(_) => self.presence(now, event),
+            LaneEvent::Presence(_) => {
+                self.replace(now, event, |event| matches!(event, LaneEvent::Presence(_)));
+            }
+            LaneEvent::Frame(_) => {
+                self.replace(now, event, |event| matches!(event, LaneEvent::Frame(_)));
+            }
             LaneEvent::End(_) => {
                 self.add(now, event);
             }
@@ -264,9 +271,10 @@ impl DelayBuffer {
         }
     }
 
-    fn presence(&mut self, now: Instant, event: LaneEvent) {
+    /// Adds an event in place of those of the same release that it replaces.
+    fn replace(&mut self, now: Instant, event: LaneEvent, earlier: impl Fn(&LaneEvent) -> bool) {
         let index = self.open(now);
-        self.drop_events(index, |event| matches!(event, LaneEvent::Presence(_)));
+        self.drop_events(index, earlier);
         self.add(now, event);
     }
 

@@ -42,6 +42,8 @@ pub(crate) enum LaneEvent {
     },
     /// A live message.
     Live(Data),
+    /// A frame of a room in real time, of which only the newest matters.
+    Frame(Data),
     /// The players in the room and the number of spectators.
     Presence(Arc<Presence>),
     /// The end of the room, with the code that `left` tells clients.
@@ -54,7 +56,7 @@ impl LaneEvent {
         EVENT_OVERHEAD
             + match self {
                 Self::Snapshot { view, .. } => view.data.len(),
-                Self::Live(data) => data.len(),
+                Self::Live(data) | Self::Frame(data) => data.len(),
                 Self::Update { key, data, .. } => 2 * key.len() + data.len(),
                 Self::Presence(presence) => presence.players.len() * 64,
                 Self::Begin(..) | Self::End(_) => 0,

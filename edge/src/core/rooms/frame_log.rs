@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use grandstand_common::data::Data;
 use grandstand_common::envelope::{Encoding, ServerMessage};
+use grandstand_common::id::RoomId;
 
+use super::newest_frame::NewestFrame;
 use crate::codec::{Encoder, WireFormat, put_message};
 use crate::conn::key::ConnKey;
 
@@ -21,6 +24,8 @@ pub(crate) struct Member {
     pub(crate) stale: bool,
     /// Whether the member gets lossy messages as datagrams.
     pub(crate) datagrams: bool,
+    /// Whether the member read too slowly to be sent the newest frame.
+    pub(crate) missed_frame: bool,
 }
 
 /// A lossy message as one frame per encoding, for members that get datagrams.
@@ -35,6 +40,9 @@ pub(crate) enum Outgoing<'a> {
     Missed,
     /// One frame, as a datagram if possible.
     Datagram(&'a Bytes),
+    /// The newest frame, as a datagram if there is one and it is possible, else only if the socket has accepted all
+    /// earlier frames.
+    Newest(&'a Bytes, Option<&'a Bytes>),
 }
 
 /// The number of wire formats.
@@ -98,6 +106,8 @@ pub(crate) struct FrameLog {
     start: [u64; FORMATS],
     /// The number of frames that are not for all members.
     exceptions: usize,
+    /// The newest message of those of which only the newest matters.
+    newest: Option<Box<NewestFrame>>,
 }
 
 impl FrameLog {
@@ -145,6 +155,11 @@ impl FrameLog {
                 plain.truncate(start);
             }
         }
+        self.end_frame(except, datagrams);
+        encoded
+    }
+
+    fn end_frame(&mut self, except: Option<ConnKey>, datagrams: Option<Box<Datagrams>>) {
         let ends = std::array::from_fn(|index| {
             self.begins[index] + (self.frozen[index].len() + self.fresh[index].len()) as u64
         });
@@ -155,7 +170,37 @@ impl FrameLog {
         };
         self.exceptions += usize::from(!frame.is_for_all());
         self.frames.push_back(frame);
+    }
+
+    /// Sets the newest message of those of which only the newest matters, in the `wanted` formats. It takes a place in the
+    /// log, but no space. Returns how often it was encoded.
+    pub(crate) fn set_newest(
+        &mut self,
+        room: &RoomId,
+        data: Data,
+        wants_datagrams: bool,
+        wanted: [bool; FORMATS],
+        encoder: &mut Encoder,
+    ) -> u64 {
+        if wanted.contains(&true) {
+            self.end_frame(None, None);
+        } else {
+            self.skip();
+        }
+        let mut newest = NewestFrame::new(data, self.position());
+        let encoded = newest.encode(room, wants_datagrams, wanted, encoder);
+        self.newest = Some(Box::new(newest));
         encoded
+    }
+
+    /// Forgets the newest message.
+    pub(crate) fn clear_newest(&mut self) {
+        self.newest = None;
+    }
+
+    /// The newest message of those of which only the newest matters.
+    pub(crate) fn newest(&self) -> Option<&NewestFrame> {
+        self.newest.as_deref()
     }
 
     /// Moves the fresh frames into the frozen buffer, after the frozen frames that some member has not been sent.
@@ -251,10 +296,11 @@ impl FrameLog {
         frozen.chain(fresh).sum()
     }
 
-    /// Drops all frames.
+    /// Drops all frames but the newest message of those of which only the newest matters.
     pub(crate) fn clear(&mut self) {
         *self = Self {
             from: self.position(),
+            newest: self.newest.take(),
             ..Self::default()
         };
     }

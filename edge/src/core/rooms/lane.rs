@@ -13,6 +13,7 @@ use grandstand_common::wire::Presence;
 
 use super::catch_up::CatchUp;
 use super::delay::{DelayBuffer, DeliveryPolicy};
+use super::ended_term::EndedTerm;
 use super::event::{
     ApplyOutcome, LaneEvent, LaneView, OfferOutcome, UpdateOutcome, presence_message,
 };
@@ -22,15 +23,6 @@ use crate::conn::key::ConnKey;
 
 #[cfg(test)]
 mod tests;
-
-/// The clients of a lane that has ended, of a room whose name may live on.
-#[derive(Debug)]
-struct EndedTerm {
-    term: u32,
-    code: Arc<str>,
-    clients: LaneClients,
-    at: Now,
-}
 
 /// An audience's state on this edge.
 #[derive(Debug)]
@@ -247,6 +239,7 @@ impl Lane {
             LaneEvent::Live(data) => {
                 self.clients.queue_live(room, &data, None, encoder);
             }
+            LaneEvent::Frame(data) => self.clients.queue_frame(room, data, encoder),
             LaneEvent::Presence(presence) => self.set_presence(room, Some(presence), encoder),
             LaneEvent::End(code) => return ApplyOutcome::Ended(code),
         }
@@ -257,7 +250,8 @@ impl Lane {
     fn reset(&mut self, epoch: Epoch, instance: Instance) {
         self.instance = instance;
         self.catch_up.reset(client_epoch(epoch, instance, self.id));
-        self.clients.restart_stale();
+        self.clients.slow_mut().restart();
+        self.clients.clear_frame();
     }
 
     /// The instance of the room that the lane shows; 0 if none yet.
@@ -326,7 +320,7 @@ impl Lane {
 
     /// Whether the latest snapshot is older than what a slow member may have seen.
     pub(crate) fn would_go_back(&self, conn: ConnKey) -> bool {
-        let seen = self.clients.seen(conn).zip(self.catch_up.base());
+        let seen = self.clients.slow().seen(conn).zip(self.catch_up.base());
         seen.is_some_and(|(seen, base)| base < seen)
     }
 

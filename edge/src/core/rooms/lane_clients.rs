@@ -15,8 +15,9 @@ use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::RoomId;
 
 use super::frame_log::{Datagrams, FORMATS, FrameLog, Member, Outgoing, Unsent, joined};
+use super::newest_frame::NewestFrame;
 use super::private_frames::PrivateFrames;
-use super::stale::StaleMembers;
+use super::stale::SlowMembers;
 use super::waiting::WaitingClients;
 use crate::codec::{self, Encoder, WireFormat};
 use crate::conn::key::ConnKey;
@@ -44,8 +45,7 @@ pub(crate) struct LaneClients {
     encoded: u64,
     /// Frames for single clients, which follow the frames that the client has not been sent.
     private: PrivateFrames,
-    /// The slow members; `None` while there are none.
-    stale: Option<Box<StaleMembers>>,
+    slow: SlowMembers,
     /// The lane is in the queue of lanes to flush.
     queued: bool,
 }
@@ -84,55 +84,25 @@ impl LaneClients {
         &mut self.waiting
     }
 
-    /// Releases the slow members that wait for a snapshot.
-    pub(crate) fn release_stale(&mut self) {
-        if let Some(stale) = &mut self.stale {
-            stale.release();
-        }
+    /// The slow members.
+    pub(crate) fn slow(&self) -> &SlowMembers {
+        &self.slow
+    }
+
+    /// The slow members, to change them.
+    pub(crate) fn slow_mut(&mut self) -> &mut SlowMembers {
+        &mut self.slow
     }
 
     /// Whether a client was released and not visited yet.
     pub(crate) fn has_released(&self) -> bool {
-        let stale = self.stale.as_ref();
-        self.waiting.has_released() || stale.is_some_and(|stale| stale.has_released())
+        self.waiting.has_released() || self.slow.has_released()
     }
 
     /// The next client that was released.
     pub(crate) fn next_released(&mut self) -> Option<ConnKey> {
         let released = self.waiting.next_released();
-        released.or_else(|| self.stale.as_mut()?.next_released())
-    }
-
-    /// Makes a slow member that reads again wait for a snapshot. Returns whether the caller has to ask the owner for one.
-    pub(crate) fn wait_for_snapshot(&mut self, conn: ConnKey) -> bool {
-        let stale = self.stale.as_mut();
-        stale.is_some_and(|stale| stale.wait(conn))
-    }
-
-    /// Whether the owner is asked for a newer snapshot.
-    pub(crate) fn asks_for_snapshot(&self) -> bool {
-        self.stale.as_ref().is_some_and(|stale| stale.is_asked())
-    }
-
-    /// The last version that a slow member may have seen; `None` if the client is no slow member.
-    pub(crate) fn seen(&self, conn: ConnKey) -> Option<u64> {
-        self.stale.as_ref()?.seen(conn)
-    }
-
-    /// Notes that a new epoch begins, in which no slow member has seen anything.
-    pub(crate) fn restart_stale(&mut self) {
-        if let Some(stale) = &mut self.stale {
-            stale.restart();
-        }
-    }
-
-    fn remove_stale(&mut self, conn: ConnKey) {
-        if let Some(stale) = &mut self.stale {
-            stale.remove(conn);
-            if stale.is_empty() {
-                self.stale = None;
-            }
-        }
+        released.or_else(|| self.slow.next_released())
     }
 
     /// Takes all clients, at the end of the lane. The lane stays where it is in the queue of lanes to flush.
@@ -190,6 +160,34 @@ impl LaneClients {
         self.push(&live(None), except, datagrams, encoder);
     }
 
+    /// Queues a frame for all members, in place of the earlier one. Clients that join later get it as well.
+    pub(crate) fn queue_frame(&mut self, room: &RoomId, data: Data, encoder: &mut Encoder) {
+        let wants_datagrams = self.datagram_members > 0;
+        let wanted = self.by_format.map(|members| members > 0);
+        self.pending_visits = self.members.len();
+        self.encoded += self
+            .log
+            .set_newest(room, data, wants_datagrams, wanted, encoder);
+    }
+
+    /// Forgets the newest frame.
+    pub(crate) fn clear_frame(&mut self) {
+        self.log.clear_newest();
+    }
+
+    /// The newest frame, for a client that joins.
+    pub(crate) fn frame(&self) -> Option<&Data> {
+        self.log.newest().map(NewestFrame::data)
+    }
+
+    /// Returns the newest frame, encoded, if the member at `slot` read too slowly to get it.
+    pub(crate) fn take_missed_frame(&mut self, room: &RoomId, slot: u32) -> Option<Bytes> {
+        let member = self.members.get_mut(slot as usize)?;
+        let newest = self.log.newest()?;
+        let is_missed = std::mem::take(&mut member.missed_frame) && !member.stale;
+        (is_missed && !newest.is_due(member.offset)).then(|| newest.encoded(room, member.format))
+    }
+
     fn push(
         &mut self,
         message: &ServerMessage<'_>,
@@ -228,8 +226,7 @@ impl LaneClients {
     pub(crate) fn needs_snapshot(&self, slot: u32) -> bool {
         let stale = self.members.get(slot as usize);
         let stale = stale.filter(|member| member.stale);
-        let waits = |conn| self.stale.as_ref().is_some_and(|stale| stale.waits(conn));
-        stale.is_some_and(|member| !waits(member.conn))
+        stale.is_some_and(|member| !self.slow.waits(member.conn))
     }
 
     /// Whether the member at `slot` is slow and gets a snapshot, and with it its private messages, once it reads again.
@@ -260,6 +257,7 @@ impl LaneClients {
             format,
             offset: self.log.position(),
             stale: false,
+            missed_frame: false,
             datagrams,
         });
         self.visit_one_more();
@@ -282,7 +280,7 @@ impl LaneClients {
         }
         let removed = self.members.swap_remove(slot);
         self.datagram_members -= u32::from(removed.datagrams);
-        self.remove_stale(removed.conn);
+        self.slow.remove(removed.conn);
         if let Some(member) = self.members.get(slot) {
             moved.push((member.conn, slot as u32));
         }
@@ -315,7 +313,7 @@ impl LaneClients {
             member.offset = position;
             if std::mem::take(&mut member.stale) {
                 let conn = member.conn;
-                self.remove_stale(conn);
+                self.slow.remove(conn);
             }
         }
     }
@@ -324,8 +322,7 @@ impl LaneClients {
     pub(crate) fn mark_stale(&mut self, slot: u32, seen: u64) {
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.stale = true;
-            let stale = self.stale.get_or_insert_default();
-            stale.insert(member.conn, seen);
+            self.slow.insert(member.conn, seen);
         }
     }
 
@@ -387,6 +384,14 @@ impl LaneClients {
                 for frame in self.log.datagrams(member) {
                     write(member.conn, Outgoing::Datagram(frame));
                 }
+            }
+            if let Some(newest) = self.log.newest()
+                && newest.is_due(member.offset)
+                && !member.stale
+            {
+                let (frame, datagram) = newest.for_format(member.format);
+                let datagram = datagram.filter(|_| member.datagrams);
+                member.missed_frame = !write(member.conn, Outgoing::Newest(frame, datagram));
             }
             member.offset = position;
         }

@@ -24,6 +24,8 @@ pub(crate) mod event;
 
 pub(crate) mod lane;
 
+mod ended_term;
+
 mod lane_clients;
 
 mod private_frames;
@@ -35,6 +37,8 @@ mod stale;
 mod catch_up;
 
 mod update_ring;
+
+mod newest_frame;
 
 pub(crate) mod frame_log;
 

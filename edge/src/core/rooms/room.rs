@@ -227,7 +227,7 @@ impl Room {
             // Without a known version, the owner sends a snapshot.
             let known = lane
                 .known_version()
-                .filter(|_| !lane.clients().asks_for_snapshot());
+                .filter(|_| !lane.clients().slow().is_asked());
             let known = known.map(|version| Known {
                 epoch: self.epoch.0,
                 instance: self.instance.0,

@@ -32,6 +32,8 @@ mod tokens;
 
 mod lanes;
 
+mod frames;
+
 mod since;
 
 mod repeats;
@@ -59,6 +61,8 @@ pub(crate) struct Clients {
     paused: HashSet<ConnKey>,
     /// Clients whose outboxes are full.
     blocked: HashSet<ConnKey>,
+    /// Clients whose sockets have not accepted all frames.
+    undrained: HashSet<ConnKey>,
     /// Counts writes without recording messages.
     quiet: bool,
     writes: usize,
@@ -97,7 +101,7 @@ impl Transport for Clients {
         sent
     }
     fn is_drained(&self, conn: ConnKey) -> bool {
-        !self.blocked.contains(&conn)
+        !self.blocked.contains(&conn) && !self.undrained.contains(&conn)
     }
     fn discard(&mut self, _: ConnKey) {}
     fn close(&mut self, conn: ConnKey, why: ErrorKind) {

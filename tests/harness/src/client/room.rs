@@ -300,6 +300,7 @@ impl Room {
             Some("memory") => memory::try_apply(&mut self.view, update)
                 .map_err(|misfit| Broken(misfit.to_string()))?,
             Some("queue") => self.view.clone_from(update),
+            Some("arena") => merge(&mut self.view, update),
             _ => match (update.get("players_only"), update["key"].as_str()) {
                 (Some(value), _) => self.view["players_only"] = value.clone(),
                 (None, Some(key)) => self.view["values"][key] = update["value"].clone(),
@@ -338,6 +339,21 @@ impl Room {
         require(faces(data) == allowed, || {
             format!("a message that must reveal {allowed} faces: {message}")
         })
+    }
+}
+
+/// Applies a JSON merge patch (RFC 7396) whose arrays and texts are whole.
+fn merge(view: &mut Value, patch: &Value) {
+    let Some(members) = patch.as_object() else {
+        view.clone_from(patch);
+        return;
+    };
+    for (name, change) in members {
+        if change.is_null() {
+            view.as_object_mut().and_then(|view| view.remove(name));
+        } else {
+            merge(&mut view[name], change);
+        }
     }
 }
 

@@ -45,3 +45,5 @@ mod stuck;
 mod tally;
 
 mod versions;
+
+mod worlds;

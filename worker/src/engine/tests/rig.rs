@@ -49,6 +49,11 @@ pub(super) struct Rig {
     pub(super) held_writes: Vec<Command>,
     /// Makes reads of keys fail.
     pub(super) fail_reads: bool,
+    /// The number of appends that still fail without an effect.
+    pub(super) lose_appends: u32,
+    /// Holds appends back in `held_appends`.
+    pub(super) hold_appends: bool,
+    pub(super) held_appends: Vec<(String, Bytes)>,
     /// The end of the keys whose writes fail.
     pub(super) failing_key: &'static str,
     pub(super) hold_log: bool,
@@ -79,7 +84,8 @@ impl Rig {
             at: Instant::now(),
             log_ms: 1_000_000,
         };
-        let games = Games::new().with::<Echo>().with::<tally::Tally>();
+        let mut games = Games::new().with::<Echo>().with::<tally::Tally>();
+        games.add_realtime::<worlds::Rolling>();
         Self {
             owner: owner(now, games.clone(), change),
             games,
@@ -99,6 +105,9 @@ impl Rig {
             hold_writes: false,
             held_writes: Vec::new(),
             fail_reads: false,
+            lose_appends: 0,
+            hold_appends: false,
+            held_appends: Vec::new(),
             failing_key: "none",
             hold_log: false,
             hold_rooms: false,
@@ -219,6 +228,15 @@ impl Rig {
         self.hold_writes = false;
         for command in std::mem::take(&mut self.held_writes) {
             self.carry_out(command);
+        }
+        self.run();
+    }
+
+    /// Stores the appends that were held back, as late ones.
+    pub(super) fn release_appends(&mut self) {
+        self.hold_appends = false;
+        for (subject, payload) in std::mem::take(&mut self.held_appends) {
+            self.store(subject, payload);
         }
         self.run();
     }

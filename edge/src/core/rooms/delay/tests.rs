@@ -51,6 +51,7 @@ fn shown(buffer: &mut DelayBuffer, now: Instant) -> Vec<String> {
             LaneEvent::Snapshot { version, .. } => format!("base {version}"),
             LaneEvent::Update { version, .. } => format!("{version}"),
             LaneEvent::Live(data) => format!("live {}", data.len()),
+            LaneEvent::Frame(data) => format!("frame {}", data.len()),
             LaneEvent::Presence(presence) => format!("presence {}", presence.viewers),
             LaneEvent::End(code) => code,
         });

@@ -235,6 +235,7 @@ fn live_messages_are_datagrams_for_members_that_want_them_and_updates_are_not() 
             match outgoing {
                 Outgoing::Frames(frames) => drop(streams.insert(key, frames.clone())),
                 Outgoing::Datagram(frame) => datagrams.entry(key).or_default().push(frame.clone()),
+                Outgoing::Newest(frame, _) => drop(streams.insert(key, frame.clone())),
                 Outgoing::Missed => panic!("{key:?} has missed frames"),
             }
             true

@@ -35,6 +35,13 @@ impl Rig {
     pub(in crate::engine::tests) fn carry_out(&mut self, command: Command) {
         let now = self.now;
         match command {
+            Command::Append { token, .. } if self.lose_appends > 0 => {
+                self.lose_appends -= 1;
+                self.owner.handle_outcome(now, token, Outcome::Failed);
+            }
+            Command::Append {
+                subject, payload, ..
+            } if self.hold_appends => self.held_appends.push((subject, payload)),
             Command::Append {
                 subject,
                 payload,
@@ -167,7 +174,7 @@ impl Rig {
         Outcome::Stored(revision)
     }
 
-    pub(super) fn store(&mut self, subject: String, payload: Bytes) -> u64 {
+    pub(in crate::engine::tests) fn store(&mut self, subject: String, payload: Bytes) -> u64 {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.log.push(LogEntry {
