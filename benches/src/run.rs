@@ -8,8 +8,8 @@ use crate::load;
 use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
 use crate::scenario::{
-    crowd, engine, fanout, hostile, idle, matching, mixed, pause, peers, quic, rooms, slow, storm,
-    views,
+    arena, crowd, engine, fanout, hostile, idle, matching, mixed, pause, peers, quic, rooms, slow,
+    storm, views,
 };
 
 /// Measure a Grandstand on this machine
@@ -40,6 +40,7 @@ enum Scenario {
     Engine(engine::Options),
     Views(views::Options),
     Matching(matching::Options),
+    Arena(arena::Options),
     /// Internal: the load generator
     #[command(hide = true)]
     Load,
@@ -106,6 +107,7 @@ async fn measure(
         Scenario::Engine(options) => engine::run(options, games, common, progress).await,
         Scenario::Views(options) => views::run(options, common, progress).await,
         Scenario::Matching(options) => matching::run(options, common, progress).await,
+        Scenario::Arena(options) => arena::run(options, common, progress).await,
         Scenario::Load => unreachable!("the generator has no runtime"),
     }
 }

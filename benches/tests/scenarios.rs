@@ -76,6 +76,7 @@ fn a_generator_answers_a_command_that_comes_with_its_job() {
         idle_ms: 0,
         waits: false,
         size: 0,
+        controls: false,
         reading: Reading::All,
         receive_buffer: 0,
         core: None,
@@ -219,6 +220,15 @@ fn rooms_answers_every_input() {
     assert_eq!(number(&found, "updates_missing"), 0.0);
     assert_eq!(number(&found, "acks_missing"), 0.0);
     assert_eq!(number(&found, "errors"), 0.0);
+}
+
+#[test]
+fn arena_shows_frames_to_every_player() {
+    let figures = figures("arena --rooms 4 --players 3 --seconds 2 --shared");
+    assert!(number(&figures, "frames_percent") > 20.0, "{figures}");
+    assert!(number(&figures, "jitter_p99_ms") > 0.0);
+    assert!(number(&figures, "worker_cpu_us_per_tick") > 0.0);
+    assert_eq!(figures["errors"], 0, "{figures}");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct Job {
     pub waits: bool,
     /// The size of an input's data in bytes.
     pub size: u32,
+    /// Whether players send controls of an arena, as live messages, in place of inputs.
+    pub controls: bool,
     /// The way in which established connections read.
     pub reading: Reading,
     /// The kernel's receive buffer per connection in bytes; 0 is the kernel's default.

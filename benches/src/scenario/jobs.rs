@@ -33,6 +33,7 @@ pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -
         idle_ms: 0,
         waits: false,
         size: 128,
+        controls: false,
         reading: Reading::All,
         receive_buffer: 0,
         core: cores.client,

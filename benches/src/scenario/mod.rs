@@ -20,6 +20,7 @@ pub mod fanout;
 
 pub mod rooms;
 
+pub mod arena;
 pub mod matching;
 
 pub mod mixed;

@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use super::super::job::Pause;
 
+/// The time between two ticks of an arena, nanoseconds.
+const TICK_NS: u64 = 1_000_000_000 / 30;
+
 /// A client in one of its rooms.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
@@ -13,12 +16,15 @@ pub(super) struct Slot {
     /// The due times of unacked inputs; the last one belongs to `seq`.
     waiting: VecDeque<u64>,
     pub(super) shown: bool,
+    /// The last frame of a room in real time: its tick, and when it came.
+    frame: Option<(u64, u64)>,
 }
 
 impl Slot {
     /// Handles a lost connection. Unacked inputs are not sent again, because a load generator needs no exact game.
     pub(super) fn lost(&mut self) {
         self.shown = false;
+        self.frame = None;
         self.waiting.clear();
     }
 
@@ -56,6 +62,14 @@ impl Slot {
     /// The due time of the oldest unacked input.
     pub(super) fn oldest_ns(&self) -> Option<u64> {
         self.waiting.front().copied()
+    }
+
+    /// Handles a frame of an arena. Returns by how much the time since the last one differs from that of the ticks between
+    /// them, nanoseconds.
+    pub(super) fn frame(&mut self, tick: u64, now_ns: u64) -> Option<u64> {
+        let (last_tick, last_ns) = self.frame.replace((tick, now_ns))?;
+        let ticks = tick.checked_sub(last_tick).filter(|ticks| *ticks > 0)?;
+        Some((now_ns - last_ns).abs_diff(ticks * TICK_NS))
     }
 
     /// Handles an update and returns whether it follows the last one.

@@ -1,5 +1,6 @@
 //! The protocol of an edge.
 
+use grandstand_common::data::Data;
 use grandstand_common::envelope::{ClientKind, ClientMessage, Join, Role, encode_client};
 
 use super::super::frame;
@@ -43,6 +44,13 @@ impl Crowd {
     pub(super) fn put_input(&mut self, client: usize, room: usize, due_ns: u64, out: &mut Vec<u8>) {
         if self.reader.is_none() {
             return self.put_publish(due_ns, out);
+        }
+        if self.job.controls {
+            let data = direction(due_ns);
+            return self.put(out, |reader| {
+                let room = reader.room(room as u32)?;
+                Some(ClientKind::Live { room, data })
+            });
         }
         let slot = self.slot_of(client, room as u32);
         let seq = self.slots[slot].send(due_ns);
@@ -99,6 +107,12 @@ impl Crowd {
                     if self.is_first(client) {
                         self.tracks[room as usize].update(now_ns);
                     }
+                }
+            }
+            Message::Frame { room, tick } => {
+                let slot = self.slot(client, room);
+                if let Some(jitter_ns) = slot.and_then(|at| self.slots[at].frame(tick, now_ns)) {
+                    self.count(now_ns.saturating_sub(jitter_ns), now_ns);
                 }
             }
             Message::Ack { room, seq } => self.handle_ack(client, room, seq, now_ns),
@@ -165,4 +179,20 @@ impl Crowd {
             }
         }
     }
+}
+
+/// A control of an arena: one of eight directions.
+fn direction(due_ns: u64) -> Data {
+    let at = (due_ns / 1_000) % 8;
+    let (x, y) = [
+        (1, 0),
+        (1, 1),
+        (0, 1),
+        (-1, 1),
+        (-1, 0),
+        (-1, -1),
+        (0, -1),
+        (1, -1),
+    ][at as usize];
+    Data::Json(format!(r#"{{"x":{x},"y":{y}}}"#).into())
 }

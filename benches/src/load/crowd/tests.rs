@@ -27,6 +27,7 @@ fn job(role: LoadRole, connections: u32, rooms: Rooms) -> Job {
         idle_ms: 0,
         waits: false,
         size: 64,
+        controls: false,
         reading: Reading::All,
         receive_buffer: 0,
         core: None,

@@ -12,6 +12,8 @@ pub(crate) enum Message {
     },
     /// All inputs up to `seq` are processed.
     Ack { room: u32, seq: u64 },
+    /// A frame of a room in real time, with the number of its tick.
+    Frame { room: u32, tick: u64 },
     /// The full state of a room.
     Snapshot {
         room: u32,

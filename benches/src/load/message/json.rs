@@ -1,4 +1,4 @@
-//! A fast reader of updates and acks with their fields in the edge's order. The full decoder handles all other
+//! A fast reader of updates, acks and frames with their fields in the edge's order. The full decoder handles all other
 //! messages.
 
 use super::super::timestamp;
@@ -19,6 +19,12 @@ pub(super) fn read(payload: &[u8], prefix: &[u8]) -> Option<Message> {
             prev,
             due_ns: timestamp::find(data).map(|(ns, _)| ns),
         });
+    }
+    if let Some(rest) = rest.strip_prefix(b"live\",\"room\":\"") {
+        let (room, rest) = integer(rest.strip_prefix(prefix)?)?;
+        let (tick, _) = integer(rest.strip_prefix(b"\",\"data\":{\"tick\":")?)?;
+        let room = room.try_into().ok()?;
+        return Some(Message::Frame { room, tick });
     }
     let rest = rest.strip_prefix(b"ack\",\"room\":\"")?;
     let (room, rest) = integer(rest.strip_prefix(prefix)?)?;

@@ -78,6 +78,10 @@ impl Reader {
                 prev,
                 due_ns: timestamp::find(data.bytes()).map(|(ns, _)| ns),
             },
+            ServerEvent::Live { room, data, .. } => Message::Frame {
+                room: number(&room)?,
+                tick: tick_of(data.bytes()),
+            },
             ServerEvent::Ack { room, seq } => Message::Ack {
                 room: number(&room)?,
                 seq,
@@ -107,4 +111,14 @@ impl Reader {
             _ => Message::Other,
         })
     }
+}
+
+/// The number of a frame's tick; 0 if the message is no frame.
+fn tick_of(data: &[u8]) -> u64 {
+    #[derive(serde::Deserialize)]
+    struct Frame {
+        #[serde(default)]
+        tick: u64,
+    }
+    serde_json::from_slice(data).map_or(0, |frame: Frame| frame.tick)
 }

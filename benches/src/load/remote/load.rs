@@ -285,6 +285,7 @@ mod tests {
             idle_ms: 0,
             waits: false,
             size: 0,
+            controls: false,
             reading: Reading::All,
             receive_buffer: 0,
             core: None,
