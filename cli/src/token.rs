@@ -23,7 +23,11 @@ pub(crate) struct Args {
     user: PlayerId,
     /// Room, or prefix of rooms ending in `*`, and the role there; may be repeated, and the longest match applies to a
     /// room
-    #[arg(long = "room", value_name = "ROOM=player|spectator", required = true)]
+    #[arg(
+        long = "room",
+        value_name = "ROOM=player|spectator|service",
+        required = true
+    )]
     rooms: Vec<Rule>,
     /// Options that the game receives with the player's join, as JSON
     #[arg(long, value_name = "JSON", alias = "option", value_parser = json)]
@@ -51,7 +55,8 @@ const EXAMPLE: &str = "Example: grandstand token --user alice --room memory-42=p
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     pattern: String,
-    role: Role,
+    /// `None` for a service.
+    role: Option<Role>,
 }
 
 /// An error in an argument.
@@ -59,7 +64,7 @@ struct Rule {
 enum ArgError {
     #[error("write a room and a role: memory-42=player or 'memory-*=spectator'")]
     NoRole,
-    #[error("a role is `player` or `spectator`")]
+    #[error("a role is `player`, `spectator` or `service`")]
     Role,
     #[error("write a number and a unit: 90s, 15m, 1h, 7d")]
     Ttl,
@@ -70,11 +75,13 @@ impl FromStr for Rule {
 
     fn from_str(text: &str) -> Result<Self, ArgError> {
         let (pattern, role) = text.split_once('=').ok_or(ArgError::NoRole)?;
-        let roles = [Role::Player, Role::Spectator];
-        let role = roles.into_iter().find(|known| known.as_str() == role);
+        let role = match role {
+            "service" => None,
+            name => Some(Role::from_name(name).ok_or(ArgError::Role)?),
+        };
         Ok(Self {
             pattern: pattern.to_owned(),
-            role: role.ok_or(ArgError::Role)?,
+            role,
         })
     }
 }
@@ -131,9 +138,11 @@ fn make(args: &Args, secret: &[u8], now_ms: u64) -> Result<String, Failure> {
     let id = format!("{:032x}", rand::random::<u128>());
     let mut claims = Claims::new(args.user.clone(), now_s + args.ttl.as_secs()).issued(now_s, &id);
     for Rule { pattern, role } in &args.rooms {
-        claims = claims
-            .allow(pattern, *role, args.options.clone())
-            .map_err(|e| usage(format!("--room: {e}")))?;
+        let allowed = match role {
+            Some(role) => claims.allow(pattern, *role, args.options.clone()),
+            None => claims.serve(pattern),
+        };
+        claims = allowed.map_err(|e| usage(format!("--room: {e}")))?;
     }
     Ok(signer.sign(&claims))
 }
@@ -179,6 +188,7 @@ mod tests {
         assert_eq!(own.options.unwrap(), r#"{"team":1}"#);
         assert_eq!(room("memory-7").unwrap().role, Role::Spectator);
         assert_eq!(room("relay-1"), None);
+        assert!(!grants.serves(&"memory-42".parse().unwrap()));
 
         let late = ours.verify(&token, NOW_MS + 15 * 60_000);
         assert_eq!(late, Err(AuthError::Expired));
@@ -187,10 +197,23 @@ mod tests {
     }
 
     #[test]
+    fn a_service_joins_no_room() {
+        let args = args(&["--room", "memory-*=service"]).unwrap();
+        let token = make(&args, SECRET, NOW_MS).unwrap();
+        let grants = verifier(SECRET).verify(&token, NOW_MS).unwrap();
+        let room = "memory-1".parse().unwrap();
+        assert!(grants.serves(&room) && !grants.serves(&"relay-1".parse().unwrap()));
+        assert_eq!(grants.room(&room), None);
+    }
+
+    #[test]
     fn wrong_arguments_are_reported() {
         for (line, part) in [
             (&["--room", "memory-42"][..], "memory-42=player"),
-            (&["--room", "memory-42=king"], "`player` or `spectator`"),
+            (
+                &["--room", "memory-42=king"],
+                "`player`, `spectator` or `service`",
+            ),
             (&["--room", "a=player", "--ttl", "1"], "90s"),
             (&["--room", "a=player", "--ttl", "0s"], "90s"),
             (&["--room", "a=player", "--options", "{"], "EOF"),

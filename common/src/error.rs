@@ -16,6 +16,8 @@ pub enum ErrorKind {
     BadRoom,
     /// No worker knows the game in the room's name.
     NoSuchGame,
+    /// There is no such room, or spectators do not see it yet.
+    NoSuchRoom,
     /// The token does not allow it.
     Forbidden,
     /// The token is missing or invalid.
@@ -72,13 +74,14 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds, each at its index.
-    pub const ALL: [ErrorKind; 32] = [
+    pub const ALL: [ErrorKind; 33] = [
         Self::BadJson,
         Self::BadMessage,
         Self::UnknownType,
         Self::BadData,
         Self::BadRoom,
         Self::NoSuchGame,
+        Self::NoSuchRoom,
         Self::Forbidden,
         Self::Unauthenticated,
         Self::Revoked,
@@ -116,6 +119,7 @@ impl ErrorKind {
             Self::BadData => "bad_data",
             Self::BadRoom => "bad_room",
             Self::NoSuchGame => "no_such_game",
+            Self::NoSuchRoom => "no_such_room",
             Self::Forbidden => "forbidden",
             Self::Unauthenticated => "unauthenticated",
             Self::Revoked => "revoked",
@@ -173,6 +177,7 @@ impl ErrorKind {
             | Self::BadData
             | Self::BadRoom
             | Self::NoSuchGame
+            | Self::NoSuchRoom
             | Self::Rejected
             | Self::Busy
             | Self::Finished => 1008,

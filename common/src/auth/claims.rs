@@ -91,6 +91,16 @@ impl Claims {
         self.aud = audience.map(str::to_owned);
         self
     }
+
+    /// Makes the subject a service in a room, or in all rooms with a prefix.
+    ///
+    /// # Errors
+    /// If `pattern` is neither a room nor a prefix of one.
+    pub fn serve(mut self, pattern: &str) -> Result<Self, AuthError> {
+        rules::check_pattern(pattern)?;
+        self.rooms.insert(pattern.to_owned(), "service".into());
+        Ok(self)
+    }
 }
 
 /// Signs tokens: for `grandstand token`, invitations and tests. A game's own login service signs its own tokens.

@@ -123,7 +123,7 @@ pub enum RuleError {
     #[error("is neither a room id nor a prefix of one with `*` at its end")]
     Pattern,
     /// The value is not a role.
-    #[error("must be \"player\", \"spectator\" or {{\"role\":…,\"options\":…}}")]
+    #[error("must be \"player\", \"spectator\", \"service\" or {{\"role\":…,\"options\":…}}")]
     Role,
     /// The options cannot be passed on.
     #[error(

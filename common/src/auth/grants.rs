@@ -90,6 +90,11 @@ impl Grants {
         self.rooms.find(room)
     }
 
+    /// Whether the token is a service's in a room, which may send messages, kick players and end the room.
+    pub fn serves(&self, room: &RoomId) -> bool {
+        self.rooms.serves(room)
+    }
+
     /// Checks that these grants may replace `old` on a connection. A client without a token may become any player.
     ///
     /// # Errors

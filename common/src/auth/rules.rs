@@ -19,7 +19,7 @@ pub(super) struct Rules(Arc<[Rule]>);
 struct Rule {
     text: Box<str>,
     prefix: bool,
-    role: Role,
+    role: Granted,
     options: Option<Bytes>,
     params: Option<Bytes>,
 }
@@ -35,10 +35,39 @@ pub struct RoomGrant {
     pub params: Option<Bytes>,
 }
 
+/// The role in a rule: that of a client, or of a back end that uses the HTTP API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Granted {
+    Spectator,
+    Player,
+    Service,
+}
+
+impl Granted {
+    /// The role of a client; `None` for a service, which joins no room.
+    fn of_client(self) -> Option<Role> {
+        match self {
+            Self::Spectator => Some(Role::Spectator),
+            Self::Player => Some(Role::Player),
+            Self::Service => None,
+        }
+    }
+}
+
+impl From<Role> for Granted {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Spectator => Self::Spectator,
+            Role::Player => Self::Player,
+        }
+    }
+}
+
 /// A rule in a token.
 #[derive(Deserialize)]
 struct RawRule {
-    role: Role,
+    role: Granted,
     options: Option<Box<RawValue>>,
     params: Option<Box<RawValue>>,
 }
@@ -48,7 +77,7 @@ impl Rules {
         Self(Arc::new([Rule {
             text: "".into(),
             prefix: true,
-            role,
+            role: role.into(),
             options: None,
             params: None,
         }]))
@@ -72,18 +101,27 @@ impl Rules {
     }
 
     pub(super) fn find(&self, room: &RoomId) -> Option<RoomGrant> {
+        let rule = self.of_room(room)?;
+        Some(RoomGrant {
+            role: rule.role.of_client()?,
+            options: rule.options.clone(),
+            params: rule.params.clone(),
+        })
+    }
+
+    pub(super) fn serves(&self, room: &RoomId) -> bool {
+        let rule = self.of_room(room);
+        rule.is_some_and(|rule| rule.role == Granted::Service)
+    }
+
+    fn of_room(&self, room: &RoomId) -> Option<&Rule> {
         let room = room.as_str();
-        let rule = self.0.iter().find(|rule| {
+        self.0.iter().find(|rule| {
             if rule.prefix {
                 room.starts_with(&*rule.text)
             } else {
                 room == &*rule.text
             }
-        })?;
-        Some(RoomGrant {
-            role: rule.role,
-            options: rule.options.clone(),
-            params: rule.params.clone(),
         })
     }
 }

@@ -20,6 +20,8 @@ pub struct EventHead {
     pub epoch: Option<String>,
     /// The version of a snapshot or an update.
     pub version: Option<u64>,
+    /// Whether `joined` names the instance of the room.
+    pub has_instance: bool,
     /// The code of an error, of a reject or of the end of a room.
     pub code: Option<String>,
     /// The milliseconds after which a client may try again.

@@ -27,7 +27,7 @@ pub struct Entry {
     /// The event.
     #[prost(
         oneof = "Body",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 22, 23"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 22, 23, 24"
     )]
     pub body: Option<Body>,
 }
@@ -72,6 +72,9 @@ pub enum Body {
     /// The world of a room in real time changes the room's state.
     #[prost(message, tag = "23")]
     Commit(Commit),
+    /// A service creates the room, if it does not exist. Workers of older builds skip it.
+    #[prost(message, tag = "24")]
+    Create(Create),
 }
 
 impl From<Body> for Entry {
@@ -87,6 +90,17 @@ impl From<Body> for Entry {
 /// An empty message.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Empty {}
+
+/// Creates the room without a player.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Create {
+    /// 32 random bytes: the room's seed.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub seed: bytes::Bytes,
+    /// The params for the game as JSON; empty if not given.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub params: bytes::Bytes,
+}
 
 /// A player joined.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -237,6 +251,7 @@ mod tests {
             Body::Message(RoomMessage::default()),
             Body::Began(Began { epoch: 7 }),
             Body::Commit(Commit::default()),
+            Body::Create(Create::default()),
         ] {
             let bytes = Entry::from(body).encode_to_vec();
             assert_eq!(Older::decode(&bytes[..]).unwrap(), Older::default());

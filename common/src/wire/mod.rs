@@ -25,7 +25,7 @@ pub use api::{PushReply, PushRequest};
 pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
 pub use emitted::Emitted;
 pub use entry::{
-    Began, Body, Commit, Empty, Entry, Input, Joined, Kick, RoomMessage, Timer, is_code,
+    Began, Body, Commit, Create, Empty, Entry, Input, Joined, Kick, RoomMessage, Timer, is_code,
 };
 pub use interest::{Interest, InterestReply, Known, Live, RoomInterest};
 pub use item::{

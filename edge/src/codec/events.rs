@@ -2,6 +2,8 @@
 //!
 //! The frames of a connection are shared with others, so they are turned on their way to the socket, a piece at a time.
 
+use std::fmt;
+
 use grandstand_common::envelope::{EventHead, read_head};
 
 use crate::websocket::frame::{MAX_HEADER, Opcode, frame_len};
@@ -22,6 +24,12 @@ pub struct EventId {
     pub epoch: String,
     /// The version.
     pub version: u64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.epoch, self.version)
+    }
 }
 
 impl EventId {
@@ -81,6 +89,11 @@ impl EventEncoder {
             start: Vec::new(),
             epoch,
         }
+    }
+
+    /// The epoch of the last snapshot; empty before.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
     }
 
     /// Appends a part of `frames`, but never more than one frame, to `out`. Returns the bytes of `frames` that are done,

@@ -41,9 +41,9 @@ fn queue(hub: &mut Hub, effects: &mut Effects, at: LaneKey) {
 
 /// Answers a client that waited for a lane's first snapshot.
 fn answer_released(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: LaneKey) {
-    // A player's `join` is answered only after the owner has reported its `Joined`.
+    // A player's `join` is answered only after the owner has reported its `Joined`. A client without a session plays not.
     let membership = hub.clients.membership_mut(conn, at.room);
-    if membership.is_some_and(|m| m.answered) || at.lane == LaneId::Spectators {
+    if membership.is_some_and(|m| m.answered || m.session == 0) {
         answer::send(hub, effects, conn, at);
     }
 }

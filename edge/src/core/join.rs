@@ -160,16 +160,16 @@ fn refusal_of(
 
 /// The place that a client takes in a room.
 #[derive(Clone, Copy)]
-struct Entered {
-    lane: LaneId,
+pub(super) struct Entered {
+    pub(super) lane: LaneId,
     /// 0 for a spectator.
-    session: u64,
+    pub(super) session: u64,
     /// Whether the `join` has brought a token.
-    is_invited: bool,
+    pub(super) is_invited: bool,
 }
 
 /// Adds a client to a lane of a room, which is opened if it is not known.
-fn enter(
+pub(super) fn enter(
     state: &mut State,
     conn: ConnKey,
     room: &RoomId,
@@ -219,7 +219,19 @@ fn join_spectators(
         session: 0,
         is_invited: granted.is_invited,
     };
-    let at = enter(state, conn, &join.room, entered, request);
+    show(state, effects, conn, (&join.room, entered), request, now);
+}
+
+/// Adds a client without a session to a lane, and answers it as soon as there is something to show.
+pub(super) fn show(
+    state: &mut State,
+    effects: &mut Effects,
+    conn: ConnKey,
+    (room, entered): (&RoomId, Entered),
+    request: Box<JoinRequest>,
+    now: Now,
+) {
+    let at = enter(state, conn, room, entered, request);
     let hub = &mut state.hub;
     let Some(room) = hub.rooms.get_mut(at.room) else {
         return;

@@ -44,6 +44,10 @@ pub(super) fn end_session(
     last: Body,
     now: Now,
 ) {
+    // A client that only looks at the players' lane has none.
+    if membership.session == 0 {
+        return;
+    }
     if let Some(room) = hub.rooms.get_mut(membership.room)
         && room.lane(membership.lane).term() == membership.term
     {

@@ -18,6 +18,8 @@ mod crowd;
 
 mod leave;
 
+mod watch;
+
 mod join;
 
 mod answer;
@@ -98,6 +100,7 @@ pub use listing::{Bounds, ListedClient, ListedRoom, Lists, Part};
 pub use rooms::RoomConfig;
 pub use rooms::chain::ChainConfig;
 pub use rooms::delay::DeliveryPolicy;
+pub use watch::WatchRequest;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -154,6 +157,18 @@ impl Core {
     ) {
         let Self { state, effects } = self;
         ingress::on_message(state, effects, conn, payload, now);
+        self.finish(now, transport);
+    }
+
+    /// Shows a client the view of a lane, without making it a player: answers as a join with this id is answered.
+    pub fn handle_watch(
+        &mut self,
+        conn: ConnKey,
+        request: WatchRequest<'_>,
+        now: Now,
+        transport: &mut impl Transport,
+    ) {
+        watch::on_watch(&mut self.state, &mut self.effects, conn, request, now);
         self.finish(now, transport);
     }
 

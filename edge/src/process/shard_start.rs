@@ -116,8 +116,10 @@ impl ShardParts {
             true => Some(api::subscribe(&bus, &self.edge).await?),
             false => None,
         };
-        let backend = (self.config.edge.api)
-            .then(|| ShardApi::new(self.options.admission.clone(), bus.clone()));
+        let backend = (self.config.edge.api).then(|| {
+            let layouts = self.shared.layouts.clone();
+            ShardApi::new(self.options.admission.clone(), bus.clone(), layouts)
+        });
         let server_options = ServerOptions {
             limits: self.shared.limits.clone(),
             proxy: self.shared.proxy.clone(),

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use grandstand_common::auth::Grants;
 use grandstand_common::envelope::DecodeError;
 use grandstand_common::error::ErrorKind;
+use grandstand_common::id::RoomId;
+use grandstand_common::wire::Body;
 
 use crate::conn::session::EventSession;
 use crate::server::connections::events::{InputAnswer, PushedInput};
@@ -59,6 +61,9 @@ pub(crate) trait ApiBackend {
 
     /// The rights of a client.
     fn admit(self: Rc<Self>, info: ConnectInfo) -> ApiFuture<Grants>;
+
+    /// Appends an entry that belongs to no session to the log of a room.
+    fn append(self: Rc<Self>, room: RoomId, body: Body) -> ApiFuture<()>;
 
     /// Passes an input to the shard that has its event stream. `None` if the stream has not answered it in time.
     fn forward(

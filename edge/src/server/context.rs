@@ -1,6 +1,7 @@
 //! The state that the listener, the handshakes and the driver of a shard share.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 use crate::limits::{Arrived, Refused, SharedLimits};
 use crate::server::backend::ApiBackend;
-use crate::server::connections::Connections;
+use crate::server::connections::{Connections, Upgraded};
 use crate::server::handshake_log::HandshakeLog;
 use crate::server::handshake_turns::HandshakeTurns;
 use crate::server::handshakes::{HandshakeLimits, Handshakes};
@@ -72,7 +73,12 @@ pub(crate) struct ServerContext {
     pub(super) handshake_log: HandshakeLog,
     /// A permit for each refused client that is answered.
     pub(super) refusals: Arc<Semaphore>,
+    /// Opens connections that have no socket. Set by the driver.
+    opener: OnceCell<Opener>,
 }
+
+/// Opens a connection.
+pub(super) type Opener = Box<dyn Fn(Upgraded) -> io::Result<ConnKey>>;
 
 impl ServerContext {
     pub(super) fn new(
@@ -94,6 +100,7 @@ impl ServerContext {
             handshake_turns: HandshakeTurns::new(options.handshakes.accepts),
             handshake_log: HandshakeLog::default(),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
+            opener: OnceCell::new(),
             options,
         })
     }
@@ -119,6 +126,31 @@ impl ServerContext {
             edge: &self.edge,
             key,
         }
+    }
+
+    /// Sets what opens connections.
+    pub(super) fn set_opener(&self, opener: Opener) {
+        // A shard has one driver.
+        self.opener.set(opener).ok();
+    }
+
+    /// Opens a connection that has no socket.
+    ///
+    /// # Errors
+    /// If the shard ends.
+    pub(super) fn open(&self, upgraded: Upgraded) -> io::Result<ConnKey> {
+        match self.opener.get() {
+            Some(open) => open(upgraded),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Counts a connection of the process that is no further one of its address.
+    ///
+    /// # Errors
+    /// If a limit of the process is reached.
+    pub(super) fn arrive_within(&self) -> Result<Arrived, Refused> {
+        self.options.limits.arrive(None, now())
     }
 
     /// Sends an event stream the event that names its session.

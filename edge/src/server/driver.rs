@@ -38,11 +38,16 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(super) fn new(context: Rc<ServerContext>) -> Rc<Self> {
-        let connections = RefCell::default();
-        Rc::new(Self {
+        let driver = Rc::new(Self {
             context,
-            connections,
-        })
+            connections: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&driver);
+        driver.context.set_opener(Box::new(move |upgraded| {
+            let driver = weak.upgrade().ok_or(io::ErrorKind::NotConnected)?;
+            driver.open(upgraded)
+        }));
+        driver
     }
 
     /// Opens a connection.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use grandstand_common::error::ErrorKind;
+use grandstand_common::id::{Lane, RoomId};
 
 use crate::codec::WireFormat;
 use crate::conn::key::ConnKey;
@@ -73,6 +74,9 @@ pub(crate) fn error_kind(error: ProtocolError) -> ErrorKind {
 pub trait Handler {
     /// A connection opened and accepts frames.
     fn open(&self, conn: ConnKey, info: ConnectInfo, now: Instant);
+
+    /// A connection that is open wants the view of a lane, as the answer to a join with this id. It neither plays nor sends.
+    fn watch(&self, _conn: ConnKey, _room: &RoomId, _lane: Lane, _id: u64, _now: Instant) {}
 
     /// A complete message arrived. A connection that is paused with
     /// [`pause`](crate::conn::transport::Transport::pause) delivers no messages until it is resumed.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::auth::Grants;
-use grandstand_common::bus::{Bus, BusError, Message, RequestError, Subscription};
+use grandstand_common::bus::{AppendFailure, Bus, BusError, Message, RequestError, Subscription};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::error::ErrorKind;
-use grandstand_common::id::EdgeId;
+use grandstand_common::follow::Followed;
+use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::subject;
-use grandstand_common::wire::{PushReply, PushRequest};
+use grandstand_common::wire::{Body, Entry, PushReply, PushRequest};
 use prost::Message as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::conn::session::EventSession;
 use crate::server::backend::{ApiBackend, ApiError, ApiFuture};
@@ -40,12 +41,21 @@ const NO_BUS_RETRY_MS: u64 = 1_000;
 pub(crate) struct ShardApi {
     admission: AdmissionPolicy,
     bus: Bus,
+    layouts: watch::Receiver<Followed>,
 }
 
 impl ShardApi {
     /// Creates the API of a shard with this bus.
-    pub(crate) fn new(admission: AdmissionPolicy, bus: Bus) -> Rc<Self> {
-        Rc::new(Self { admission, bus })
+    pub(crate) fn new(
+        admission: AdmissionPolicy,
+        bus: Bus,
+        layouts: watch::Receiver<Followed>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            admission,
+            bus,
+            layouts,
+        })
     }
 }
 
@@ -58,6 +68,25 @@ impl ApiBackend for ShardApi {
         Box::pin(async move {
             let admitted = self.admission.admit_after_read(&info, unix_ms).await;
             admitted.map_err(|refusal| ApiError::new(refusal.kind, refusal.message))
+        })
+    }
+
+    fn append(self: Rc<Self>, room: RoomId, body: Body) -> ApiFuture<()> {
+        Box::pin(async move {
+            let Followed { layout, moving } = *self.layouts.borrow();
+            if moving {
+                let text =
+                    "rooms are being moved to other partitions; send the request again later";
+                let error = ApiError::new(ErrorKind::RoomUnavailable, text);
+                return Err(error.retry_after(NO_BUS_RETRY_MS));
+            }
+            let subject = subject::log(layout.partition_of(&room), &room);
+            let payload = Entry::from(body).encode_to_vec().into();
+            let stored = match self.bus.append(subject, payload).await {
+                Ok(receipt) => receipt.await.map_err(|error| error.failure()),
+                Err(error) => Err(error.failure()),
+            };
+            stored.map(|_| ()).map_err(not_stored)
         })
     }
 
@@ -87,6 +116,25 @@ impl ApiBackend for ShardApi {
             answer_of(reply)
         })
     }
+}
+
+/// The error for an entry that the log has not taken, or may not have.
+fn not_stored(why: AppendFailure) -> ApiError {
+    let (kind, text) = match why {
+        AppendFailure::Retry => (
+            ErrorKind::RoomUnavailable,
+            "the log did not say that it stored the request; send it again, with the same id",
+        ),
+        AppendFailure::Full => (
+            ErrorKind::Busy,
+            "the log is full; send the request again later",
+        ),
+        AppendFailure::TooBig => {
+            let text = "the log takes no entry of this size; send less";
+            return ApiError::new(ErrorKind::TooBig, text);
+        }
+    };
+    ApiError::new(kind, text).retry_after(NO_BUS_RETRY_MS)
 }
 
 /// The error for a stream whose edge does not answer.

@@ -7,11 +7,13 @@ use std::time::Instant;
 use grandstand_common::auth::Grants;
 use grandstand_common::clock::unix_ms;
 use grandstand_common::envelope::{Payload, ServerMessage};
+use grandstand_common::id::{Lane, RoomId};
 use tracing::debug;
 
 use crate::codec;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
+use crate::core::WatchRequest;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::shard::admission::{AdmissionPolicy, Refusal};
 use crate::shard::handle::Shard;
@@ -109,6 +111,13 @@ impl Handler for CoreHandler {
         gate.shard.run(|_, conns, _| conns.pause(conn, true));
         let opening = Rc::clone(gate).open_later(conn, info);
         gate.shard.supervisor.run_local("admission", opening);
+    }
+
+    fn watch(&self, conn: ConnKey, room: &RoomId, lane: Lane, id: u64, _: Instant) {
+        self.shard().run(|core, conns, now| {
+            let join = WatchRequest { room, lane, id };
+            core.handle_watch(conn, join, now, conns);
+        });
     }
 
     fn message(&self, conn: ConnKey, message: Message<'_>, _: Instant) {

@@ -3,18 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use grandstand_common::auth::{Claims, Signer};
+use grandstand_common::clock::unix_ms;
+use grandstand_common::envelope::Role;
 use grandstand_harness::admin::ask;
 use grandstand_harness::process::PATIENCE;
-use grandstand_harness::site::{Site, everywhere, token};
+use grandstand_harness::site::{SECRET, Site, everywhere, token};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 on! {
-    embedded: a_player_plays_by_stream_and_requests, a_stream_that_never_reads_is_bounded_and_converges;
+    embedded: views_are_of_the_lane_that_the_token_allows, a_service_sends_kicks_and_closes, a_player_plays_by_stream_and_requests, a_stream_that_never_reads_is_bounded_and_converges;
     one_shard: a_stream_resumes_after_its_last_event;
-    on_nats: a_player_plays_by_stream_and_requests, a_session_of_an_edge_that_is_gone_is_refused;
+    on_nats: views_are_of_the_lane_that_the_token_allows, a_service_sends_kicks_and_closes, a_player_plays_by_stream_and_requests, a_session_of_an_edge_that_is_gone_is_refused;
 }
 
 const ROOM: &str = "relay-1";
@@ -223,12 +226,124 @@ async fn a_session_of_an_edge_that_is_gone_is_refused(mut site: Site) {
     let alice = Stream::open(site.address(0), "alice", "", "").await;
     site.edges[0].kill9();
     site.edges[0].ended().await;
-    let (status, gone) = alice.post(site.address(1), 1, json!(1)).await;
-    assert_eq!(
-        (status, &gone["code"]),
-        (404, &json!("not_joined")),
-        "{gone}"
-    );
+    // NATS may not have noticed yet.
+    let gone = loop {
+        let (status, gone) = alice.post(site.address(1), 1, json!(1)).await;
+        if status != 503 {
+            assert_eq!(
+                (status, &gone["code"]),
+                (404, &json!("not_joined")),
+                "{gone}"
+            );
+            break gone;
+        }
+    };
     let text = gone["message"].as_str().unwrap();
     assert!(text.contains("is gone"), "{text}");
+}
+
+/// Asks for the view of the room. Returns the status, the body and the ETag.
+async fn view(address: SocketAddr, token: &str, query: &str) -> (u16, Value) {
+    let request = format!("GET /v1/rooms/{ROOM}{query}");
+    let headers = format!("Authorization: Bearer {token}\r\n");
+    ask(address, &request, &headers, None).await
+}
+
+async fn views_are_of_the_lane_that_the_token_allows(site: Site) {
+    let player = token("alice", 3600, &everywhere());
+    let watcher = token("sue", 3600, &[("relay-*", Role::Spectator)]);
+    let (status, none) = view(site.address(0), &player, "").await;
+    assert_eq!(
+        (status, &none["code"]),
+        (404, &json!("no_such_room")),
+        "{none}"
+    );
+    let mut bob = site.client(0, "bob").await;
+    bob.join(ROOM, json!({})).await;
+    bob.input(ROOM, json!({"say": 1})).await;
+    bob.input(ROOM, json!({"op": "config", "players_only": true}))
+        .await;
+    bob.input(ROOM, json!({"say": 2})).await;
+    bob.until_answered(ROOM).await;
+    // Each request comes to another shard or edge.
+    for edge in 0..4 {
+        let (status, players) = view(site.address(edge), &player, "").await;
+        assert_eq!(
+            (status, &players["data"]["count"]),
+            (200, &json!(2)),
+            "{players}"
+        );
+        for (token, query) in [(&player, "?role=spectator"), (&watcher, "")] {
+            let (status, watched) = view(site.address(edge), token, query).await;
+            assert_eq!(
+                (status, &watched["type"]),
+                (200, &json!("snapshot")),
+                "{watched}"
+            );
+            assert_ne!(watched["epoch"], players["epoch"]);
+        }
+    }
+    let (status, refused) = view(site.address(0), &watcher, "?role=player").await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (403, &json!("forbidden")),
+        "{refused}"
+    );
+    // Looking made nobody a player.
+    bob.until("only bob plays", |c| {
+        let players = c.presence(ROOM).and_then(Value::as_array);
+        players.is_some_and(|all| all.len() == 1)
+    })
+    .await;
+}
+
+async fn a_service_sends_kicks_and_closes(site: Site) {
+    let now_s = unix_ms() / 1000;
+    let claims = Claims::new("shop".parse().unwrap(), now_s + 60).serve("relay-*");
+    let token = Signer::hs256(SECRET.as_bytes())
+        .unwrap()
+        .sign(&claims.unwrap());
+    let headers = format!("Authorization: Bearer {token}\r\n");
+    let (mut alice, mut bob) = tokio::join!(site.client(0, "alice"), site.client(1, "bob"));
+    alice.join(ROOM, json!({})).await;
+    bob.join(ROOM, json!({})).await;
+    // A repeat with the same id changes nothing.
+    for (id, count) in [("n1", 1), ("n1", 1), ("n2", 2)] {
+        let request = format!("POST /v1/rooms/{ROOM}/messages");
+        let body = json!({"id": id, "topic": "news", "data": 7});
+        let (status, sent) = ask(site.address(1), &request, &headers, Some(body)).await;
+        assert_eq!((status, &sent["id"]), (202, &json!(id)), "{sent}");
+        alice.input(ROOM, json!("hello")).await;
+        alice.until_answered(ROOM).await;
+        let all = alice.rooms[ROOM].version;
+        alice
+            .until("the message is there", |c| {
+                c.rooms[ROOM].view["count"].as_u64() >= Some(count)
+            })
+            .await;
+        assert!(all > 0);
+    }
+    assert_eq!(
+        alice.rooms[ROOM].view["count"], 5,
+        "three inputs and two messages"
+    );
+    let request = format!("POST /v1/rooms/{ROOM}/kick");
+    let body = json!({"player": "bob", "code": "afk"});
+    let (status, kicked) = ask(site.address(0), &request, &headers, Some(body)).await;
+    assert_eq!(status, 202, "{kicked}");
+    bob.expect("left", json!({"room": ROOM, "code": "afk"}))
+        .await;
+    let (status, closed) = ask(
+        site.address(1),
+        &format!("DELETE /v1/rooms/{ROOM}"),
+        &headers,
+        None,
+    )
+    .await;
+    assert_eq!(status, 202, "{closed}");
+    // The room is deleted a minute later; until then it says that it is over.
+    alice.input(ROOM, json!("late")).await;
+    alice
+        .expect("reject", json!({"room": ROOM, "code": "finished"}))
+        .await;
 }

@@ -61,6 +61,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["core::revoked"], &["conn"]),
             (&["core::crowd"], &["conn"]),
             (&["core::leave"], &["conn"]),
+            (&["core::watch"], &["conn"]),
             (&["core::join"], &["codec", "conn"]),
             (&["core::answer"], &["codec", "conn"]),
             (&["core::linger"], &[]),

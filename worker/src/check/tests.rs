@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::*;
-use crate::room::{Logged, Opened, Room};
+use crate::room::{Creation, Logged, Opened, Room};
 use crate::stored::head::SnapshotHead;
 use crate::stored::snapshot::{SnapshotLimits, encode};
 
@@ -113,9 +113,14 @@ impl Store {
             seed: vec![7; 32].into(),
             ..Joined::default()
         };
-        let first = self.append(&id, 0, Body::Joined(joined.clone())).await;
-        let Ok(Opened::Room(mut room)) = Room::open(&games, &id, &first, &joined, &mut emits)
-        else {
+        let first = self.append(&id, 0, Body::Joined(joined)).await;
+        let Ok(Opened::Room(mut room)) = Room::open(
+            &games,
+            &id,
+            &first,
+            Creation::of(&first).unwrap(),
+            &mut emits,
+        ) else {
             panic!("no room");
         };
         for (n, add) in (1..).zip(inputs) {

@@ -19,7 +19,7 @@ use super::state::PartitionState;
 use super::{delivery, faults, idle_loading};
 use crate::context::Context;
 use crate::current_call::EntryId;
-use crate::room::{Emit, Logged, Opened, Room};
+use crate::room::{Creation, Emit, Logged, Opened, Room};
 use crate::stored::quarantine::QuarantineReason;
 
 /// The age up to which an entry counts as stored now.
@@ -84,14 +84,14 @@ pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, l
     }
 }
 
-/// Handles an entry for a room that does not exist. Only `Joined` creates a room (D5).
+/// Handles an entry for a room that does not exist. Only `Joined` and `Create` create a room (D5).
 fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
-    let Some(Body::Joined(joined)) = &logged.entry.body else {
+    let Some(creation) = Creation::of(&logged) else {
         refuse(state, cx, id, &logged, ErrorKind::NotJoined.code());
         return;
     };
     let mut emits = Vec::new();
-    let mut open = || Room::open(&cx.games, id, &logged, joined, &mut emits);
+    let mut open = || Room::open(&cx.games, id, &logged, creation, &mut emits);
     let entry = EntryId {
         seq: logged.seq,
         time_ms: logged.time_ms,
@@ -108,7 +108,10 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
                 delivery::deliver(state, cx, id, emits);
             }
         }
-        Ok(Opened::Refused(refusal)) => send_refused(state, cx, id, &logged, &refusal),
+        Ok(Opened::Refused(refusal)) => {
+            tracing::debug!(room = %id, code = %refusal.code, "the room was not created");
+            send_refused(state, cx, id, &logged, &refusal);
+        }
         Err(Panicked) => {
             refuse(state, cx, id, &logged, QuarantineReason::Unavailable.code());
             faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
@@ -129,6 +132,7 @@ fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: &Lo
                 | Body::Message(_)
                 | Body::Began(_)
                 | Body::Commit(_)
+                | Body::Create(_)
         ) | None
     );
     if !is_answered {

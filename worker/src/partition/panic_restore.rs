@@ -6,7 +6,7 @@ use grandstand_common::wire::Body;
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 
-use crate::room::{Logged, Room};
+use crate::room::{Creation, Logged, Room};
 use crate::stored::snapshot;
 
 /// The most entries kept since the last snapshot. If more follow, because snapshots cannot be stored, the room cannot
@@ -79,10 +79,8 @@ impl RestorePoint {
                 .ok_or(Panicked)?,
             (None, Some(first)) => {
                 let maker = games.get(id.game()).ok_or(Panicked)?;
-                let Some(Body::Joined(joined)) = &first.entry.body else {
-                    return Err(Panicked);
-                };
-                Room::create(maker, id, first, joined)?.map_err(|_| Panicked)?
+                let creation = Creation::of(first).ok_or(Panicked)?;
+                Room::create(maker, id, first, creation)?.map_err(|_| Panicked)?
             }
             (None, None) => return Err(Panicked),
         };

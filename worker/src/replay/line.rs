@@ -171,6 +171,7 @@ impl Line {
                 | Body::Message(_)
                 | Body::Began(_)
                 | Body::Commit(_)
+                | Body::Create(_)
         );
         if is_of_session {
             line.session = Some(format!("{:016x}", entry.session));
@@ -194,6 +195,7 @@ impl Line {
                 line.said.code = Some(kick.code.clone());
             }
             Body::Message(message) => line.said = Content::of_message(message),
+            Body::Create(create) => line.said.params = raw(&create.params),
             _ => {}
         }
         line
@@ -323,6 +325,7 @@ pub(super) fn kind(body: &Body) -> &'static str {
         Body::Message(_) => "message",
         Body::Began(_) => "began",
         Body::Commit(_) => "commit",
+        Body::Create(_) => "create",
     }
 }
 

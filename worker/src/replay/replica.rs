@@ -1,12 +1,11 @@
 //! One replica of a room: applies the room's entries as an owner does, without bus and timers.
 
 use grandstand_common::id::{Epoch, RoomId};
-use grandstand_common::wire::Body;
 use grandstand_game::Games;
 use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 
-use crate::room::{Emit, Logged, Opened, Room};
+use crate::room::{Creation, Emit, Logged, Opened, Room};
 use crate::stored::head::SnapshotHead;
 use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotLimits};
 
@@ -92,11 +91,11 @@ impl Replica {
     }
 
     fn open(&mut self, logged: &Logged, emits: &mut Vec<Emit>) -> Result<Step, Panicked> {
-        let Some(Body::Joined(joined)) = &logged.entry.body else {
+        let Some(creation) = Creation::of(logged) else {
             return Ok(Step::NoRoom);
         };
         Ok(
-            match Room::open(&self.games, &self.id, logged, joined, emits)? {
+            match Room::open(&self.games, &self.id, logged, creation, emits)? {
                 Opened::Room(room) => {
                     self.room = Some(*room);
                     Step::Opened

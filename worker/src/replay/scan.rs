@@ -133,7 +133,8 @@ fn is_of_older(room: &Room, logged: &Logged) -> bool {
             | Body::Close(_)
             | Body::Message(_)
             | Body::Began(_)
-            | Body::Commit(_),
+            | Body::Commit(_)
+            | Body::Create(_),
         )
         | None => false,
         Some(body) => {

@@ -3,11 +3,12 @@
 use grandstand_common::data::Data;
 use grandstand_common::envelope::MAX_LISTED_PLAYERS;
 use grandstand_common::id::{EdgeId, Instance, Lane, PlayerId, RoomId, SessionId};
-use grandstand_common::wire::{self, Joined};
+use grandstand_common::wire;
 use grandstand_game::host::{GameInstance, GameKind, InstanceState, Panicked, ServedView};
 use grandstand_game::{Invitation, LiveTo, Reject};
 
 use super::connected::Connected;
+use super::creation::Creation;
 use super::emit::Welcome;
 use super::logged::Logged;
 use super::players::Presence;
@@ -29,18 +30,18 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Creates the room that a `Joined` asks for. The caller must still pass the entry to [`Room::handle`].
+    /// Creates the room that an entry asks for. The caller must still pass the entry to [`Room::handle`].
     pub(crate) fn create(
         kind: GameKind,
         id: &RoomId,
         logged: &Logged,
-        joined: &Joined,
+        creation: Creation<'_>,
     ) -> Result<Result<Self, Reject>, Panicked> {
         let mut seed = [0; 32];
-        for (to, from) in seed.iter_mut().zip(&joined.seed) {
+        for (to, from) in seed.iter_mut().zip(creation.seed) {
             *to = *from;
         }
-        let params = match joined.params.as_ref() {
+        let params = match creation.params {
             b"" => serde_json::Value::Object(serde_json::Map::new()),
             text => match serde_json::from_slice(text) {
                 Ok(params) => params,

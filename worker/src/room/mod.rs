@@ -13,6 +13,8 @@ mod event;
 
 mod logged;
 
+mod creation;
+
 mod open;
 
 mod outside;
@@ -33,6 +35,7 @@ mod sessions;
 
 mod state;
 
+pub(crate) use creation::Creation;
 pub(crate) use emit::{Emit, Invited, Welcome};
 pub(crate) use logged::Logged;
 pub(crate) use machine::Room;

@@ -2,16 +2,16 @@
 
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
-use grandstand_common::wire::Joined;
 use grandstand_game::Games;
 use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 
+use super::creation::Creation;
 use super::emit::Emit;
 use super::logged::Logged;
 use super::machine::Room;
 
-/// The result of a `Joined` for a room that does not exist.
+/// The result of an entry that creates a room, if it does not exist.
 pub(crate) enum Opened {
     /// The room was created.
     Room(Box<Room>),
@@ -27,7 +27,7 @@ impl Room {
         games: &Games,
         id: &RoomId,
         logged: &Logged,
-        joined: &Joined,
+        creation: Creation<'_>,
         emits: &mut Vec<Emit>,
     ) -> Result<Opened, Panicked> {
         emits.clear();
@@ -37,12 +37,12 @@ impl Room {
                 format!("there is no game named {:?}", id.game()),
             )));
         };
-        let mut room = match Self::create(kind, id, logged, joined)? {
+        let mut room = match Self::create(kind, id, logged, creation)? {
             Ok(room) => room,
             Err(reject) => return Ok(Opened::Refused(reject)),
         };
         room.handle(logged, emits)?;
-        Ok(if room.state.players.is_empty() {
+        Ok(if creation.needs_player && room.state.players.is_empty() {
             Opened::Empty
         } else {
             Opened::Room(Box::new(room))

@@ -106,6 +106,7 @@ pub(in crate::envelope) fn read_head(start: &[u8]) -> EventHead {
         seq: integer(Field::Seq),
         epoch: text(Field::Epoch),
         version: integer(Field::Version),
+        has_instance: fields.raw(Field::Instance).is_some(),
         code: text(Field::Code),
         retry_after_ms: integer(Field::RetryAfterMs),
     }

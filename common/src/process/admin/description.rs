@@ -16,6 +16,23 @@ pub fn check_description<O: Copy>(
     routes: &[Route<O>],
     is_paged: impl Fn(O) -> bool,
 ) -> Result<(), String> {
+    const PAGED: &[(&str, &str)] = &[("query", "limit"), ("query", "after")];
+    check_parameters(description, routes, |operation| match is_paged(operation) {
+        true => PAGED,
+        false => &[],
+    })
+}
+
+/// Like [`check_description`], with the place and the name of the parameters that each operation has beside those of its
+/// path.
+///
+/// # Errors
+/// The first difference.
+pub fn check_parameters<O: Copy>(
+    description: &str,
+    routes: &[Route<O>],
+    parameters: impl Fn(O) -> &'static [(&'static str, &'static str)],
+) -> Result<(), String> {
     let doc: Value = serde_json::from_str(description).map_err(|error| error.to_string())?;
     let mut described = 0;
     for (path, methods) in object(&doc["paths"])? {
@@ -30,9 +47,7 @@ pub fn check_description<O: Copy>(
             for parameter in path.split('/').filter_map(|part| part.strip_prefix('{')) {
                 wanted.insert(("path", parameter.trim_end_matches('}')));
             }
-            if is_paged(route.operation) {
-                wanted.extend([("query", "limit"), ("query", "after")]);
-            }
+            wanted.extend(parameters(route.operation));
             let mut found = BTreeSet::new();
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let parameter = resolve(&doc, parameter)?;

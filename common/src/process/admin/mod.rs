@@ -72,7 +72,7 @@ pub use answer::{ApiAnswer, ApiRequest};
 pub use api::{Answering, Api, ApiAccess, MIN_TOKEN_BYTES};
 pub use ask::ask;
 pub use body::read_body;
-pub use description::check_description;
+pub use description::{check_description, check_parameters};
 pub use hyper::{Method, StatusCode};
 pub use operations::Operations;
 pub use paging::Paging;

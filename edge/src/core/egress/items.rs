@@ -65,7 +65,9 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
         }
         ItemKind::Absent(Empty {}) => {
             room.set_missing();
-            crowd::release_waiting(hub, effects, key.lane(LaneId::Spectators));
+            for lane in LaneId::ALL {
+                crowd::release_waiting(hub, effects, key.lane(lane));
+            }
         }
         ItemKind::Closed(closed) => departures::on_closed(hub, effects, key, &closed.code, now),
         ItemKind::Synced(synced) => room.sessions_mut().sync_mut().on_answer(synced.number),

@@ -318,6 +318,12 @@ impl Lane {
         is_newer
     }
 
+    /// Whether the latest snapshot is what the members see. A delayed lane is not asked for a newer one, which would come
+    /// only after the delay.
+    pub(crate) fn has_current_snapshot(&self) -> bool {
+        self.delay.is_some() || self.catch_up.base() == self.version()
+    }
+
     /// Whether the latest snapshot is older than what a slow member may have seen.
     pub(crate) fn would_go_back(&self, conn: ConnKey) -> bool {
         let seen = self.clients.slow().seen(conn).zip(self.catch_up.base());

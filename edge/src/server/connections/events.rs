@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 
+use grandstand_common::envelope::EventHead;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, RoomId};
 use mio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::codec::events::{EventEncoder, Passed};
+use crate::codec::events::{EventEncoder, EventId, Passed};
 use crate::conn::key::ConnKey;
 use crate::conn::session::EventSession;
 use crate::server::connections::receive::{Received, receive, receive_encrypted};
@@ -34,7 +35,10 @@ const RETRY_MS: u32 = 2_000;
 /// The link of an event stream.
 #[derive(Debug)]
 pub(crate) struct EventLink {
-    socket: TcpStream,
+    /// `None` for a view: the link ends with the first snapshot.
+    socket: Option<TcpStream>,
+    /// The request that waits for the view.
+    view: Option<oneshot::Sender<Viewed>>,
     tls: Option<Box<TlsSession>>,
     encoder: EventEncoder,
     /// Bytes of events, of which the first `sent` are with the socket or TLS.
@@ -92,6 +96,24 @@ pub(crate) struct InputAnswer {
     pub(crate) text: String,
 }
 
+/// The answer to a request for the view of a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Viewed {
+    /// The snapshot.
+    Snapshot {
+        /// Its place.
+        id: EventId,
+        /// The message in JSON.
+        text: String,
+    },
+    /// There is no such room, or spectators do not see it yet.
+    Missing,
+    /// The room has ended, with this code.
+    Left(String),
+    /// An error.
+    Refused(InputAnswer),
+}
+
 /// A request that waits for the answer to its input.
 #[derive(Debug)]
 struct Waiter {
@@ -107,7 +129,8 @@ impl EventLink {
         stream: EventStream,
     ) -> Self {
         Self {
-            socket,
+            socket: Some(socket),
+            view: None,
             tls,
             encoder: EventEncoder::new(stream.epoch),
             unsent: Vec::new(),
@@ -121,16 +144,37 @@ impl EventLink {
         }
     }
 
-    pub(super) fn socket(&self) -> &TcpStream {
-        &self.socket
+    /// Creates the link of a request for the view of a lane.
+    pub(crate) fn of_view(room: RoomId, view: oneshot::Sender<Viewed>) -> Self {
+        Self {
+            socket: None,
+            view: Some(view),
+            tls: None,
+            encoder: EventEncoder::new(String::new()),
+            unsent: Vec::new(),
+            sent: 0,
+            input: VecDeque::new(),
+            has_news: false,
+            room,
+            secret: rand::random(),
+            waiters: Vec::new(),
+            is_closed: false,
+        }
     }
 
-    pub(super) fn socket_mut(&mut self) -> &mut TcpStream {
-        &mut self.socket
+    pub(super) fn socket(&self) -> Option<&TcpStream> {
+        self.socket.as_ref()
+    }
+
+    pub(super) fn socket_mut(&mut self) -> Option<&mut TcpStream> {
+        self.socket.as_mut()
     }
 
     /// Queues the first event, which names the session.
     pub(super) fn announce(&mut self, edge: &EdgeId, key: ConnKey) {
+        if self.socket.is_none() {
+            return;
+        }
         let session = EventSession {
             edge: edge.clone(),
             key,
@@ -197,9 +241,12 @@ impl EventLink {
 
     /// Writes events that are not sent. Returns whether all are.
     pub(super) fn send(&mut self) -> io::Result<bool> {
+        let Some(socket) = &mut self.socket else {
+            return Ok(true);
+        };
         loop {
             if let Some(tls) = &mut self.tls
-                && !tls.send(&mut self.socket)?
+                && !tls.send(socket)?
             {
                 return Ok(false);
             }
@@ -210,7 +257,7 @@ impl EventLink {
                 return Ok(true);
             }
             let written = match &mut self.tls {
-                None => self.socket.write(rest),
+                None => socket.write(rest),
                 Some(tls) => tls.encrypt_record(&[IoSlice::new(rest)]),
             };
             match written {
@@ -236,11 +283,14 @@ impl EventLink {
                 more: true,
             });
         }
+        let Some(socket) = &mut self.socket else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
         let received = match &mut self.tls {
-            None => receive(&mut self.socket, buffer)?,
+            None => receive(socket, buffer)?,
             Some(tls) if tls.has_ended() => return Err(io::ErrorKind::UnexpectedEof.into()),
             Some(tls) => {
-                let received = receive_encrypted(&mut self.socket, tls, READ, buffer);
+                let received = receive_encrypted(socket, tls, READ, buffer);
                 // TLS may have an answer of its own.
                 self.send()?;
                 received?
@@ -256,20 +306,24 @@ impl EventLink {
     /// Tells a client with TLS that nothing follows, if all is sent.
     pub(super) fn end(&mut self) -> io::Result<()> {
         if self.send()?
-            && let Some(tls) = &mut self.tls
+            && let (Some(tls), Some(socket)) = (&mut self.tls, &mut self.socket)
         {
             tls.encrypt_end();
-            tls.send(&mut self.socket)?;
+            tls.send(socket)?;
         }
         Ok(())
     }
 
     fn turn(&mut self, frames: &[u8]) -> usize {
         let (count, passed) = self.encoder.encode(frames, &mut self.unsent);
+        let is_whole = passed.is_some();
         match passed {
             None => {}
             Some(Passed::Ping(payload)) => self.put_input(&frame::pong(&payload)),
             Some(Passed::Close) => self.close(),
+            Some(Passed::Message { head, text }) if self.view.is_some() => {
+                self.see(&head, text);
+            }
             Some(Passed::Message { head, text }) => {
                 let code = head.code.unwrap_or_default();
                 let is_final = head.id == Some(JOIN_ID) && !is_temporary(&code);
@@ -289,7 +343,47 @@ impl EventLink {
                 }
             }
         }
+        if self.socket.is_none() && is_whole {
+            self.unsent.clear();
+        }
         count
+    }
+
+    /// Answers the request for the view with a message that says what it is.
+    fn see(&mut self, head: &EventHead, text: Option<String>) {
+        let seen = match head.kind.as_str() {
+            "snapshot" => self.snapshot(head),
+            "joined" if !head.has_instance => Some(Viewed::Missing),
+            "error" => Some(Viewed::Refused(InputAnswer {
+                kind: head.kind.clone(),
+                code: head.code.clone().unwrap_or_default(),
+                retry_after_ms: head.retry_after_ms,
+                text: text.unwrap_or_default(),
+            })),
+            "left" => Some(Viewed::Left(head.code.clone().unwrap_or_default())),
+            _ => None,
+        };
+        if let Some(seen) = seen
+            && let Some(view) = self.view.take()
+        {
+            // The request may have given up.
+            view.send(seen).ok();
+            self.close();
+        }
+    }
+
+    /// The snapshot whose event has just been made.
+    fn snapshot(&self, head: &EventHead) -> Option<Viewed> {
+        let event = std::str::from_utf8(&self.unsent).ok()?;
+        let text = event.lines().find_map(|line| line.strip_prefix("data: "))?;
+        let id = EventId {
+            epoch: self.encoder.epoch().to_owned(),
+            version: head.version?,
+        };
+        Some(Viewed::Snapshot {
+            id,
+            text: text.to_owned(),
+        })
     }
 
     /// Answers the requests whose inputs a message is about.

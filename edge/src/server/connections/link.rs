@@ -26,21 +26,21 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// The socket; `None` over QUIC.
+    /// The socket; `None` over QUIC, and for a view.
     pub(super) fn socket(&self) -> Option<&TcpStream> {
         match self {
             Self::Plain(socket) | Self::Tls(socket, _) => Some(socket),
             Self::Quic(_) => None,
-            Self::Events(stream) => Some(stream.socket()),
+            Self::Events(stream) => stream.socket(),
         }
     }
 
-    /// The socket, to register or write it; `None` over QUIC.
+    /// The socket, to register it; `None` over QUIC, and for a view.
     pub(super) fn socket_mut(&mut self) -> Option<&mut TcpStream> {
         match self {
             Self::Plain(socket) | Self::Tls(socket, _) => Some(socket),
             Self::Quic(_) => None,
-            Self::Events(stream) => Some(stream.socket_mut()),
+            Self::Events(stream) => stream.socket_mut(),
         }
     }
 

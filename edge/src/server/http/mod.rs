@@ -277,7 +277,7 @@ pub(crate) async fn answer_refused(
     let _ = timeout(LINGER, answered).await;
 }
 
-/// Gives the client time to read the response. Closing a socket with unread bytes would reset the connection, and the
+/// Gives the client time to read the response, until the caller's deadline. Closing a socket with unread bytes would reset the connection, and the
 /// client could lose the response.
 async fn linger(mut stream: ClientStream) -> std::io::Result<()> {
     stream.shutdown().await?;
@@ -285,11 +285,12 @@ async fn linger(mut stream: ClientStream) -> std::io::Result<()> {
     let mut total = 0;
     while total < LINGER_BYTES {
         match stream.read(&mut rest).await? {
-            0 => break,
+            0 => return Ok(()),
             count => total += count,
         }
     }
-    Ok(())
+    // A client that sends more than that is not read any more, so that it waits, and looks for the response.
+    std::future::pending().await
 }
 
 fn now() -> std::time::Instant {

@@ -1,7 +1,7 @@
 //! Kicks, messages and the end of rooms, from outside of them.
 
 use grandstand_common::data::Data;
-use grandstand_common::wire::{Body, Empty, Entry, Kick, RoomMessage};
+use grandstand_common::wire::{Body, Create, Empty, Entry, Kick, RoomMessage};
 
 use super::*;
 
@@ -53,6 +53,36 @@ fn a_kick_ends_a_session_with_its_code_and_the_game_sees_a_leave() {
     assert!(
         received.contains(&"processed 21 n0 seq0".to_owned()),
         "{received:?}"
+    );
+}
+
+#[test]
+fn d05_a_service_creates_a_room_that_waits_for_its_players() {
+    let mut rig = Rig::started();
+    let create = |params: &'static str| -> Entry {
+        Body::Create(Create {
+            seed: vec![7; 32].into(),
+            params: params.into(),
+        })
+        .into()
+    };
+    rig.append("echo-1", create("{}"));
+    rig.append("none-1", create(""));
+    rig.append("echo-1", create("{}"));
+    rig.advance(1_000);
+    let snapshot = rig.snapshot("echo-1").unwrap();
+    let instance = snapshot["room"]["instance"].clone();
+    assert!(snapshot["room"]["players"]["alice"].is_null());
+    assert!(rig.snapshot("none-1").is_none());
+    // Its successor has it as well, and a player finds it.
+    rig.restart();
+    rig.join("echo-1", "alice", 10);
+    rig.advance(1_000);
+    let snapshot = rig.snapshot("echo-1").unwrap();
+    assert_eq!(snapshot["room"]["instance"], instance);
+    assert_eq!(
+        snapshot["room"]["players"]["alice"]["presence"],
+        "connected"
     );
 }
 

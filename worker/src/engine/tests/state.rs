@@ -7,7 +7,7 @@ use grandstand_common::wire::{Body, Entry, Timer};
 use prost::Message;
 
 use super::*;
-use crate::room::{Logged, Room};
+use crate::room::{Creation, Logged, Room};
 use crate::stored::head::SnapshotHead;
 use crate::stored::snapshot::{self, SnapshotLimits};
 
@@ -142,11 +142,9 @@ fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
         };
         snapshot::encode(room, place, SnapshotLimits::NONE).unwrap()
     };
-    let Some(Body::Joined(joined)) = &logged[0].entry.body else {
-        panic!("the first entry creates");
-    };
+    let creation = Creation::of(&logged[0]).expect("the first entry creates");
     let kind = games.get("echo").unwrap();
-    let mut room = Room::create(kind, &id, &logged[0], joined)
+    let mut room = Room::create(kind, &id, &logged[0], creation)
         .unwrap()
         .unwrap();
     let mut snapshots = Vec::new();
@@ -212,8 +210,9 @@ fn every_snapshot_has_the_hash_of_the_log_replayed_from_the_beginning() {
             };
             match (&mut room, &logged.entry.body) {
                 (Some(room), _) => room.handle(&logged, &mut Vec::new()).unwrap(),
-                (None, Some(Body::Joined(joined))) => {
-                    let opened = Room::open(&games, &id, &logged, joined, &mut Vec::new());
+                (None, Some(Body::Joined(_))) => {
+                    let creation = Creation::of(&logged).unwrap();
+                    let opened = Room::open(&games, &id, &logged, creation, &mut Vec::new());
                     match opened.unwrap() {
                         crate::room::Opened::Room(opened) => room = Some(*opened),
                         _ => panic!("the first entry creates"),

@@ -3,13 +3,16 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use grandstand_common::envelope::Encoding;
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
-use hyper::{Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 
 use crate::server::backend::{ApiBackend, ApiError};
+use crate::server::handler::ConnectInfo;
 use crate::server::http::error::HttpError;
 use crate::server::http::exchange::Exchange;
+use crate::server::http::request;
 
 /// The response to a request of the API.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -38,6 +41,20 @@ impl From<HttpError> for Failure {
 pub(super) fn backend(exchange: &Exchange) -> Result<Rc<dyn ApiBackend>, Failure> {
     let api = exchange.context.api.as_ref();
     api.map(Rc::clone).ok_or(HttpError::NotFound.into())
+}
+
+/// The client of a request, as one that connects.
+pub(super) fn connect_info<B>(
+    exchange: &Exchange,
+    request: &Request<B>,
+    path: &'static str,
+) -> Result<ConnectInfo, HttpError> {
+    let asked = request::Upgrade {
+        key: String::new(),
+        selected: Some(Encoding::Json),
+        deflate: None,
+    };
+    request::connect_info(request, &asked, path, exchange.client(request))
 }
 
 /// A response with a body in JSON.

@@ -52,7 +52,9 @@ pub(super) fn status(kind: ErrorKind) -> StatusCode {
         | ErrorKind::Protocol => StatusCode::BAD_REQUEST,
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         ErrorKind::Forbidden | ErrorKind::Revoked => StatusCode::FORBIDDEN,
-        ErrorKind::NoSuchGame | ErrorKind::NotJoined => StatusCode::NOT_FOUND,
+        ErrorKind::NoSuchGame | ErrorKind::NoSuchRoom | ErrorKind::NotJoined => {
+            StatusCode::NOT_FOUND
+        }
         ErrorKind::BadSeq
         | ErrorKind::RoomFull
         | ErrorKind::RoomTooBig

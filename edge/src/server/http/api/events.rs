@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use grandstand_common::auth::Grants;
-use grandstand_common::envelope::{ClientKind, Encoding, Join, Payload, decode_client};
+use grandstand_common::envelope::{ClientKind, Join, Payload, decode_client};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 use http_body_util::Full;
@@ -13,7 +13,8 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Request, Response};
 use serde_json::value::RawValue;
 
-use super::answer::{Answer, Failure, backend};
+use super::answer::{self, Answer, Failure, backend};
+use super::body;
 use crate::codec::events::EventId;
 use crate::server::backend::ApiError;
 use crate::server::connections::events::{EventStream, JOIN_ID};
@@ -37,17 +38,9 @@ pub(super) async fn open(
     request: &Request<Incoming>,
     room: RoomId,
 ) -> Result<Answer, Failure> {
-    if request::has_body(request) {
-        let text = "this request has no body; send neither Content-Length nor Transfer-Encoding";
-        return Err(ApiError::new(ErrorKind::BadMessage, text).into());
-    }
+    body::refuse(request)?;
     let (text, join) = join(request, &room)?;
-    let asked = request::Upgrade {
-        key: String::new(),
-        selected: Some(Encoding::Json),
-        deflate: None,
-    };
-    let info = request::connect_info(request, &asked, PATH, exchange.client(request))?;
+    let info = answer::connect_info(exchange, request, PATH)?;
     let grants = backend(exchange)?.admit(info.clone()).await?;
     check_role(&grants, &join)?;
     let stream = EventStream {

@@ -38,15 +38,10 @@ const FULL_RETRY_MS: u64 = 1_000;
 struct Fields<'a> {
     #[serde(borrow)]
     seq: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "body::present")]
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     data_b64: Option<&'a RawValue>,
-}
-
-/// A value that is also there if it is `null`.
-fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(value).map(Some)
 }
 
 /// Passes an input to its event stream, and answers as the stream does.
@@ -126,13 +121,7 @@ fn session(request: &Request<Incoming>) -> Result<EventSession, Failure> {
 
 /// The input in a body, with the message that it is on a WebSocket.
 fn input(text: &str, room: RoomId) -> Result<PushedInput, ApiError> {
-    let fields = serde_json::from_str::<Fields<'_>>(text).map_err(|why| {
-        if serde_json::from_str::<&RawValue>(text).is_ok() {
-            let text = format!("the body must be an object with `seq` and `data`: {why}");
-            return ApiError::new(ErrorKind::BadMessage, text);
-        }
-        ApiError::new(ErrorKind::BadJson, format!("the body is not JSON: {why}"))
-    })?;
+    let fields: Fields<'_> = body::fields(text, "`seq` and `data`")?;
     let mut message = format!("{{\"type\":\"input\",\"room\":\"{room}\"");
     for (name, value) in [
         ("seq", fields.seq),
@@ -150,8 +139,8 @@ fn input(text: &str, room: RoomId) -> Result<PushedInput, ApiError> {
     }
 }
 
-/// The response with the message that answers an input.
-fn respond(answer: InputAnswer) -> Answer {
+/// The response with the message that answers an input, or a join.
+pub(super) fn respond(answer: InputAnswer) -> Answer {
     if answer.kind == "ack" {
         return json(StatusCode::OK, answer.text);
     }

@@ -17,6 +17,10 @@ mod inputs;
 
 mod routes;
 
+mod service;
+
+mod view;
+
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +30,9 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::RoomId;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 
+use super::error::HttpError;
 use super::exchange::Exchange;
 use super::request;
 use crate::server::backend::ApiError;
@@ -37,6 +42,9 @@ use routes::Operation;
 
 pub(crate) use inputs::{ANSWER_WITHIN, deliver, no_session};
 pub(super) use routes::has_path;
+
+/// The description of the API.
+const DESCRIPTION: &str = include_str!("../../../../../docs/http.openapi.json");
 
 /// Answers a request of the API.
 pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request<Incoming>) -> Answer {
@@ -115,11 +123,25 @@ async fn carry_out(
     operation: Operation,
     room: String,
 ) -> Result<Answer, Failure> {
+    if operation == Operation::Describe {
+        return Ok(answer::json(
+            StatusCode::OK,
+            DESCRIPTION.trim_end().to_owned(),
+        ));
+    }
+    if operation == Operation::Create {
+        return service::create(exchange, request).await;
+    }
     let room = room.parse::<RoomId>().map_err(|why| {
         let text = format!("the room in the path {why}; rooms are named [A-Za-z0-9_-]{{1,64}}");
         ApiError::new(ErrorKind::BadRoom, text)
     });
     match operation {
+        Operation::Describe | Operation::Create => Err(HttpError::NotFound.into()),
+        Operation::Show => view::show(exchange, &request, room?).await,
+        Operation::Close => service::close(exchange, request, room?).await,
+        Operation::Message => service::send(exchange, request, room?).await,
+        Operation::Kick => service::kick(exchange, request, room?).await,
         Operation::Events => events::open(exchange, &request, room?).await,
         Operation::Input => inputs::push(exchange, request, room?).await,
     }

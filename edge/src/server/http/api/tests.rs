@@ -1,7 +1,12 @@
-use grandstand_common::auth::Grants;
+use grandstand_common::auth::{Claims, Expected, Grants, Key, Signer, Verifier};
+use grandstand_common::data::Data;
 use grandstand_common::error::ErrorKind;
+use grandstand_common::process::admin::check_parameters;
+use grandstand_common::wire::{Body, Empty, Kick, RoomMessage};
 use hyper::StatusCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
@@ -13,9 +18,11 @@ use crate::server::handler::ConnectInfo;
 use crate::server::testing::{Peer, Rig, Setup, Told, run};
 use crate::websocket::frame;
 
-/// Admits `alice` alone, and has no other edges.
-#[derive(Debug)]
-struct Alone;
+/// Admits the player `alice` and the service `shop` alone, keeps what is appended, and has no other edges.
+#[derive(Debug, Default)]
+struct Alone {
+    appended: RefCell<Vec<(RoomId, Body)>>,
+}
 
 impl ApiBackend for Alone {
     fn allows_origin(&self, origin: &str) -> bool {
@@ -26,9 +33,15 @@ impl ApiBackend for Alone {
         Box::pin(async move {
             match info.token.as_deref() {
                 Some("alice") => Ok(Grants::trusted("alice".parse().unwrap())),
+                Some("shop") => Ok(service()),
                 _ => Err(ApiError::new(ErrorKind::Unauthenticated, "no token")),
             }
         })
+    }
+
+    fn append(self: Rc<Self>, room: RoomId, body: Body) -> ApiFuture<()> {
+        self.appended.borrow_mut().push((room, body));
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn forward(self: Rc<Self>, _: EventSession, _: PushedInput) -> ApiFuture<Option<InputAnswer>> {
@@ -36,9 +49,20 @@ impl ApiBackend for Alone {
     }
 }
 
+/// The rights of a service of the rooms `relay-…`.
+fn service() -> Grants {
+    let secret = b"a secret for tests only, 32 bytes";
+    let claims = Claims::new("shop".parse().unwrap(), 60).serve("relay-*");
+    let token = Signer::hs256(secret).unwrap().sign(&claims.unwrap());
+    let keys = vec![Key::secret(secret).unwrap()];
+    let verifier = Verifier::new(keys, Expected::default());
+    verifier.verify(&token, 0).unwrap()
+}
+
 fn setup() -> Setup {
+    let backend = Rc::new(Alone::default());
     Setup {
-        api: Some(Rc::new(Alone)),
+        api: Some(backend),
         ..Setup::default()
     }
 }
@@ -302,6 +326,26 @@ fn a_body_that_is_too_big_is_refused_unread() {
             assert!(body.contains("\"too_big\""), "{body}");
             assert_eq!(peer.rest().await, b"");
         }
+        // A client that goes on sending reads the response all the same.
+        let mut peer = rig.connect().await;
+        peer.write(format!(
+            "{head}Transfer-Encoding: chunked\r\n\r\n40000000\r\n"
+        ))
+        .await;
+        let (mut reads, mut writes) = peer.0.into_split();
+        let sends = async { while writes.write_all(&[b'x'; 4096]).await.is_ok() {} };
+        let reads = async {
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}\n") {
+                answer.push(reads.read_u8().await.unwrap());
+            }
+            String::from_utf8(answer).unwrap()
+        };
+        let answer = tokio::select! {
+            answer = reads => answer,
+            () = sends => panic!("the client cannot read the response"),
+        };
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         // A client that waits to be asked for its body.
         let mut peer = rig.connect().await;
         let body = r#"{"seq":"no"}"#;
@@ -335,6 +379,297 @@ fn pages_of_allowed_origins_may_use_the_api() {
         ] {
             assert!(head.contains(line), "{line}: {head}");
         }
+    });
+}
+
+#[test]
+fn the_description_has_each_path_method_and_parameter_and_no_other() {
+    check_parameters(DESCRIPTION, &routes::ROUTES, routes::parameters).unwrap();
+}
+
+/// Sends a request with the token of a player or a service. Returns the head and the body.
+async fn ask(rig: &Rig, token: &str, request: &str, headers: &str, body: &str) -> (String, String) {
+    let mut peer = rig.connect().await;
+    peer.write(format!(
+        "{request} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+    .await;
+    peer.response().await
+}
+
+#[test]
+fn a_service_appends_messages_kicks_and_the_end() {
+    let backend = Rc::new(Alone::default());
+    let setup = Setup {
+        api: Some(backend.clone()),
+        ..Setup::default()
+    };
+    run(setup, async |rig| {
+        let message = r#"{"id":"n1","topic":"news","data":{"a":[1]}}"#;
+        let kick = r#"{"player":"bob","code":"afk"}"#;
+        for (request, body, answer) in [
+            (
+                "POST /v1/rooms/relay-1/messages",
+                message,
+                r#"{"type":"accepted","room":"relay-1","id":"n1"}"#,
+            ),
+            (
+                "POST /v1/rooms/relay-1/kick",
+                kick,
+                r#"{"type":"accepted","room":"relay-1"}"#,
+            ),
+            (
+                "POST /v1/rooms/relay-1/kick",
+                r#"{"player":"bob"}"#,
+                r#"{"type":"accepted","room":"relay-1"}"#,
+            ),
+            (
+                "DELETE /v1/rooms/relay-1",
+                "",
+                r#"{"type":"accepted","room":"relay-1"}"#,
+            ),
+        ] {
+            let (head, said) = ask(&rig, "shop", request, "", body).await;
+            assert!(head.starts_with("http/1.1 202 "), "{request}: {head}{said}");
+            assert_eq!(said.trim(), answer);
+        }
+        let create = r#"{"room":"relay-7","params":{"idle_ms":7}}"#;
+        let (head, said) = ask(&rig, "shop", "POST /v1/rooms", "", create).await;
+        assert!(head.starts_with("http/1.1 202 "), "{head}{said}");
+        assert!(head.contains("location: /v1/rooms/relay-7\r\n"), "{head}");
+        let (room, created) = backend.appended.borrow_mut().pop().unwrap();
+        assert_eq!(room.as_str(), "relay-7");
+        let Body::Create(created) = created else {
+            panic!("{created:?}");
+        };
+        assert_eq!(
+            (created.seed.len(), &created.params[..]),
+            (32, &br#"{"idle_ms":7}"#[..])
+        );
+        let (_, said) = ask(&rig, "shop", "POST /v1/rooms", "", r#"{"game":"relay"}"#).await;
+        let (room, _) = backend.appended.borrow_mut().pop().unwrap();
+        assert!(
+            room.as_str().len() == 38 && said.contains(room.as_str()),
+            "{said}"
+        );
+        let kick = |code: &str| {
+            Body::Kick(Kick {
+                player: "bob".to_owned(),
+                code: code.to_owned(),
+            })
+        };
+        let message = Body::Message(RoomMessage {
+            id: "n1".to_owned(),
+            service: "shop".to_owned(),
+            topic: "news".to_owned(),
+            data: Some(Data::Json(r#"{"a":[1]}"#.into())),
+            ..RoomMessage::default()
+        });
+        let expected = [message, kick("afk"), kick("kicked"), Body::Close(Empty {})];
+        let room: RoomId = "relay-1".parse().unwrap();
+        let expected = expected.map(|body| (room.clone(), body));
+        assert_eq!(backend.appended.take(), expected);
+
+        let long = "x".repeat(200);
+        for (token, request, body, status, code) in [
+            (
+                "alice",
+                "POST /v1/rooms/relay-1/messages",
+                r#"{"topic":"t","data":1}"#,
+                403,
+                "forbidden",
+            ),
+            ("alice", "DELETE /v1/rooms/relay-1", "", 403, "forbidden"),
+            (
+                "alice",
+                "POST /v1/rooms",
+                r#"{"game":"relay"}"#,
+                403,
+                "forbidden",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms",
+                r#"{"game":"memory"}"#,
+                403,
+                "forbidden",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms",
+                r#"{"game":"relay","room":"relay-1"}"#,
+                400,
+                "bad_message",
+            ),
+            ("shop", "POST /v1/rooms", "{}", 400, "bad_message"),
+            (
+                "shop",
+                "POST /v1/rooms",
+                r#"{"game":""}"#,
+                400,
+                "bad_message",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms",
+                r#"{"game":"relay","room":null}"#,
+                400,
+                "bad_message",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms",
+                r#"{"game":"re lay"}"#,
+                400,
+                "bad_room",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms",
+                r#"{"game":"relay","params":7}"#,
+                400,
+                "bad_message",
+            ),
+            ("shop", "DELETE /v1/rooms/memory-1", "", 403, "forbidden"),
+            ("shop", "DELETE /v1/rooms/relay-1", "{}", 400, "bad_message"),
+            ("", "DELETE /v1/rooms/relay-1", "", 401, "unauthenticated"),
+            (
+                "shop",
+                "POST /v1/rooms/relay-1/messages",
+                r#"{"data":1}"#,
+                400,
+                "bad_message",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms/relay-1/messages",
+                r#"{"topic":"t"}"#,
+                400,
+                "bad_message",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms/relay-1/messages",
+                r#"{"topic":7,"data":1}"#,
+                400,
+                "bad_message",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms/relay-1/messages",
+                r#"{"topic":"t","id":"","data":1}"#,
+                400,
+                "bad_message",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms/relay-1/messages",
+                r#"{"topic":"t","data":1e999}"#,
+                400,
+                "bad_data",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms/relay-1/kick",
+                r#"{"code":"afk"}"#,
+                400,
+                "bad_message",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms/relay-1/kick",
+                &format!(r#"{{"player":"{long}"}}"#),
+                400,
+                "bad_message",
+            ),
+            (
+                "shop",
+                "POST /v1/rooms/relay-1/kick",
+                r#"{"player":"bob","code":"A b"}"#,
+                400,
+                "bad_message",
+            ),
+        ] {
+            let (head, said) = ask(&rig, token, request, "", body).await;
+            assert!(
+                head.starts_with(&format!("http/1.1 {status} ")),
+                "{request} {body}: {head}{said}"
+            );
+            assert!(
+                said.contains(&format!("\"{code}\"")),
+                "{request} {body}: {said}"
+            );
+        }
+        assert!(backend.appended.take().is_empty());
+    });
+}
+
+#[test]
+fn a_view_is_the_snapshot_of_a_client_that_looks_once() {
+    let snapshot =
+        r#"{"type":"snapshot","room":"relay-1","epoch":"e.1","version":7,"data":{"count":7}}"#;
+    let missing = r#"{"type":"joined","room":"relay-1","role":"spectator","id":1}"#;
+    let there = r#"{"type":"joined","room":"relay-1","role":"spectator","instance":"7","id":1}"#;
+    let unknown =
+        r#"{"type":"error","id":1,"code":"no_such_game","message":"none","room":"relay-1"}"#;
+    let left = r#"{"type":"left","room":"relay-1","code":"finished"}"#;
+    for (headers, messages, status, part) in [
+        ("", &[there, snapshot][..], 200, snapshot),
+        (
+            "If-None-Match: \"e.1/6\", W/\"e.1/7\"\r\n",
+            &[there, snapshot],
+            304,
+            "",
+        ),
+        (
+            "If-None-Match: \"e.1/6\"\r\n",
+            &[there, snapshot],
+            200,
+            snapshot,
+        ),
+        ("", &[missing], 404, "no_such_room"),
+        ("", &[unknown], 404, "no_such_game"),
+        ("", &[left], 410, "finished"),
+    ] {
+        run(setup(), async |rig| {
+            let looks = async {
+                let request = "GET /v1/rooms/relay-1?role=spectator";
+                ask(&rig, "alice", request, headers, "").await
+            };
+            let serves = async {
+                let Told::Open(conn, _) = rig.told().await else {
+                    panic!("not opened");
+                };
+                let mut conns = rig.conns.clone();
+                for message in messages {
+                    conns.send_control(conn, &frame::text(message));
+                }
+            };
+            let ((head, said), ()) = tokio::join!(looks, serves);
+            assert!(
+                head.starts_with(&format!("http/1.1 {status} ")),
+                "{head}{said}"
+            );
+            assert!(said.contains(part), "{said}");
+            let has_tag = head.contains("etag: \"e.1/7\"\r\n");
+            assert_eq!(has_tag, status < 400, "{head}");
+            assert!(matches!(rig.told().await, Told::Closed(..)));
+            rig.until(|| rig.conns.is_empty().then_some(())).await;
+        });
+    }
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_its_view_leaves_nothing() {
+    run(setup(), async |rig| {
+        let mut peer = rig.connect().await;
+        peer.write("GET /v1/rooms/relay-1?token=alice HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await;
+        assert!(matches!(rig.told().await, Told::Open(..)));
+        drop(peer);
+        assert!(matches!(rig.told().await, Told::Closed(..)));
+        rig.until(|| rig.conns.is_empty().then_some(())).await;
     });
 }
 
