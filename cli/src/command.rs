@@ -15,7 +15,7 @@ use crate::absent;
 use crate::archive;
 #[cfg(feature = "chaos")]
 use crate::chaos;
-use crate::{check, cluster, dev, leaderboard, new, replay, token, worker};
+use crate::{check, cluster, dev, leaderboard, new, replay, rooms, token, worker};
 
 /// A connection edge for multiplayer games.
 #[derive(Debug, Parser)]
@@ -49,6 +49,7 @@ enum Command {
     Cluster(cluster::Args),
     Replay(replay::Args),
     Check(check::Args),
+    Rooms(rooms::Args),
     Token(token::Args),
     New(new::Args),
 }
@@ -82,6 +83,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Cluster(args) => cluster::run(args),
         Command::Replay(args) => replay::run(args, &games),
         Command::Check(args) => check::run(args, &games),
+        Command::Rooms(args) => rooms::run(args),
         Command::Token(args) => token::run(&args),
         Command::New(args) => new::run(&args),
     };

@@ -23,6 +23,8 @@ mod nats;
 
 mod replay;
 
+mod rooms;
+
 mod check;
 
 #[cfg(feature = "archive")]

@@ -28,6 +28,11 @@ impl NatsArgs {
         }
     }
 
+    /// The cluster of these arguments of another command.
+    pub(crate) fn of(nats: Option<String>, config: Option<PathBuf>) -> Self {
+        Self { nats, config }
+    }
+
     /// Connects to the cluster as `name`, without changing it.
     pub(crate) async fn inspect(&self, name: &str, role: BusRole) -> Result<Bus, Failure> {
         let sources = Sources::new(self.config.clone());

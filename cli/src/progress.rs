@@ -134,6 +134,23 @@ impl From<&Step> for Bar {
     }
 }
 
+/// The progress of a list of all rooms.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListStep {
+    /// The partitions that were asked.
+    pub(crate) done: usize,
+    /// All partitions.
+    pub(crate) of: usize,
+}
+
+impl From<ListStep> for Bar {
+    fn from(step: ListStep) -> Self {
+        let ListStep { done, of } = step;
+        let text = format!("asking owners: {done} of {of} partitions");
+        Self::new(0, share(done, of), text)
+    }
+}
+
 impl From<CheckStep> for Bar {
     fn from(step: CheckStep) -> Self {
         match step {

@@ -34,6 +34,7 @@ fn every_command_has_help() {
         "leaderboard",
         "cluster",
         "replay",
+        "rooms",
         "token",
         "new",
     ] {

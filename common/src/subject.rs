@@ -31,7 +31,14 @@ pub(crate) const FIRST_TOKENS: [&str; 10] = [
 ];
 
 /// The roles of processes, which are answered on subjects of their own.
-const ROLES: [&str; 5] = ["edge", "worker", "archive", "tool", "repartition"];
+const ROLES: [&str; 6] = [
+    "edge",
+    "worker",
+    "archive",
+    "tool",
+    "operator",
+    "repartition",
+];
 
 /// `leaderboard`: a question about a leaderboard, a [`LeaderboardRequest`](crate::leaderboard::LeaderboardRequest).
 pub const LEADERBOARD: &str = "leaderboard";

@@ -1,4 +1,4 @@
-//! Effects of an event: updates, private messages, timers, the end of the room.
+//! Effects of an event: updates, private messages, timers, items for the world outside, the end of the room.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -6,8 +6,10 @@ use std::time::Duration;
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId, RoomId};
 use rand_chacha::ChaCha8Rng as Rng;
+use serde::Serialize;
 use serde_json::Value;
 
+use crate::outlet::{EmitId, Outgoing, OutletCount, OutletError};
 use crate::update::{OwnUpdate, View};
 
 /// Collects the effects of an event of a game whose updates are of type `U`.
@@ -16,6 +18,7 @@ pub struct Effects<U> {
     now_ms: u64,
     rng: Rng,
     list: Vec<Effect>,
+    outlet: OutletCount,
     updates: PhantomData<fn(U)>,
 }
 
@@ -52,6 +55,8 @@ pub(crate) enum Effect {
     Kick { player: PlayerId, code: String },
     /// Invites a player to another room.
     Invite(Invitation),
+    /// Sends an item out of the room.
+    Out(Outgoing),
     /// Ends the room.
     Finish,
     /// Reports a fault of an author's code, which has no other effect.
@@ -59,12 +64,14 @@ pub(crate) enum Effect {
 }
 
 impl<U> Effects<U> {
-    /// Effects of an event at `now_ms`, with random numbers from `rng`.
-    pub(crate) fn new(now_ms: u64, rng: Rng) -> Self {
+    /// Effects of an event at `now_ms`, with random numbers from `rng`. `last_out` is the number of the last item that the
+    /// instance has sent out.
+    pub(crate) fn new(now_ms: u64, rng: Rng, last_out: u64) -> Self {
         Self {
             now_ms,
             rng,
             list: Vec::new(),
+            outlet: OutletCount::new(last_out),
             updates: PhantomData,
         }
     }
@@ -121,6 +128,43 @@ impl<U> Effects<U> {
     /// Like [`invite`](Self::invite), to a room that the player may have to create.
     pub fn invite_to_create(&mut self, invitation: Invitation) {
         self.list.push(Effect::Invite(invitation));
+    }
+
+    /// Sends data as JSON to programs outside, which read the stream `out.{topic}`, at least once. The item goes out after
+    /// the event is stored, also if the worker dies meanwhile. A topic has the characters `[A-Za-z0-9_-]` and at most 64
+    /// of them.
+    ///
+    /// # Errors
+    /// If the topic or the data is invalid, the data has more than 64 KiB, or the event sends more than 256 items or
+    /// 256 KiB. A `?` in a handler turns the error into a reject with the code `not_sent`.
+    pub fn emit(&mut self, topic: &str, data: &impl Serialize) -> Result<EmitId, OutletError> {
+        self.push_out(None, topic, data)
+    }
+
+    /// Sends data as JSON to another room, whose game gets it once, as a [`message`](crate::Game::message). Messages to a
+    /// room come in the order in which they were sent. One to a room that does not exist is dropped.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit).
+    pub fn send(
+        &mut self,
+        room: &RoomId,
+        topic: &str,
+        data: &impl Serialize,
+    ) -> Result<(), OutletError> {
+        self.push_out(Some(room), topic, data).map(drop)
+    }
+
+    fn push_out(
+        &mut self,
+        to: Option<&RoomId>,
+        topic: &str,
+        data: &impl Serialize,
+    ) -> Result<EmitId, OutletError> {
+        let item = self.outlet.next(self.now_ms, to, topic, data)?;
+        let id = EmitId(item.no);
+        self.list.push(Effect::Out(item));
+        Ok(id)
     }
 
     /// Ends the room: it accepts no further inputs. Clients can read it for another minute, then it is deleted.

@@ -16,6 +16,8 @@ mod event;
 
 mod reject;
 
+mod outlet;
+
 mod effects;
 
 mod update;
@@ -44,6 +46,7 @@ pub use grandstand_types::data::Data;
 pub use grandstand_types::id::{Lane, PlayerId, RoomId};
 pub use input::{FromInput, NoParams, Raw};
 pub use live::{LiveEffects, LiveTo};
+pub use outlet::{EmitId, OutletError};
 /// The source of a game's random numbers: the same seed gives the same numbers in every build.
 pub use rand_chacha::ChaCha8Rng as Rng;
 pub use realtime::{Realtime, Tick, TickEffects};

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use grandstand_common::auth::Inviter;
 use grandstand_common::bus::{Bucket, KvEntry, LogState};
-use grandstand_common::id::{Epoch, Partition, WorkerId};
+use grandstand_common::id::{Epoch, Partition, RoomId, Topic, WorkerId};
+use grandstand_common::layout::Layout;
 use grandstand_common::record::GameVersions;
 
 pub use grandstand_common::log_clock::Now;
@@ -46,6 +47,17 @@ pub enum Command {
         subject: String,
         /// An encoded [`Entry`](grandstand_common::wire::Entry).
         payload: Bytes,
+        /// The token of the outcome.
+        token: Token,
+    },
+    /// Append to the stream of what games emit. Outcome: `Appended` or `Failed`.
+    Emit {
+        /// The topic.
+        topic: Topic,
+        /// The id.
+        id: String,
+        /// An [`Emitted`](grandstand_common::wire::Emitted) as JSON.
+        body: Bytes,
         /// The token of the outcome.
         token: Token,
     },
@@ -102,6 +114,25 @@ pub enum Command {
     CloseLog {
         /// The partition.
         partition: Partition,
+    },
+    /// Read the entries of one room from this sequence on, or from the first stored one if that is later. Pass them to
+    /// `handle_room_log`.
+    OpenRoom {
+        /// The partition.
+        partition: Partition,
+        /// The room.
+        room: RoomId,
+        /// The first sequence.
+        from: u64,
+        /// The number of the reader.
+        reader: u64,
+    },
+    /// Stop reading the entries of one room.
+    CloseRoom {
+        /// The partition.
+        partition: Partition,
+        /// The number of the reader.
+        reader: u64,
     },
     /// Stream keys of the partition, stored and new ones. Pass them to `handle_kv…`. Replaces the previous reader of
     /// the same keys.
@@ -197,6 +228,8 @@ pub enum Outcome {
 pub struct EngineConfig {
     /// The sender of the batches: this worker, or one of its loops.
     pub worker: WorkerId,
+    /// The partitions of the cluster, to which rooms send messages.
+    pub layout: Layout,
     /// The id of the build. A room that one build put in quarantine is tried again by another build (D14).
     pub build: String,
     /// The bus' payload limit, bytes.
@@ -251,6 +284,7 @@ impl EngineConfig {
     pub fn new(worker: WorkerId) -> Self {
         Self {
             worker,
+            layout: Layout::new(256, 4),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             max_payload: 1024 * 1024,
             value_bytes: 1024 * 1024,

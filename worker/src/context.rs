@@ -161,11 +161,13 @@ impl Context {
         let requests = &self.requests;
         self.commands.retain(|command| match command {
             Command::Append { token, .. }
+            | Command::Emit { token, .. }
             | Command::PutIf { token, .. }
             | Command::DeleteIf { token, .. }
             | Command::Get { token, .. }
             | Command::LogState { token, .. } => requests.contains(*token),
             Command::OpenLog { partition: of, .. }
+            | Command::OpenRoom { partition: of, .. }
             | Command::OpenKv { partition: of, .. }
             | Command::RaiseNeeds { partition: of, .. }
             | Command::Ready { partition: of, .. } => *of != partition,

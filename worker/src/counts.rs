@@ -29,6 +29,8 @@ pub struct Counts {
     pub unreadable_snapshots: u64,
     /// Times that a room became hot.
     pub rooms_heated: u64,
+    /// Items that rooms have sent out, to the stream of what games emit or to other rooms.
+    pub sent_out: u64,
     /// Items that were not sent, because NATS' limit of a message has become lower.
     pub items_not_taken: u64,
     /// Steps of worlds.
@@ -64,6 +66,8 @@ pub struct RoomCounts {
     pub too_new: usize,
     /// Rooms that the bus does not take at the moment, because its limits have become lower.
     pub held: usize,
+    /// Rooms whose entries wait until what they have sent out is acked.
+    pub waiting: usize,
 }
 
 impl AddAssign for RoomCounts {
@@ -72,6 +76,7 @@ impl AddAssign for RoomCounts {
         self.stored += other.stored;
         self.too_new += other.too_new;
         self.held += other.held;
+        self.waiting += other.waiting;
     }
 }
 
@@ -81,6 +86,7 @@ impl SubAssign for RoomCounts {
         self.stored -= other.stored;
         self.too_new -= other.too_new;
         self.held -= other.held;
+        self.waiting -= other.waiting;
     }
 }
 

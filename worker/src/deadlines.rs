@@ -41,6 +41,14 @@ impl<K: Clone + Ord, T: Copy + Ord> Deadlines<K, T> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
+    /// Removes and returns the first key whose deadline has passed.
+    pub(crate) fn pop_due(&mut self, now: T) -> Option<K> {
+        let is_due = self.next().is_some_and(|at| at <= now);
+        let (_, key) = is_due.then(|| self.by_time.pop_first())??;
+        self.by_key.remove(&key);
+        Some(key)
+    }
+
     /// Removes and returns the keys whose deadlines have passed.
     pub(crate) fn take_due(&mut self, now: T) -> Vec<K> {
         let due = self.take_due_at(now).into_iter();

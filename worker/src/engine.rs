@@ -9,10 +9,12 @@ mod schedule;
 
 use std::time::{Duration, Instant};
 
-use grandstand_common::bus::{KvEntry, LogEntry};
+use grandstand_common::bus::{KvEntry, LogEntry, Read};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId};
 use grandstand_common::record::{GameVersions, StuckEntry};
-use grandstand_common::wire::{Interest, InterestReply, LinkReply, LinkRequest, Live};
+use grandstand_common::wire::{
+    Interest, InterestReply, LinkReply, LinkRequest, Live, OperatorReply, OperatorWant,
+};
 use grandstand_game::Games;
 use prost::Message;
 
@@ -127,6 +129,20 @@ impl Engine {
         });
     }
 
+    /// Handles what the reader of one room's log has read.
+    pub fn handle_room_log(
+        &mut self,
+        now: Now,
+        (partition, reader): (Partition, u64),
+        read: &Read<LogEntry>,
+    ) {
+        self.context.now = now;
+        self.with_partition(partition, |owned, cx| {
+            owned.handle_room_log(cx, reader, read);
+            TenureState::Held
+        });
+    }
+
     /// Handles a key from a reader of keys. `behind` more keys were stored when it was sent.
     pub fn handle_kv(
         &mut self,
@@ -231,6 +247,22 @@ impl Engine {
         }
     }
 
+    /// Answers the request of an operator; `None` if the partition is not owned.
+    pub fn handle_operator(
+        &mut self,
+        now: Now,
+        partition: Partition,
+        want: &OperatorWant,
+    ) -> Option<OperatorReply> {
+        self.context.now = now;
+        let mut reply = None;
+        self.with_partition(partition, |owned, cx| {
+            reply = Some(owned.handle_operator(cx, want));
+            TenureState::Held
+        });
+        reply
+    }
+
     /// Handles a lossy message on `live.{p}`.
     pub fn handle_live(&mut self, now: Now, partition: Partition, live: Live) {
         self.context.now = now;
@@ -312,28 +344,6 @@ impl Engine {
     /// Whether this turn has parsed as much as it may (D25). Call [`flush`](Self::flush) before more of `handle_kv`.
     pub fn is_turn_full(&self) -> bool {
         self.context.loads.is_turn_full()
-    }
-
-    /// Whether rooms that were read wait to be loaded.
-    #[cfg(test)]
-    fn has_loads(&self) -> bool {
-        self.context.loads.has_next()
-    }
-
-    /// Whether the numbers of rooms are the sums over all partitions.
-    #[cfg(test)]
-    fn has_counted_rooms(&self) -> bool {
-        self.partitions.room_counts() == self.partitions.recount_rooms()
-    }
-
-    /// Whether a partition has work although no turn would look at it.
-    #[cfg(test)]
-    fn has_forgotten_work(&mut self, now: Now) -> bool {
-        let work = |context: &Context| format!("{:?} {:?}", context.commands, context.outbox);
-        let before = work(&self.context);
-        self.context.now = now;
-        self.partitions.handle_unscheduled(&mut self.context);
-        before != work(&self.context)
     }
 
     /// Loads rooms that were read, as many as a turn may decode.

@@ -13,6 +13,8 @@ pub(crate) enum Purpose {
     Takeover,
     /// Appends the entry of a timer or of a lost player. The log shows whether it was stored.
     Append,
+    /// Sends an item of a room out: the one with this place in its queue.
+    SendOut(RoomId, u64),
     /// Writes the checkpoint.
     WriteCheckpoint,
     /// Reads the checkpoint after its write failed.

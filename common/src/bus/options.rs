@@ -168,7 +168,7 @@ impl BusOptions {
     pub(crate) fn creates(&self) -> bool {
         !matches!(
             self.role,
-            Some(BusRole::Edge | BusRole::Archive | BusRole::Tool)
+            Some(BusRole::Edge | BusRole::Archive | BusRole::Tool | BusRole::Operator)
         )
     }
 

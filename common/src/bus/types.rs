@@ -27,6 +27,8 @@ pub enum BusRole {
     Archive,
     /// A tool that only reads, such as `grandstand replay`.
     Tool,
+    /// `grandstand rooms`, which asks owners and appends entries.
+    Operator,
     /// `grandstand cluster repartition`, which moves all rooms to other streams.
     Repartition,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for BusRole {
             Self::Worker => "worker",
             Self::Archive => "archive",
             Self::Tool => "tool",
+            Self::Operator => "operator",
             Self::Repartition => "repartition",
         })
     }

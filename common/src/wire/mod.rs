@@ -5,7 +5,8 @@
 //!
 //! In reading order, along the data flow: [`Entry`] (edge or owner to the log), [`Live`] and [`Interest`] (edge to
 //! owner), [`Batch`] (owner to edge), [`LinkRequest`] (edge to worker, after a gap in the numbers of its batches),
-//! [`PushRequest`] (edge to edge), [`Emitted`] (owner to the world outside, as JSON).
+//! [`PushRequest`] (edge to edge), [`Emitted`] (owner to the world outside, as JSON),
+//! [`OperatorRequest`] (operator to owner).
 
 mod entry;
 
@@ -21,6 +22,8 @@ mod api;
 
 mod emitted;
 
+mod operator;
+
 pub use api::{PushReply, PushRequest};
 pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
 pub use emitted::Emitted;
@@ -33,6 +36,7 @@ pub use item::{
     Snapshot, Update,
 };
 pub use link::{LinkReply, LinkRequest};
+pub use operator::{ListPage, OperatorReply, OperatorRequest, OperatorWant};
 
 /// The version of these messages. Processes with another version refuse to join the cluster.
 pub const BUS_PROTOCOL: u32 = 1;

@@ -157,7 +157,8 @@ pub fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 
 /// A [`Game`] of any type.
 pub trait AnyGame: Send {
-    /// Calls [`Game::apply`] for an event at `now_ms`, and returns its effects.
+    /// Calls [`Game::apply`] for an event at `now_ms`, and returns its effects. `last_out` is the number of the last item
+    /// that the instance has sent out.
     ///
     /// # Errors
     /// If the game rejects the event, or its input has the wrong shape.
@@ -166,6 +167,7 @@ pub trait AnyGame: Send {
         event: Event<'_, &Data>,
         now_ms: u64,
         rng: ChaCha8Rng,
+        last_out: u64,
     ) -> Result<EffectList, Reject>;
     /// Calls [`Game::view`].
     ///
@@ -216,12 +218,13 @@ impl<G: Game> AnyGame for Hosted<G> {
         event: Event<'_, &Data>,
         now_ms: u64,
         rng: ChaCha8Rng,
+        last_out: u64,
     ) -> Result<EffectList, Reject> {
         let event = event
             .try_map(G::Input::from_input)
             .map_err(|why| Reject::new("bad_input", why))?;
         let backup = event.is_rejectable().then(|| self.0.backup()).flatten();
-        let mut fx = Effects::new(now_ms, rng);
+        let mut fx = Effects::new(now_ms, rng, last_out);
         match self.0.apply(event, &mut fx) {
             Ok(()) => Ok(EffectList(fx.into_list())),
             Err(reject) => {

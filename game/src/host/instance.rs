@@ -107,7 +107,9 @@ impl GameInstance {
         players: &[PlayerId],
         emit: impl FnMut(Output),
     ) -> Result<Option<Reject>, Panicked> {
-        let apply = |game: &mut dyn AnyGame, now_ms, rng| game.apply(event, now_ms, rng);
+        let apply = |game: &mut dyn AnyGame, now_ms, rng, last_out| {
+            game.apply(event, now_ms, rng, last_out)
+        };
         self.run(time_ms, players, emit, apply)
     }
 
@@ -125,8 +127,8 @@ impl GameInstance {
         let Some(kind) = self.game.realtime() else {
             return Ok(None);
         };
-        let commit = |game: &mut dyn AnyGame, now_ms, rng| {
-            kind.commit(game.as_any_mut(), commit, now_ms, rng)
+        let commit = |game: &mut dyn AnyGame, now_ms, rng, last_out| {
+            kind.commit(game.as_any_mut(), commit, now_ms, rng, last_out)
         };
         self.run(time_ms, players, emit, commit)
     }
@@ -137,7 +139,7 @@ impl GameInstance {
         time_ms: u64,
         players: &[PlayerId],
         mut emit: impl FnMut(Output),
-        handle: impl FnOnce(&mut dyn AnyGame, u64, ChaCha8Rng) -> Result<EffectList, Reject>,
+        handle: impl FnOnce(&mut dyn AnyGame, u64, ChaCha8Rng, u64) -> Result<EffectList, Reject>,
     ) -> Result<Option<Reject>, Panicked> {
         if self.state.finished {
             return Ok(None);
@@ -148,7 +150,8 @@ impl GameInstance {
         let mut rng = ChaCha8Rng::from_seed(self.state.seed);
         rng.set_stream(self.state.events);
         let private = self.private_views(players)?;
-        let EffectList(list) = match guard(|| handle(self.game.as_mut(), now_ms, rng))? {
+        let last_out = self.state.outs;
+        let EffectList(list) = match guard(|| handle(self.game.as_mut(), now_ms, rng, last_out))? {
             Ok(effects) => effects,
             Err(reject) => return Ok(Some(reject)),
         };

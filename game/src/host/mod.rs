@@ -14,6 +14,7 @@ pub mod instance;
 
 pub mod hash;
 
+pub use crate::outlet::Outgoing;
 pub use erased::{AnyGame, GameKind, LoadError, Panicked, guard};
 pub use hash::StateHash;
 pub use instance::{GameInstance, IDLE_TIMER};

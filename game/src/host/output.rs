@@ -4,6 +4,7 @@ use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
 
 use crate::effects::{Effect, Invitation};
+use crate::outlet::Outgoing;
 use crate::serving::Spectating;
 
 /// The effects of an accepted event, in their order.
@@ -40,6 +41,8 @@ pub enum Output {
     },
     /// A player is invited to another room.
     Invite(Box<Invitation>),
+    /// An item goes out of the room.
+    Out(Outgoing),
     /// A fault of the game, which has no further effect.
     Fault(Fault),
 }

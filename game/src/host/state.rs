@@ -24,6 +24,8 @@ pub struct InstanceState {
     pub versions: [u64; 2],
     /// The number of timers armed so far.
     pub armings: u64,
+    /// The number of items that the game has sent out of the room so far.
+    pub outs: u64,
     /// The armed timers by name.
     pub timers: BTreeMap<String, Armed>,
 }
@@ -47,6 +49,7 @@ impl InstanceState {
             finished: false,
             versions: [0; 2],
             armings: 0,
+            outs: 0,
             timers: BTreeMap::new(),
         }
     }
@@ -102,6 +105,10 @@ impl InstanceState {
             }
             Effect::Kick { player, code } => emit(Output::Kick { player, code }),
             Effect::Invite(invitation) => emit(Output::Invite(Box::new(invitation))),
+            Effect::Out(item) => {
+                self.outs = item.no;
+                emit(Output::Out(item));
+            }
             Effect::Finish => self.finish(),
             Effect::Fault(why) => emit(Output::Fault(Fault::Proposal(why))),
         }

@@ -20,13 +20,16 @@ use crate::reject::Reject;
 /// A world, and why a stored one cannot be used.
 type Begun = (Box<dyn AnyWorld>, Option<String>);
 
+/// Applies a commit: the game, the commit, the time, the random numbers and the number of the last item sent out.
+type Commit = fn(&mut dyn Any, &str, u64, ChaCha8Rng, u64) -> Result<EffectList, Reject>;
+
 /// The part of a kind of game that runs its rooms in real time.
 #[derive(Debug, Clone, Copy)]
 pub struct RealtimeKind {
     rate_hz: u32,
     most_lost: Option<Duration>,
     begin: fn(&dyn Any, Option<StoredWorld<'_>>, ChaCha8Rng) -> Begun,
-    commit: fn(&mut dyn Any, &str, u64, ChaCha8Rng) -> Result<EffectList, Reject>,
+    commit: Commit,
 }
 
 /// A world that was stored.
@@ -96,8 +99,9 @@ impl RealtimeKind {
         commit: &str,
         now_ms: u64,
         rng: ChaCha8Rng,
+        last_out: u64,
     ) -> Result<EffectList, Reject> {
-        (self.commit)(game, commit, now_ms, rng)
+        (self.commit)(game, commit, now_ms, rng, last_out)
     }
 }
 
@@ -277,10 +281,11 @@ fn commit<G: Realtime>(
     commit: &str,
     now_ms: u64,
     rng: ChaCha8Rng,
+    last_out: u64,
 ) -> Result<EffectList, Reject> {
     let commit = serde_json::from_str(commit)
         .map_err(|error| Reject::new("bad_commit", error.to_string()))?;
-    let mut fx = Effects::new(now_ms, rng);
+    let mut fx = Effects::new(now_ms, rng, last_out);
     match game.downcast_mut::<G>() {
         Some(game) => game.commit(commit, &mut fx),
         None => unreachable!("a kind of game runs its own games"),

@@ -22,6 +22,12 @@ pub(super) fn comparable(output: &Output) -> Value {
             "invite": invitation.player, "room": invitation.room,
             "options": invitation.options, "params": invitation.params,
         }),
+        Output::Out(item) => json!({
+            "no": item.no,
+            "to": item.to,
+            "topic": item.topic,
+            "out": value(&Data::Json(item.data.clone())),
+        }),
         Output::Fault(fault) => json!({"fault": fault.to_string()}),
     }
 }

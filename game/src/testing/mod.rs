@@ -31,4 +31,4 @@ pub use fixtures::loads_all;
 pub use random::{RandomPlay, play_random};
 pub use replicas::Reducer;
 pub use room::TestRoom;
-pub use step::Step;
+pub use step::{SentItem, Step};

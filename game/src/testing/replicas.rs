@@ -366,6 +366,7 @@ impl Replicas {
                     sent.push_kick(player, code);
                 }
                 Output::Invite(invitation) => sent.push_invitation(*invitation),
+                Output::Out(item) => sent.push_out(item),
                 Output::Fault(fault) => {
                     return Err(Check::Effects.fails(step, fault.to_string()));
                 }

@@ -1,9 +1,12 @@
 //! The effects of a step, and what a test expects of them.
 
-use grandstand_types::id::{Lane, PlayerId};
+use grandstand_types::data::Data;
+use grandstand_types::id::{Lane, PlayerId, RoomId};
 use serde_json::Value;
 
+use super::describe::value;
 use crate::effects::Invitation;
+use crate::outlet::Outgoing;
 use crate::reject::Reject;
 
 /// The effects of a step of a [`TestRoom`](super::TestRoom).
@@ -15,6 +18,18 @@ pub struct Step {
     directs: Vec<(PlayerId, Value)>,
     kicks: Vec<(PlayerId, String)>,
     invitations: Vec<Invitation>,
+    outs: Vec<SentItem>,
+}
+
+/// An item that a game has sent out of its room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SentItem {
+    /// The room that gets it; `None` if it was emitted.
+    pub to: Option<RoomId>,
+    /// The topic.
+    pub topic: String,
+    /// The data.
+    pub data: Value,
 }
 
 impl Step {
@@ -41,6 +56,14 @@ impl Step {
         self.invitations.push(invitation);
     }
 
+    pub(super) fn push_out(&mut self, item: Outgoing) {
+        self.outs.push(SentItem {
+            to: item.to,
+            topic: item.topic.to_string(),
+            data: value(&Data::Json(item.data)),
+        });
+    }
+
     /// Adds the effects of a later step.
     pub(super) fn add(&mut self, later: Self) {
         for (all, updates) in self.updates.iter_mut().zip(later.updates) {
@@ -49,6 +72,7 @@ impl Step {
         self.directs.extend(later.directs);
         self.kicks.extend(later.kicks);
         self.invitations.extend(later.invitations);
+        self.outs.extend(later.outs);
         self.reject = later.reject.or_else(|| self.reject.take());
     }
 
@@ -87,6 +111,44 @@ impl Step {
         let kicks = &self.kicks;
         assert!(kicks.iter().any(is_wanted), "the kicks are {kicks:?}");
         self
+    }
+
+    /// The items that the game sent out of the room.
+    pub fn outs(&self) -> &[SentItem] {
+        &self.outs
+    }
+
+    /// Expects that the game emitted these items with the topic, in this order, and no others.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[track_caller]
+    pub fn emits(self, topic: &str, expected: &[Value]) -> Self {
+        let emitted = self.sent(None, topic);
+        assert_eq!(emitted, expected.iter().collect::<Vec<_>>(), "{topic:?}");
+        self
+    }
+
+    /// Expects that the game sent these messages with the topic to a room, in this order, and no others.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[track_caller]
+    pub fn sends(self, room: &str, topic: &str, expected: &[Value]) -> Self {
+        let sent = self.sent(Some(room), topic);
+        let expected: Vec<_> = expected.iter().collect();
+        assert_eq!(sent, expected, "{topic:?} to {room}");
+        self
+    }
+
+    fn sent(&self, to: Option<&str>, topic: &str) -> Vec<&Value> {
+        let is_to =
+            |item: &&SentItem| item.to.as_ref().map(RoomId::as_str) == to && item.topic == topic;
+        self.outs
+            .iter()
+            .filter(is_to)
+            .map(|item| &item.data)
+            .collect()
     }
 
     /// Expects that the game accepted the step.

@@ -319,7 +319,15 @@ fn the_configuration_that_is_shipped_is_valid() {
     let checked = std::process::Command::new(grandstand_harness::nats::program())
         .args(["-t", "-c", config])
         .envs(
-            ["EDGE", "WORKER", "ARCHIVE", "TOOL", "REPARTITION"].map(|user| {
+            [
+                "EDGE",
+                "WORKER",
+                "ARCHIVE",
+                "TOOL",
+                "OPERATOR",
+                "REPARTITION",
+            ]
+            .map(|user| {
                 let variable = format!("GRANDSTAND_{user}_PASSWORD");
                 (variable, "change-this")
             }),

@@ -12,7 +12,14 @@ use tokio::time::Instant;
 const NATS_CONF: &str = include_str!("../../../config/nats.conf");
 
 /// The users of the shipped configuration.
-const USERS: [&str; 5] = ["edge", "worker", "archive", "tool", "repartition"];
+const USERS: [&str; 6] = [
+    "edge",
+    "worker",
+    "archive",
+    "tool",
+    "operator",
+    "repartition",
+];
 
 /// The users of the shipped configuration, with passwords.
 pub(super) fn shipped() -> Vec<String> {
@@ -83,6 +90,7 @@ pub(super) fn start(nats: &NatsServer, user: &str) -> Start {
             .arg("12")
             .flag("--keep-s", 0)
             .flag("--nats", url),
+        "operator" => Start::grandstand("rooms").arg("list").flag("--nats", url),
         _ => Start::grandstand("replay")
             .arg("relay-1")
             .arg("--from-snapshot")
@@ -153,6 +161,9 @@ async fn d27_the_shipped_permissions_suffice_and_each_one_is_named_if_it_is_miss
         let errors = process.log_text();
         assert!(!errors.contains("does not permit"), "{errors}");
     }
+    let listed = start(&nats, "operator").output().await;
+    assert_eq!(listed.code, Some(0), "{}", listed.text);
+    assert!(listed.text.contains("relay-1"), "{}", listed.text);
     // The room is stored once the new owner knows all rooms.
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -47,6 +47,10 @@ mod outside;
 
 mod matchmaking;
 
+mod results;
+
+mod rooms;
+
 mod check;
 
 mod supervision;

@@ -13,6 +13,7 @@ mod tree;
 
 mod rules;
 
+mod crates;
 mod tables;
 
 mod words;
@@ -45,8 +46,8 @@ fn violations(sources: &Sources) -> Vec<Violation> {
         let closed = tables::CLOSED.iter().filter(|rule| own(rule.folder));
         found.extend(closed.flat_map(|rule| rule.check(package)));
     }
-    let crates = tables::DEPENDENTS.iter();
-    found.extend(crates.flat_map(|rule| rule.check(sources)));
+    let packages = crates::DEPENDENTS.iter();
+    found.extend(packages.flat_map(|rule| rule.check(sources)));
     found
 }
 

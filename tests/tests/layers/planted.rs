@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use crate::rules::{Violation, cycles, roofs};
 use crate::source::read;
-use crate::tables;
 use crate::tree::{Crate, Sources, join};
 use crate::words;
+use crate::{crates, tables};
 
 /// A workspace of one crate, `house`.
 fn house(files: &[(&str, &str)]) -> Crate {
@@ -263,7 +263,7 @@ fn visible_fields_of_machines_are_seen() {
 #[test]
 fn dependencies_that_do_not_belong_are_seen() {
     let sources = Sources::workspace();
-    for rule in tables::DEPENDENTS {
+    for rule in crates::DEPENDENTS {
         let file = format!("{}/Cargo.toml", rule.folder);
         let Some(manifest) = sources.0.get(&file) else {
             continue;

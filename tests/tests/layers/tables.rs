@@ -1,6 +1,6 @@
 //! The rules of this workspace: the tables of layers, machines and crates.
 
-use crate::rules::{Closed, Dependents, Layers, Reserved};
+use crate::rules::{Closed, Layers, Reserved};
 
 /// The layers of each crate.
 pub(crate) const LAYERS: &[Layers] = &[
@@ -173,6 +173,11 @@ pub(crate) const LAYERS: &[Layers] = &[
         stacked: true,
         rows: &[
             (
+                &["partition::operator", "partition::waiting"],
+                BELOW_PARTITION,
+            ),
+            (&["partition::outgoing"], BELOW_PARTITION),
+            (
                 &[
                     "partition::intake",
                     "partition::interest",
@@ -195,7 +200,14 @@ pub(crate) const LAYERS: &[Layers] = &[
                 BELOW_PARTITION,
             ),
             (&["partition::ticking"], BELOW_PARTITION),
-            (&["partition::send", "partition::writing"], BELOW_PARTITION),
+            (
+                &[
+                    "partition::send",
+                    "partition::writing",
+                    "partition::due_timers",
+                ],
+                BELOW_PARTITION,
+            ),
             (
                 &[
                     "partition::faults",
@@ -219,6 +231,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "partition::timers",
                     "partition::needs",
                     "partition::worlds",
+                    "partition::outlets",
                 ],
                 BELOW_PARTITION,
             ),
@@ -229,6 +242,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "partition::decode_room",
                     "partition::audience",
                     "partition::room_world",
+                    "partition::outlet",
                 ],
                 BELOW_PARTITION,
             ),
@@ -348,58 +362,8 @@ pub(crate) const CLOSED: &[Closed] = &[
             ("partition::needs", "Needs"),
             ("partition::worlds", "Worlds"),
             ("partition::room_world", "RoomWorld"),
-        ],
-    },
-];
-
-/// The crates of the workspace that each crate may depend on.
-pub(crate) const DEPENDENTS: &[Dependents] = &[
-    Dependents {
-        name: "crates",
-        folder: "common/types",
-        may: &[],
-    },
-    Dependents {
-        name: "crates",
-        folder: "common",
-        may: &["grandstand-types"],
-    },
-    Dependents {
-        name: "crates",
-        folder: "edge",
-        may: &["grandstand-common", "grandstand-types"],
-    },
-    Dependents {
-        name: "crates",
-        folder: "game",
-        may: &["grandstand-types"],
-    },
-    Dependents {
-        name: "crates",
-        folder: "game/builtin",
-        may: &["grandstand-game"],
-    },
-    Dependents {
-        name: "crates",
-        folder: "worker",
-        may: &["grandstand-common", "grandstand-types", "grandstand-game"],
-    },
-    Dependents {
-        name: "crates",
-        folder: "tests/harness",
-        may: &["grandstand-common", "grandstand-types"],
-    },
-    Dependents {
-        name: "crates",
-        folder: "benches",
-        may: &[
-            "grandstand-common",
-            "grandstand-types",
-            "grandstand-game",
-            "grandstand-worker",
-            "grandstand-harness",
-            // The scenario `crowd` runs the core of a shard without sockets.
-            "grandstand-edge",
+            ("partition::outlets", "Outlets"),
+            ("partition::outlet", "Outlet"),
         ],
     },
 ];

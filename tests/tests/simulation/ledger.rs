@@ -32,6 +32,7 @@ impl Game for Ledger {
 
     fn input(&mut self, player: &PlayerId, number: u64, fx: &mut Effects<Value>) -> Verdict {
         ensure!(!number.is_multiple_of(7), "seven", "no sevens");
+        fx.emit("lines", &json!([player, number]))?;
         self.lines.push((player.to_string(), number));
         self.latest.insert(player.to_string(), number);
         self.at = fx.now_ms();

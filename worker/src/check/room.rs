@@ -54,7 +54,7 @@ pub(super) fn check_room(
         generation: 0,
         last: 0,
     };
-    let stored = snapshot::encode(&first, place, limits).map_err(not_stored)?;
+    let stored = snapshot::encode(&first, &[], place, limits).map_err(not_stored)?;
     let mut reloaded = load(&stored)?.ok_or_else(|| differs("stored"))?;
     if shown == show(&mut reloaded)? {
         Ok(())

@@ -137,7 +137,7 @@ impl Store {
             generation: 0,
             last: room.last(),
         };
-        let value = encode(&room, place, SnapshotLimits::NONE).unwrap();
+        let value = encode(&room, &[], place, SnapshotLimits::NONE).unwrap();
         self.put(&id, value).await;
     }
 

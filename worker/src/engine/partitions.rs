@@ -103,6 +103,8 @@ impl Partitions {
             cx.outbox.forget_hot(room);
         }
         cx.forget(partition);
+        let close = |reader| Command::CloseRoom { partition, reader };
+        cx.commands.extend(owned.room_readers().map(close));
         cx.commands.extend([
             Command::CloseLog { partition },
             Command::CloseKv {

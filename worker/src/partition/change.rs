@@ -3,6 +3,7 @@
 use grandstand_common::id::{EdgeId, Instance};
 
 use crate::room::{Emit, Logged};
+use crate::stored::outlet::PendingItem;
 use crate::stored::quarantine::QuarantineReason;
 
 /// The change of a room, from which the other machines and the edges are updated.
@@ -15,6 +16,8 @@ pub(super) struct Change {
     /// The bytes of the room's last snapshot; 0 if it has none.
     pub(super) snapshot_bytes: u64,
     pub(super) emits: Vec<Emit>,
+    /// The items that the loaded snapshot has.
+    pub(super) items: Vec<PendingItem>,
     /// The edges that hold connected players' sessions; `None` if they have not changed.
     pub(super) edges: Option<Vec<EdgeId>>,
     pub(super) residence: ResidenceChange,

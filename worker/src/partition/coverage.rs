@@ -193,6 +193,16 @@ impl Coverage {
         }
     }
 
+    /// Makes a room due again that could not be stored.
+    pub(super) fn retry(&mut self, id: &RoomId, now: Instant) {
+        if self.held.contains(id)
+            && let Some(cover) = self.rooms.get_mut(id)
+        {
+            cover.end_hold();
+            self.reschedule(id, now);
+        }
+    }
+
     /// The number of rooms that the bus does not take.
     pub(super) fn held(&self) -> usize {
         self.held.len()

@@ -51,6 +51,7 @@ fn on_cut(state: &mut PartitionState, cx: &mut Context, log: LogState) {
     state.log.seek(cut);
     state.rooms.cut(cut.saturating_sub(1));
     state.coverage.cut(cut);
+    state.outlets.cut(cut);
     state.quarantine_records.cut(cut);
     advance_checkpoint(state, cx);
 }

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::current_call::EntryId;
 use crate::room::Room;
 use crate::stored::error::DecodeError;
+use crate::stored::outlet::PendingItem;
 use crate::stored::snapshot;
 
 /// A stored snapshot of a room.
@@ -44,7 +45,8 @@ pub(super) fn decode(
     let room = cx
         .call(id, EntryId::OUTSIDE, decode)
         .unwrap_or_else(|error| Err(error.into()))?;
-    Ok(room.map(|room| loaded(room, value, covered)))
+    let items = snapshot::decode_outlet(&value)?;
+    Ok(room.map(|room| loaded(room, items, value, covered)))
 }
 
 /// Returns the edges that hold connected players' sessions, if they may have changed.
@@ -54,9 +56,15 @@ pub(super) fn changed_edges(room: &mut Room) -> Option<Vec<EdgeId>> {
 
 /// Returns the residence of a room that was decoded from snapshot `value`, which covers the log up to entry `covered`,
 /// and the room's change.
-fn loaded(mut room: Room, value: Bytes, covered: u64) -> (Residence, Change) {
+fn loaded(
+    mut room: Room,
+    items: Vec<PendingItem>,
+    value: Bytes,
+    covered: u64,
+) -> (Residence, Change) {
     let change = Change {
         edges: changed_edges(&mut room),
+        items,
         residence: ResidenceChange::Loaded,
         ..Change::default()
     };

@@ -28,7 +28,7 @@ pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId,
             Emit::Joined(welcome) => on_joined(state, cx, id, *welcome),
             Emit::Invited(invited) => send_invitation(state, cx, id, &invited),
             Emit::Presence => state.audiences.schedule_presence(id, cx.now.at),
-            Emit::Deleted => {}
+            Emit::Out(_) | Emit::Deleted => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 use grandstand_common::id::RoomId;
 
 use super::state::PartitionState;
+use crate::command::Command;
 use crate::context::Context;
 use crate::current_call::EntryId;
 use crate::stored::quarantine::QuarantineReason;
@@ -36,11 +37,20 @@ pub(super) fn quarantine_because(
     let config = &cx.config;
     let limits = SnapshotLimits::new(config.state_bytes, config.full_payload, config.value_bytes);
     let encode_whole = || {
-        let tenure = state.tenure;
-        state.rooms.encode_whole(cx, id, tenure, generation, limits)
+        let outlet = state.outlets.items(id);
+        let place = (state.tenure, generation);
+        state.rooms.encode_whole(cx, id, &outlet, place, limits)
     };
     let whole = first.and_then(|_| encode_whole());
-    let seq = first.unwrap_or(state.log.reached());
+    let held = state.outlets.held_from(id);
+    let seq = first.into_iter().chain(held).min();
+    let seq = seq.unwrap_or(state.log.reached());
+    if let Some(reader) = state.outlets.reader_of(id) {
+        let partition = state.tenure.id;
+        cx.commands
+            .push_back(Command::CloseRoom { partition, reader });
+    }
+    state.outlets.end_hold(id);
     match &whole {
         Some(_) => drop(state.coverage.set_urgent(id, true, cx.now.at)),
         None => drop(state.coverage.clear(id)),

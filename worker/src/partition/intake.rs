@@ -36,12 +36,8 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
     {
         return;
     }
-    let entry = match Entry::decode(stored.payload.clone()) {
-        Ok(entry) => entry,
-        Err(error) => {
-            tracing::warn!(room = %id, seq = stored.seq, %error, "cannot decode an entry of the log: it is skipped");
-            return;
-        }
+    let Some(entry) = decode(&id, stored) else {
+        return;
     };
     let logged = Logged::new(stored.seq, stored.time_ms, entry);
     apply(state, cx, &id, logged);
@@ -51,8 +47,33 @@ pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &Lo
     }
 }
 
-/// Applies an entry to its room. If the room is not in memory, the entry waits until the room is loaded.
+/// Decodes an entry of a room.
+pub(super) fn decode(id: &RoomId, stored: &LogEntry) -> Option<Entry> {
+    match Entry::decode(stored.payload.clone()) {
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            tracing::warn!(room = %id, seq = stored.seq, %error, "cannot decode an entry of the log: it is skipped");
+            None
+        }
+    }
+}
+
+/// Applies an entry to its room. If the room has sent out too much that is not acked, the entry is held back: it is read
+/// again later, so that other rooms do not wait (D26).
 pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
+    let may_hold = match state.rooms.get(id) {
+        Some(room) => logged.seq > room.last(),
+        None => state.outlets.is_held(id),
+    };
+    if may_hold && state.outlets.hold(id, logged.seq) {
+        state.timers.set_none(id);
+    } else {
+        apply_now(state, cx, id, logged);
+    }
+}
+
+/// Applies an entry to its room. If the room is not in memory, the entry waits until the room is loaded.
+pub(super) fn apply_now(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
     let replayed = u64::from(!state.takeover.sends(logged.seq));
     match state.rooms.apply(cx, id, logged) {
         EntryOutcome::Done(change) => {
@@ -104,7 +125,7 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
         Ok(Opened::Empty) => {
             let refused = |emit: &Emit| matches!(emit, Emit::ToEdge(_, ItemKind::Refused(_)));
             emits.retain(refused);
-            if state.takeover.sends(logged.seq) {
+            if state.sends(id, logged.seq) {
                 delivery::deliver(state, cx, id, emits);
             }
         }
@@ -175,7 +196,7 @@ fn send_to_sender(
     logged: &Logged,
     kind: ItemKind,
 ) {
-    if !state.takeover.sends(logged.seq) {
+    if !state.sends(id, logged.seq) {
         return;
     }
     if let Ok(edge) = logged.entry.edge.parse::<EdgeId>() {

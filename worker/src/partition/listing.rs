@@ -28,6 +28,12 @@ pub(crate) struct ListedRoom {
     pub(crate) edges: usize,
     /// Whether shared messages are published once for all edges.
     pub(crate) is_hot: bool,
+    /// The last entry of the log that a room in memory has applied; `None` for other rooms.
+    pub(crate) last: Option<u64>,
+    /// The items that it has sent out and that are not acked.
+    pub(crate) unacked: usize,
+    /// Whether its entries wait until enough of them are acked.
+    pub(crate) is_waiting: bool,
 }
 
 /// A page that is being filled.
@@ -101,5 +107,8 @@ fn listed(state: &PartitionState, id: &RoomId, room: &KnownRoom) -> Option<Liste
         spectators: state.audiences.viewers(id).unwrap_or(0),
         edges: state.audiences.edges(id).len(),
         is_hot: state.audiences.is_hot(id),
+        last: room.room().map(|room| room.last()),
+        unacked: state.outlets.items(id).len(),
+        is_waiting: state.outlets.is_held(id),
     })
 }

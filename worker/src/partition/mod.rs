@@ -44,6 +44,10 @@ mod room_world;
 
 mod worlds;
 
+mod outlet;
+
+mod outlets;
+
 mod edge_sessions;
 
 mod update_ring;
@@ -68,6 +72,8 @@ mod writing;
 
 mod ticking;
 
+mod due_timers;
+
 mod settle;
 
 mod losses;
@@ -75,6 +81,12 @@ mod losses;
 mod idle_loading;
 
 mod intake;
+
+mod outgoing;
+
+mod waiting;
+
+mod operator;
 
 mod interest;
 
@@ -91,17 +103,16 @@ mod testing;
 
 use std::time::Instant;
 
-use grandstand_common::bus::{KvEntry, LogEntry};
+use grandstand_common::bus::{KvEntry, LogEntry, Read};
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId, RoomId};
 use grandstand_common::record::GameVersions;
-use grandstand_common::wire::{self, Body, Entry};
+use grandstand_common::wire::{self, OperatorReply, OperatorWant};
 
 use crate::command::{KvSource, Now, Outcome};
 use crate::context::{Context, TenureState};
 use crate::counts::RoomCounts;
 use crate::loads::StoredValue;
 use crate::requests::Purpose;
-use room_reads::WaitingEvent;
 use state::PartitionState;
 use tenure::Tenure;
 
@@ -128,13 +139,7 @@ impl OwnedPartition {
 
     /// Returns the numbers of its rooms.
     pub(crate) fn room_counts(&self) -> RoomCounts {
-        let known = self.state.rooms.known();
-        RoomCounts {
-            loaded: known.loaded(),
-            stored: known.stored(),
-            too_new: known.too_new(),
-            held: self.state.coverage.held(),
-        }
+        self.state.room_counts()
     }
 
     /// Handles other limits of the bus: tries again what it did not take.
@@ -192,6 +197,16 @@ impl OwnedPartition {
     /// Handles the failure of the log's reader.
     pub(crate) fn handle_log_lost(&mut self, cx: &mut Context) {
         cut::handle_log_lost(&mut self.state, cx);
+    }
+
+    /// Handles what a reader of one room's log has read.
+    pub(crate) fn handle_room_log(&mut self, cx: &mut Context, reader: u64, read: &Read<LogEntry>) {
+        outgoing::handle_read(&mut self.state, cx, reader, read);
+    }
+
+    /// Returns the numbers of the readers of single rooms.
+    pub(crate) fn room_readers(&self) -> impl Iterator<Item = u64> {
+        self.state.outlets.readers()
     }
 
     /// Handles a key from a reader of keys, with the number of keys that were stored after it.
@@ -252,8 +267,13 @@ impl OwnedPartition {
                 TenureState::Held
             }
             Purpose::DeleteQuarantineRecord(id) => {
-                let now = cx.now.at;
-                state.quarantine_records.on_deletion(&id, &outcome, now);
+                state
+                    .quarantine_records
+                    .on_deletion(&id, &outcome, cx.now.at);
+                TenureState::Held
+            }
+            Purpose::SendOut(id, place) => {
+                outgoing::on_outcome(state, cx, &id, place, &outcome);
                 TenureState::Held
             }
             Purpose::AppendCommit(id, no) => {
@@ -290,6 +310,15 @@ impl OwnedPartition {
         interest: &wire::Interest,
     ) {
         interest::handle_interest(&mut self.state, cx, edge, interest);
+    }
+
+    /// Handles the request of an operator.
+    pub(crate) fn handle_operator(
+        &mut self,
+        cx: &mut Context,
+        want: &OperatorWant,
+    ) -> OperatorReply {
+        operator::handle(&mut self.state, cx, want)
     }
 
     /// Handles a lossy message from an edge.
@@ -332,7 +361,8 @@ impl OwnedPartition {
             for id in state.audiences.due_presences(now) {
                 delivery::send_presence(state, cx, &id);
             }
-            append_timers(state, cx);
+            due_timers::append_timers(state, cx);
+            outgoing::send_items(state, cx);
             losses::append_losses(state, cx);
         }
         if (state.takeover.is_ready() || state.takeover.is_releasing())
@@ -380,6 +410,7 @@ impl OwnedPartition {
             state.rooms.poll_timeout(now, !state.room_reads.has_later()),
             state.audiences.poll_timeout(),
             state.timers.poll_timeout(now),
+            state.outlets.poll_timeout(),
         ];
         let ready = ready.into_iter().filter(|_| takeover.is_ready());
         always.into_iter().chain(ready).flatten().min()
@@ -392,35 +423,6 @@ impl OwnedPartition {
         id: &RoomId,
         stored: Option<StoredValue>,
     ) -> TenureState {
-        let state = &mut self.state;
-        for what in idle_loading::on_read(state, cx, id, stored) {
-            match what {
-                WaitingEvent::Entry(logged) => intake::apply(state, cx, id, logged),
-                WaitingEvent::Interest(edge, wanted) => {
-                    interest::on_room_interest(state, cx, id, &edge, &wanted);
-                }
-                WaitingEvent::Lost(edge) => losses::lose_all(state, cx, id, edge),
-                WaitingEvent::Retried(..) => {}
-            }
-        }
-        idle_loading::finish(state, cx, id);
-        release::try_release(state, cx)
-    }
-}
-
-/// Appends the timers that are due.
-fn append_timers(state: &mut PartitionState, cx: &mut Context) {
-    for id in state.timers.take_due(cx.now) {
-        let Some(armed) = state.rooms.timers(&id) else {
-            continue;
-        };
-        for timer in state.timers.append_due(&id, armed, cx.now) {
-            let entry = Entry {
-                body: Some(Body::Timer(timer)),
-                ..Entry::default()
-            };
-            cx.append(state.tenure.id, &id, &entry);
-        }
-        state.timers.set(&id, Some(armed), cx.now);
+        waiting::load(&mut self.state, cx, id, stored)
     }
 }

@@ -147,6 +147,7 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
     let newer = newer.filter(|version| *version > own);
     let edges = summary.head.as_ref().map(|head| head.edges.clone());
     let edges = edges.filter(|_| newer.is_none());
+    let has_items = summary.head.as_ref().is_some_and(|head| head.has_items);
     let found = FoundRoom {
         revision,
         covered,
@@ -167,6 +168,9 @@ fn find_room(state: &mut PartitionState, cx: &mut Context, entry: KvEntry) {
         Some(edges) => {
             state.sessions.set(&id, edges);
             cx.loads.keep(partition, &id, revision, &value);
+            if has_items {
+                state.room_reads.want_later(&id);
+            }
         }
         None => {
             cx.loads.take_kept(partition, &id);
@@ -234,6 +238,7 @@ fn cut_beyond(state: &mut PartitionState, cx: &Context, reached: u64) {
     tracing::warn!(partition = %state.tenure.id, cut, "the log was cut before the takeover");
     state.rooms.cut(cut.saturating_sub(1));
     state.coverage.cut(cut);
+    state.outlets.cut(cut);
     state.quarantine_records.cut(cut);
 }
 
@@ -302,10 +307,10 @@ pub(super) fn end_retries(state: &mut PartitionState, cx: &mut Context) {
     if !state.takeover.is_ready() {
         return;
     }
-    let reads = &state.room_reads;
+    let (reads, outlets) = (&state.room_reads, &state.outlets);
     let ended = state
         .quarantine_records
-        .end_retries(|id| !reads.contains(id));
+        .end_retries(|id| !reads.contains(id) && !outlets.is_held(id));
     for id in ended {
         if state.coverage.is_clean(&id) {
             state.quarantine_records.delete(cx, state.tenure, &id);

@@ -158,6 +158,29 @@ impl QuarantineRecords {
         self.retried.insert(id, (revision, seq));
     }
 
+    /// Makes a room with a stored record of this build one that runs again. Returns the entry that the record names.
+    pub(super) fn retry_stored(&mut self, id: &RoomId) -> Option<u64> {
+        let record = self.rooms.get(id).filter(|record| record.is_stored)?;
+        let (revision, seq) = (record.revision, record.seq);
+        self.rooms.remove(id);
+        self.retried.insert(id.clone(), (revision, seq));
+        Some(seq)
+    }
+
+    /// Makes the record of a room one that is deleted once the room's deletion is stored. Returns whether it is stored, or
+    /// there is none.
+    pub(super) fn clear(&mut self, id: &RoomId) -> bool {
+        match self.rooms.get(id) {
+            Some(record) if !record.is_stored => false,
+            Some(record) => {
+                self.cleared.insert(id.clone(), record.revision);
+                self.rooms.remove(id);
+                true
+            }
+            None => true,
+        }
+    }
+
     /// Whether a room runs again. Its entries from before the checkpoint must then be applied, too.
     pub(super) fn is_retried(&self, id: &RoomId) -> bool {
         self.retried.contains_key(id)

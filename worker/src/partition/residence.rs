@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::room::{Emit, Logged, Room};
 use crate::stored::error::EncodeError;
 use crate::stored::head::SnapshotHead;
+use crate::stored::outlet::PendingItem;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{self, SnapshotLimits};
 
@@ -133,10 +134,11 @@ impl Loaded {
     /// Encodes the room's snapshot. The room is rebuilt from it from now on.
     pub(super) fn encode(
         &mut self,
+        outlet: &[&PendingItem],
         head: SnapshotHead,
         limits: SnapshotLimits,
     ) -> Result<Bytes, EncodeError> {
-        let value = snapshot::encode(&self.room, head, limits)?;
+        let value = snapshot::encode(&self.room, outlet, head, limits)?;
         self.restore = RestorePoint::from_snapshot(value.clone(), head.last);
         Ok(value)
     }

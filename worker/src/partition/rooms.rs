@@ -25,6 +25,7 @@ use crate::deadlines::Deadlines;
 use crate::room::{Emit, Logged, Room};
 use crate::stored::error::EncodeError;
 use crate::stored::head::SnapshotHead;
+use crate::stored::outlet::PendingItem;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{self, SnapshotLimits};
 
@@ -160,7 +161,7 @@ impl Rooms {
             snapshot_bytes: loaded.snapshot_bytes(),
             emits,
             edges: changed_edges(loaded.room_mut()),
-            residence: ResidenceChange::Unchanged,
+            ..Change::default()
         })
     }
 
@@ -188,6 +189,12 @@ impl Rooms {
         }
     }
 
+    /// Returns the bytes of the last snapshot of a room in memory; 0 if it has none.
+    pub(super) fn snapshot_bytes(&self, id: &RoomId) -> u64 {
+        let loaded = self.known.get(id).and_then(KnownRoom::loaded);
+        loaded.map_or(0, Loaded::snapshot_bytes)
+    }
+
     /// Puts a room in quarantine. `whole` is its last whole state if that is to be stored.
     pub(super) fn quarantine(
         &mut self,
@@ -210,8 +217,8 @@ impl Rooms {
     pub(super) fn encode(
         &mut self,
         id: &RoomId,
-        tenure: Tenure,
-        generation: u64,
+        outlet: &[&PendingItem],
+        (tenure, generation): (Tenure, u64),
         limits: SnapshotLimits,
     ) -> Option<Result<Bytes, EncodeError>> {
         let head = |last| SnapshotHead {
@@ -227,7 +234,7 @@ impl Rooms {
         }
         let loaded = known.loaded_mut()?;
         let head = head(loaded.room().last());
-        Some(loaded.encode(head, limits))
+        Some(loaded.encode(outlet, head, limits))
     }
 
     /// Encodes a room in memory as it was after its last whole entry, unless it cannot be rebuilt or exceeds its
@@ -236,8 +243,8 @@ impl Rooms {
         &self,
         cx: &Context,
         id: &RoomId,
-        tenure: Tenure,
-        generation: u64,
+        outlet: &[&PendingItem],
+        (tenure, generation): (Tenure, u64),
         limits: SnapshotLimits,
     ) -> Option<Bytes> {
         let whole = self.known.get(id)?.loaded()?.whole(cx, id)?;
@@ -246,7 +253,7 @@ impl Rooms {
             generation,
             last: whole.last(),
         };
-        snapshot::encode(&whole, head, limits).ok()
+        snapshot::encode(&whole, outlet, head, limits).ok()
     }
 
     /// Forgets the last whole state of a quarantined room, because it is stored.

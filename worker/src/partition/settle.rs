@@ -34,7 +34,7 @@ pub(super) fn settle(
     }
     let moved = change.edges.is_some();
     let is_due = state.update_machines(cx, id, &mut change);
-    let is_sent = !entry || state.takeover.sends(change.seq);
+    let is_sent = !entry || state.sends(id, change.seq);
     let rejects = change.emits.iter().filter(|emit| emit.is_reject());
     let rejects = rejects.count() as u64;
     cx.counts.rejects += rejects;

@@ -1,5 +1,7 @@
 //! The machines of a partition, side by side.
 
+use std::time::Instant;
+
 use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{self, ItemKind};
 
@@ -11,6 +13,7 @@ use super::coverage::Coverage;
 use super::edge_sessions::EdgeSessions;
 use super::log::LogReading;
 use super::needs::Needs;
+use super::outlets::Outlets;
 use super::quarantine_records::QuarantineRecords;
 use super::room_coverage::CoverageLimits;
 use super::room_reads::RoomReads;
@@ -19,9 +22,13 @@ use super::takeover::Takeover;
 use super::tenure::Tenure;
 use super::timers::Timers;
 use super::worlds::Worlds;
+use crate::command::Command;
 use crate::context::Context;
+use crate::counts::RoomCounts;
 use crate::outbox::RoomHead;
+use crate::room::Emit;
 use crate::room::Room;
+use crate::stored::outlet::PendingItem;
 
 /// The state of an owned partition: its machines.
 #[derive(Debug)]
@@ -39,6 +46,7 @@ pub(super) struct PartitionState {
     pub(super) audiences: Audiences,
     pub(super) needs: Needs,
     pub(super) worlds: Worlds,
+    pub(super) outlets: Outlets,
 }
 
 impl PartitionState {
@@ -73,6 +81,7 @@ impl PartitionState {
             audiences: Audiences::new(audiences),
             needs: Needs::default(),
             worlds: Worlds::new(cx.origin),
+            outlets: Outlets::default(),
         }
     }
 
@@ -85,6 +94,16 @@ impl PartitionState {
         self.sessions = EdgeSessions::default();
         self.worlds = Worlds::new(cx.origin);
         cx.loads.forget(self.tenure.id);
+        let partition = self.tenure.id;
+        let close = |reader| Command::CloseRoom { partition, reader };
+        cx.commands.extend(self.outlets.readers().map(close));
+        self.outlets.reset();
+    }
+
+    /// Whether what follows from an entry is sent to edges. A replay sends nothing, but entries that were held back meanwhile
+    /// are new to all.
+    pub(super) fn sends(&self, id: &RoomId, seq: u64) -> bool {
+        self.takeover.sends(seq) || self.takeover.is_ready() && self.outlets.is_held(id)
     }
 
     /// Returns the first entry that neither a stored snapshot nor a quarantine record covers. Until all stored rooms are
@@ -94,8 +113,21 @@ impl PartitionState {
             return self.checkpoints.seq();
         }
         let first = self.coverage.first().into_iter();
-        let first = first.chain(self.quarantine_records.first()).min();
+        let first = first.chain(self.quarantine_records.first());
+        let first = first.chain(self.outlets.first_held()).min();
         first.unwrap_or(self.log.next_seq())
+    }
+
+    /// Returns the numbers of its rooms.
+    pub(super) fn room_counts(&self) -> RoomCounts {
+        let known = self.rooms.known();
+        RoomCounts {
+            loaded: known.loaded(),
+            stored: known.stored(),
+            too_new: known.too_new(),
+            held: self.coverage.held(),
+            waiting: self.outlets.held(),
+        }
     }
 
     /// Whether stored snapshots and quarantine records cover every entry, and no record is left that protects nothing.
@@ -171,10 +203,26 @@ impl PartitionState {
             _ => self.worlds.forget(id),
         }
         self.timers.set(id, self.rooms.timers(id), cx.now);
+        self.update_outlet(id, change, now);
         if let Some(edges) = change.edges.take() {
             self.sessions.set(id, edges);
         }
         is_due
+    }
+
+    /// Adds what a change sends out. A replay sends it again: what is acked meanwhile is known by its id.
+    fn update_outlet(&mut self, id: &RoomId, change: &mut Change, now: Instant) {
+        self.outlets
+            .restore(id, std::mem::take(&mut change.items), now);
+        let instance = self.rooms.instance(id);
+        for emit in change
+            .emits
+            .extract_if(.., |emit| matches!(emit, Emit::Out(_)))
+        {
+            if let Emit::Out(item) = emit {
+                self.outlets.push(id, PendingItem::new(instance, item), now);
+            }
+        }
     }
 
     /// Tells the world of a room which of its commits the room has applied.
@@ -225,6 +273,7 @@ impl PartitionState {
     pub(super) fn is_idle(&self, id: &RoomId) -> bool {
         (self.rooms.revision(id) > 0 || !self.coverage.is_clean(id))
             && !self.audiences.is_watched(id)
+            && !self.outlets.is_busy(id)
             && self
                 .rooms
                 .get(id)

@@ -49,6 +49,12 @@ impl Timers {
         self.again.set(id, again.into_iter().flatten().min());
     }
 
+    /// Clears a room's deadlines, until its timers are set again.
+    pub(super) fn set_none(&mut self, id: &RoomId) {
+        self.due.set(id, None);
+        self.again.set(id, None);
+    }
+
     /// Returns the rooms whose timers may be due. The caller must [`set`](Self::set) each again.
     pub(super) fn take_due(&mut self, now: Now) -> Vec<RoomId> {
         let mut rooms = self.due.take_due(now.log_ms);

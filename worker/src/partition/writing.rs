@@ -11,6 +11,7 @@ use crate::command::{Command, Outcome};
 use crate::context::{Context, TenureState};
 use crate::current_call::EntryId;
 use crate::requests::Purpose;
+use crate::room::Room;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{EncodeError, SnapshotLimits};
 
@@ -26,6 +27,11 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         state.coverage.postpone(id, cx.now.at);
         return;
     }
+    // What the room has sent out would be gone with it.
+    if state.rooms.deleted(id).is_some() && state.outlets.is_busy(id) {
+        state.coverage.postpone(id, cx.now.at);
+        return;
+    }
     let version = cx.games.version(id.game());
     if state.rooms.deleted(id).is_none() && !state.needs.allows(id.game(), version) {
         state.needs.raise(cx, state.tenure, id.game(), version);
@@ -36,7 +42,9 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
     let config = &cx.config;
     let limits = SnapshotLimits::new(config.state_bytes, config.full_payload, config.value_bytes);
     cx.current_call.begin(id, EntryId::OUTSIDE);
-    let encoded = state.rooms.encode(id, state.tenure, generation, limits);
+    let outlet = state.outlets.items(id);
+    let place = (state.tenure, generation);
+    let encoded = state.rooms.encode(id, &outlet, place, limits);
     cx.current_call.end();
     let value = match encoded {
         Some(Ok(value)) => value,
@@ -55,6 +63,12 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
             }
             return;
         }
+        Some(Err(error @ EncodeError::Items { .. })) => {
+            if state.coverage.hold(id, cx.now.at) {
+                tracing::error!(room = %id, %error, "a room is stored once NATS has taken what it has sent out");
+            }
+            return;
+        }
         Some(Err(error)) => {
             tracing::error!(room = %id, %error, "cannot encode a room's snapshot");
             faults::quarantine(state, cx, id, QuarantineReason::Unavailable);
@@ -63,6 +77,7 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         None => return,
     };
     state.coverage.begin_write(id);
+    state.outlets.set_stored(id);
     let token = cx.request(state.tenure.id, Purpose::WriteRoom(id.clone()));
     cx.commands.push_back(Command::PutIf {
         bucket: Bucket::Rooms(state.tenure.id),
@@ -71,6 +86,18 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         expected: state.rooms.revision(id),
         token,
     });
+}
+
+/// Schedules the write of a room whose items are all acked, if its snapshot still has some.
+pub(super) fn write_without_items(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
+    state.coverage.retry(id, cx.now.at);
+    let Some(last) = state.rooms.get(id).map(Room::last) else {
+        return;
+    };
+    let sizes = (0, state.rooms.snapshot_bytes(id));
+    if state.outlets.is_outdated(id) && state.coverage.mark(id, last, sizes, cx.now.at) {
+        write_room(state, cx, id);
+    }
 }
 
 /// Writes the rooms that are due.

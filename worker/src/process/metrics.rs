@@ -24,6 +24,8 @@ pub struct WorkerMetrics {
     pub idle_rooms: Gauge,
     /// Rooms that NATS does not take at the moment, because its limits have become lower.
     pub held_rooms: Gauge,
+    /// Rooms whose entries wait until what they have sent out is acked.
+    pub waiting_rooms: Gauge,
     /// Rooms that a later version of their game stored, and that this worker leaves untouched.
     pub too_new_rooms: Gauge,
     /// [`Counts::inputs`].
@@ -42,6 +44,8 @@ pub struct WorkerMetrics {
     pub unreadable_snapshots: Counter,
     /// [`Counts::rooms_heated`].
     pub rooms_heated: Counter,
+    /// [`Counts::sent_out`].
+    pub sent_out: Counter,
     /// [`Counts::items_not_taken`].
     pub items_not_taken: Counter,
     /// [`Counts::ticks`].
@@ -108,6 +112,7 @@ impl WorkerMetrics {
                 now.unreadable_snapshots,
             ),
             (&self.rooms_heated, before.rooms_heated, now.rooms_heated),
+            (&self.sent_out, before.sent_out, now.sent_out),
             (
                 &self.items_not_taken,
                 before.items_not_taken,
@@ -160,6 +165,11 @@ impl WorkerMetrics {
             self.held_rooms.clone(),
         );
         registry.register(
+            "rooms_waiting",
+            "Rooms whose entries wait until what they have sent out is acked",
+            self.waiting_rooms.clone(),
+        );
+        registry.register(
             "rooms_too_new",
             "Rooms that a later version of their game stored, left untouched",
             self.too_new_rooms.clone(),
@@ -172,7 +182,7 @@ impl WorkerMetrics {
     }
 
     /// The counters of engines, with their names and what they count.
-    fn engine_counters(&self) -> [(&'static str, &'static str, &Counter); 10] {
+    fn engine_counters(&self) -> [(&'static str, &'static str, &Counter); 11] {
         [
             ("inputs", "Inputs handed to games", &self.inputs),
             ("rejects", "Inputs that games rejected", &self.rejects),
@@ -206,6 +216,11 @@ impl WorkerMetrics {
                 "items_not_taken",
                 "Items that were not sent, because NATS' limit of a message has become lower",
                 &self.items_not_taken,
+            ),
+            (
+                "sent_out",
+                "Items that rooms have sent out: emitted, or to other rooms",
+                &self.sent_out,
             ),
             (
                 "rooms_heated",

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use grandstand_common::bus::{Bus, Read};
-use grandstand_common::id::{Partition, WorkerId};
+use grandstand_common::bus::{Bus, BusError, LogEntry, LogReader, Read};
+use grandstand_common::id::{Partition, RoomId, WorkerId};
 use grandstand_common::subject;
 use grandstand_common::supervisor::Supervisor;
 use tokio::task::AbortHandle;
@@ -24,6 +24,8 @@ const RETRY: Duration = Duration::from_millis(100);
 pub(super) enum ReaderKey {
     /// Reads a partition's log.
     Log(Partition),
+    /// Reads the log of a room, with this number.
+    Room(Partition, u64),
     /// Reads the keys of a partition.
     Kv(Partition, KvSource),
     /// Listens to `ctl.{p}` and `live.{p}`.
@@ -77,6 +79,7 @@ impl Readers {
     pub(super) fn is_current(&self, task: u64, work: &Work) -> bool {
         let key = match work {
             Work::Log(partition, _) => ReaderKey::Log(*partition),
+            Work::Room(partition, reader, _) => ReaderKey::Room(*partition, *reader),
             Work::Kv(partition, source, _) => ReaderKey::Kv(*partition, *source),
             Work::Listening(p) | Work::Live(p, _) | Work::Ctl(p, _) => ReaderKey::Listen(*p),
             Work::LinkRequest(_) => return true,
@@ -86,13 +89,32 @@ impl Readers {
 
     /// Starts to read a partition's log from the sequence `from` on.
     pub(super) fn open_log(&mut self, partition: Partition, from: u64) {
+        let open = async move |bus: &Bus| bus.read_log(partition, from).await;
+        let key = ReaderKey::Log(partition);
+        self.read(key, open, move |read| Work::Log(partition, read));
+    }
+
+    /// Starts to read the entries of a room from the sequence `from` on.
+    pub(super) fn open_room(&mut self, partition: Partition, room: RoomId, from: u64, reader: u64) {
+        let open = async move |bus: &Bus| bus.read_room(&room, from).await;
+        let key = ReaderKey::Room(partition, reader);
+        self.read(key, open, move |read| Work::Room(partition, reader, read));
+    }
+
+    /// Starts to read a log.
+    fn read(
+        &mut self,
+        key: ReaderKey,
+        open: impl AsyncFn(&Bus) -> Result<LogReader, BusError> + 'static,
+        work_of: impl Fn(Read<LogEntry>) -> Work + 'static,
+    ) {
         let (id, bus, work) = self.task();
         let task = async move {
             let mut reader = loop {
-                match bus.read_log(partition, from).await {
+                match open(&bus).await {
                     Ok(reader) => break reader,
                     Err(error) => {
-                        tracing::debug!(%partition, %error, "cannot read the log");
+                        tracing::debug!(?key, %error, "cannot read the log");
                         sleep(RETRY).await;
                     }
                 }
@@ -100,13 +122,13 @@ impl Readers {
             loop {
                 let read = reader.next().await;
                 let lost = read == Read::Lost;
-                if !work.send(id, Work::Log(partition, read)).await || lost {
+                if !work.send(id, work_of(read)).await || lost {
                     return;
                 }
             }
         };
         let task = self.supervisor.run_local("log", task);
-        self.start(ReaderKey::Log(partition), id, task);
+        self.start(key, id, task);
     }
 
     /// Starts to read the keys of a partition.
@@ -154,6 +176,9 @@ impl Readers {
         ] {
             self.close(key);
         }
+        let is_of_room =
+            |key: &ReaderKey| matches!(key, ReaderKey::Room(of, _) if *of == partition);
+        self.tasks.retain(|key, _| !is_of_room(key));
     }
 
     /// Passes on requests about gaps in the numbers of this sender's batches.

@@ -1,11 +1,11 @@
 //! Executes the engine's commands and passes it their outcomes.
 
 use bytes::Bytes;
-use grandstand_common::bus::{Bucket, PublishError, PutError, PutReceipt, Read};
+use grandstand_common::bus::{Bucket, Message, PublishError, PutError, PutReceipt, Read, Receipt};
 use grandstand_common::id::{Epoch, Partition, ProcessId};
 use grandstand_common::subject;
-use grandstand_common::wire::{Interest, LinkRequest, Live};
-use prost::Message;
+use grandstand_common::wire::{Interest, LinkRequest, Live, OperatorRequest};
+use prost::Message as _;
 
 use super::answers::{self, EdgeAnswer, EngineAnswer, edge_answered};
 use super::edge_probes::ANSWER_DEADLINE;
@@ -42,6 +42,15 @@ impl RoomLoop {
                 payload,
                 token,
             } => self.append(subject, payload, token).await?,
+            Command::Emit {
+                topic,
+                id,
+                body,
+                token,
+            } => {
+                let receipt = check(self.bus.emit(&topic, &id, body).await)?;
+                self.await_append(receipt, token);
+            }
             Command::PutIf {
                 bucket,
                 key,
@@ -69,6 +78,15 @@ impl RoomLoop {
             Command::Get { bucket, key, token } => self.get(bucket, key, token),
             Command::LogState { partition, token } => self.measure(partition, token),
             Command::OpenLog { partition, from } => self.readers.open_log(partition, from),
+            Command::OpenRoom {
+                partition,
+                room,
+                from,
+                reader,
+            } => self.readers.open_room(partition, room, from, reader),
+            Command::CloseRoom { partition, reader } => {
+                self.readers.close(ReaderKey::Room(partition, reader));
+            }
             Command::CloseLog { partition } => self.readers.close(ReaderKey::Log(partition)),
             Command::OpenKv { partition, source } => self.readers.open_kv(partition, source),
             Command::CloseKv { partition, source } => {
@@ -119,13 +137,18 @@ impl RoomLoop {
     ) -> Result<(), WorkerError> {
         self.settings().metrics.appends.inc();
         let receipt = check(self.bus.append(subject, payload).await)?;
+        self.await_append(receipt, token);
+        Ok(())
+    }
+
+    /// Passes the outcome of an append to the engine.
+    fn await_append(&self, sent: Result<Receipt, PublishError>, token: Token) {
         self.await_outcome(token, async move {
-            match receipt {
+            match sent {
                 Ok(receipt) => receipt.await.map_or(Outcome::Failed, Outcome::Appended),
                 Err(_) => Outcome::Failed,
             }
         });
-        Ok(())
     }
 
     /// Passes the outcome of a put to the engine.
@@ -196,6 +219,10 @@ impl RoomLoop {
             }
             Work::Log(partition, Read::Idle) => self.engine.handle_log_idle(now, partition),
             Work::Log(partition, Read::Lost) => self.engine.handle_log_lost(partition),
+            Work::Room(partition, reader, read) => {
+                let from = (partition, reader);
+                self.engine.handle_room_log(now, from, &read);
+            }
             Work::Kv(partition, source, Read::Item(entry, behind)) => {
                 self.engine
                     .handle_kv(now, (partition, source), entry, behind);
@@ -214,7 +241,10 @@ impl RoomLoop {
                 Ok(live) => self.engine.handle_live(now, partition, live),
                 Err(_) => self.count_unreadable(),
             },
-            Work::Ctl(partition, message) => match Interest::decode(message.payload) {
+            Work::Ctl(partition, message) => match Interest::decode(message.payload.clone()) {
+                Ok(interest) if interest.edge.is_empty() => {
+                    self.on_operator_request(now, partition, message);
+                }
                 Ok(interest) => {
                     let reply = message.reply;
                     self.engine
@@ -226,20 +256,36 @@ impl RoomLoop {
         }
     }
 
-    fn on_link_request(&mut self, now: Now, message: grandstand_common::bus::Message) {
+    fn on_operator_request(&mut self, now: Now, partition: Partition, message: Message) {
+        let Ok(request) = OperatorRequest::decode(message.payload) else {
+            return self.count_unreadable();
+        };
+        let Some((want, to)) = request.want.zip(message.reply) else {
+            return;
+        };
+        if let Some(reply) = self.engine.handle_operator(now, partition, &want) {
+            self.reply(to, reply.encode_to_vec().into());
+        }
+    }
+
+    /// Sends an answer, without waiting for it.
+    fn reply(&self, to: String, payload: Bytes) {
+        let bus = self.bus.clone();
+        self.edge_answers.push(Box::pin(async move {
+            if let Err(error) = bus.publish(to, payload).await {
+                tracing::debug!(%error, "an answer was not sent");
+            }
+            EdgeAnswer::Sent
+        }));
+    }
+
+    fn on_link_request(&mut self, now: Now, message: Message) {
         let Ok(request) = LinkRequest::decode(message.payload) else {
             return self.count_unreadable();
         };
         let reply = self.engine.handle_link_request(now, &request);
         if let Some(to) = message.reply {
-            let bus = self.bus.clone();
-            let payload = reply.encode_to_vec().into();
-            self.edge_answers.push(Box::pin(async move {
-                if let Err(error) = bus.publish(to, payload).await {
-                    tracing::debug!(%error, "an answer to an edge was not sent");
-                }
-                EdgeAnswer::Sent
-            }));
+            self.reply(to, reply.encode_to_vec().into());
         }
     }
 

@@ -57,6 +57,7 @@ pub(super) struct SharedRoomCounts {
     stored: AtomicUsize,
     held: AtomicUsize,
     too_new: AtomicUsize,
+    waiting: AtomicUsize,
 }
 
 impl SharedRoomCounts {
@@ -65,6 +66,7 @@ impl SharedRoomCounts {
         self.stored.store(counts.stored, Ordering::Relaxed);
         self.too_new.store(counts.too_new, Ordering::Relaxed);
         self.held.store(counts.held, Ordering::Relaxed);
+        self.waiting.store(counts.waiting, Ordering::Relaxed);
     }
 
     pub(super) fn get(&self) -> RoomCounts {
@@ -73,6 +75,7 @@ impl SharedRoomCounts {
             stored: self.stored.load(Ordering::Relaxed),
             too_new: self.too_new.load(Ordering::Relaxed),
             held: self.held.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
         }
     }
 }

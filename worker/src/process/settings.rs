@@ -83,6 +83,7 @@ impl WorkerSettings {
     pub(super) fn engine(&self, sender: WorkerId, bus: &Bus) -> EngineConfig {
         let defaults = EngineConfig::new(sender.clone());
         EngineConfig {
+            layout: bus.layout(),
             build: self.build.clone(),
             kept_bytes: defaults.kept_bytes / usize::from(self.loops.max(1)),
             max_payload: bus.max_payload(),

@@ -20,6 +20,8 @@ const SMALL: usize = 4 * 1024;
 pub(super) enum Work {
     /// An entry of a partition's log.
     Log(Partition, Read<LogEntry>),
+    /// An entry of a room's log, from the reader with this number.
+    Room(Partition, u64, Read<LogEntry>),
     /// A key of a partition.
     Kv(Partition, KvSource, Read<KvEntry>),
     /// The subscriptions of `ctl.{p}` and `live.{p}` are there.
@@ -34,9 +36,11 @@ pub(super) enum Work {
 impl Work {
     fn bytes(&self) -> usize {
         match self {
-            Self::Log(_, Read::Item(entry, _)) => entry.payload.len(),
+            Self::Log(_, Read::Item(entry, _)) | Self::Room(_, _, Read::Item(entry, _)) => {
+                entry.payload.len()
+            }
             Self::Kv(_, _, Read::Item(entry, _)) => entry.value.as_ref().map_or(0, |v| v.len()),
-            Self::Log(..) | Self::Kv(..) | Self::Listening(_) => 0,
+            Self::Log(..) | Self::Room(..) | Self::Kv(..) | Self::Listening(_) => 0,
             Self::Live(_, message) | Self::Ctl(_, message) | Self::LinkRequest(message) => {
                 message.payload.len()
             }

@@ -115,7 +115,7 @@ impl Replica {
                 generation: 0,
                 last,
             };
-            let stored = snapshot::encode(&room, place, SnapshotLimits::NONE)?;
+            let stored = snapshot::encode(&room, &[], place, SnapshotLimits::NONE)?;
             self.room = snapshot::decode(&self.games, &self.id, &stored, last)?;
         }
         Ok(())

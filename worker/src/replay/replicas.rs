@@ -74,9 +74,10 @@ impl From<EncodeError> for Stopped {
     fn from(error: EncodeError) -> Self {
         match error {
             EncodeError::Panicked(_) => Self::Panicked,
-            EncodeError::Json(_) | EncodeError::TooBig { .. } | EncodeError::NotTaken { .. } => {
-                Self::NotStored(error.to_string())
-            }
+            EncodeError::Json(_)
+            | EncodeError::TooBig { .. }
+            | EncodeError::Items { .. }
+            | EncodeError::NotTaken { .. } => Self::NotStored(error.to_string()),
         }
     }
 }

@@ -4,6 +4,7 @@ use grandstand_common::data::Data;
 use grandstand_common::id::{EdgeId, Lane, SessionId};
 use grandstand_common::wire::{self, ItemKind};
 use grandstand_game::Invitation;
+use grandstand_game::host::Outgoing;
 
 use super::players::Player;
 
@@ -25,6 +26,8 @@ pub(crate) enum Emit {
     Invited(Box<Invited>),
     /// The presence has changed.
     Presence,
+    /// An item goes out of the room.
+    Out(Outgoing),
     /// The room must be deleted.
     Deleted,
 }

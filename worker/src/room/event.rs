@@ -100,6 +100,7 @@ impl Room {
             Output::Snapshot(lane) => emits.push(Emit::Snapshot(lane)),
             Output::Kick { player, code } => kicked.push((player, code)),
             Output::Invite(invitation) => invited.push(*invitation),
+            Output::Out(item) => emits.push(Emit::Out(item)),
             Output::Fault(fault) => {
                 tracing::warn!(room = %id, %fault, "a game has a fault");
                 emits.push(Emit::Fault);

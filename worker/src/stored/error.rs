@@ -15,6 +15,9 @@ pub(crate) enum EncodeError {
         bytes: usize,
         max: usize,
     },
+    /// The room fits, but not together with the items that it has sent out and that were not acked.
+    #[error("the snapshot has {bytes} bytes with what was sent out and not acked, more than {max}")]
+    Items { bytes: usize, max: usize },
     /// The bus takes less than rooms may rely on. The room is not at fault.
     #[error("the snapshot has {bytes} bytes, and NATS takes only {max} at the moment")]
     NotTaken { bytes: usize, max: usize },

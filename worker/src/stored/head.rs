@@ -34,6 +34,9 @@ pub(crate) struct StoredHead {
     /// The edges that hold sessions of connected players.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) edges: Vec<EdgeId>,
+    /// Whether the room has sent out items that were not acked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) has_items: bool,
 }
 
 /// The version of states that are stored without one.
@@ -46,14 +49,15 @@ pub(super) fn is_first_version(version: &u32) -> bool {
 }
 
 impl StoredHead {
-    /// The head of a room whose state is of this version.
-    pub(crate) fn new(room: &Room, version: u32) -> Self {
+    /// The head of a room whose state is of this version, and whether items that it has sent out were not acked.
+    pub(crate) fn new(room: &Room, version: u32, has_items: bool) -> Self {
         let timers = room.instance_state().timers.values();
         Self {
             instance: room.instance(),
             version,
             due_ms: timers.map(|armed| armed.due_ms).min(),
             edges: room.edges().cloned().collect(),
+            has_items,
         }
     }
 }

@@ -4,6 +4,8 @@ pub mod quarantine;
 
 pub(crate) mod error;
 
+pub(crate) mod outlet;
+
 mod room;
 
 #[cfg(feature = "fuzzing")]

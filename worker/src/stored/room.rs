@@ -20,6 +20,8 @@ pub(super) struct RoomRecord<'a> {
     finished: bool,
     versions: [u64; 2],
     armings: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    outs: u64,
     timers: Cow<'a, BTreeMap<String, Armed>>,
     players: Cow<'a, BTreeMap<PlayerId, Player>>,
     refused: Cow<'a, VecDeque<RefusedSession>>,
@@ -27,6 +29,10 @@ pub(super) struct RoomRecord<'a> {
     seen: Cow<'a, SeenMessages>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     realtime: Option<Cow<'a, RealtimeState>>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn is_empty(seen: &SeenMessages) -> bool {
@@ -45,6 +51,7 @@ impl<'a> RoomRecord<'a> {
             finished: game.finished,
             versions: game.versions,
             armings: game.armings,
+            outs: game.outs,
             timers: Cow::Borrowed(&game.timers),
             players: Cow::Borrowed(&state.players),
             refused: Cow::Borrowed(&state.refused),
@@ -63,6 +70,7 @@ impl<'a> RoomRecord<'a> {
             version: first_version(),
             due_ms: self.timers.values().map(|armed| armed.due_ms).min(),
             edges: edges.into_iter().collect(),
+            has_items: false,
         }
     }
 
@@ -74,6 +82,7 @@ impl<'a> RoomRecord<'a> {
             finished: self.finished,
             versions: self.versions,
             armings: self.armings,
+            outs: self.outs,
             timers: self.timers.into_owned(),
         };
         let players = self.players.into_owned();

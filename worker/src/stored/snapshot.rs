@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) use super::error::{DecodeError, EncodeError};
 use super::head::{Beginning, SnapshotHead, StoredHead, first_version, is_first_version};
+use super::outlet::PendingItem;
 use super::room::RoomRecord;
 use crate::room::Room;
 
@@ -67,6 +68,15 @@ struct StoredRef<'a> {
     #[serde(skip_serializing_if = "is_first_version")]
     version: u32,
     game: Option<&'a RawValue>,
+    /// The items that were not acked. No hash covers them, because they depend on acks.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    outlet: &'a [&'a PendingItem],
+}
+
+#[derive(Deserialize)]
+struct Outlet {
+    #[serde(default)]
+    outlet: Vec<PendingItem>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +94,8 @@ struct Stored<'a> {
     version: u32,
     #[serde(borrow)]
     game: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    outlet: Option<&'a RawValue>,
 }
 
 /// The fields of a snapshot besides the room.
@@ -129,9 +141,11 @@ impl StoredState {
     }
 }
 
-/// Encodes a snapshot of a room. Its last entry is that of `head`, not that of `room`.
+/// Encodes a snapshot of a room, and of the items that it has sent out and that were not acked. Its last entry is that of
+/// `head`, not that of `room`.
 pub(crate) fn encode(
     room: &Room,
+    outlet: &[&PendingItem],
     head: SnapshotHead,
     limits: SnapshotLimits,
 ) -> Result<Bytes, EncodeError> {
@@ -150,17 +164,21 @@ pub(crate) fn encode(
         epoch: head.epoch,
         generation: head.generation,
         last: head.last,
-        head: Some(&StoredHead::new(room, version)),
+        head: Some(&StoredHead::new(room, version, !outlet.is_empty())),
         hash: xxh3_64(state.game.get().as_bytes()),
         state_hash: Some(state.hash()),
         room: Some(&state.room),
         version,
         game: Some(&state.game),
+        outlet,
     };
     let value = serde_json::to_vec(&stored)?;
-    check("the snapshot", value.len(), limits.snapshot)?;
     let bytes = value.len();
-    let max = limits.taken;
+    let max = limits.taken.min(limits.snapshot);
+    if bytes > max && !outlet.is_empty() && bytes - serde_json::to_vec(outlet)?.len() <= max {
+        return Err(EncodeError::Items { bytes, max });
+    }
+    check("the snapshot", bytes, limits.snapshot)?;
     if bytes > max {
         Err(EncodeError::NotTaken { bytes, max })
     } else {
@@ -189,6 +207,7 @@ pub(crate) fn encode_deleted(head: SnapshotHead) -> Result<Bytes, EncodeError> {
         room: None,
         version: first_version(),
         game: None,
+        outlet: &[],
     };
     Ok(serde_json::to_vec(&stored)?.into())
 }
@@ -251,6 +270,17 @@ pub(crate) fn decode_head(value: &[u8]) -> Result<SnapshotHead, DecodeError> {
     })
 }
 
+/// Decodes the items that a room had sent out and that were not acked.
+pub(crate) fn decode_outlet(value: &[u8]) -> Result<Vec<PendingItem>, DecodeError> {
+    if !Beginning::parse(value)
+        .head
+        .is_some_and(|head| head.has_items)
+    {
+        return Ok(Vec::new());
+    }
+    Ok(serde_json::from_slice::<Outlet>(value)?.outlet)
+}
+
 /// Decodes the state of a snapshot as it is stored, and the hash stored with it. Returns `None` if the room was deleted.
 pub(crate) fn decode_state(
     value: &[u8],
@@ -303,7 +333,7 @@ pub(crate) fn decode(
     // The hash does not cover the head.
     if stored
         .head
-        .is_some_and(|head| head != StoredHead::new(&room, version))
+        .is_some_and(|head| head != StoredHead::new(&room, version, stored.outlet.is_some()))
     {
         return Err(DecodeError::Damaged);
     }

@@ -186,7 +186,7 @@ impl MemoryLoop {
     fn carry_out(&mut self, command: Command) {
         let now = self.clock.now();
         let (token, outcome) = match command {
-            Command::Append { token, .. } => {
+            Command::Append { token, .. } | Command::Emit { token, .. } => {
                 self.seq += 1;
                 (token, Outcome::Appended(self.seq))
             }

@@ -19,7 +19,7 @@ use crate::bus::nats::second_connection::SecondConnection;
 use crate::bus::nats::servers::Servers;
 use crate::bus::nats::shared::Inner;
 use crate::bus::nats::{
-    connect, connection, inspect, jetstream, names, needed, permissions, reader,
+    connect, connection, entries, inspect, jetstream, names, needed, permissions, reader,
 };
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::options::{self, BusOptions, IDLE_HEARTBEAT, log_heartbeat};
@@ -301,7 +301,7 @@ impl Nats {
             every_entry: true,
             heartbeat: log_heartbeat(self.layout.partitions),
         };
-        reader::open(self.inner.clone(), spec, reader::log_entry).await
+        reader::open(self.inner.clone(), spec, entries::log_entry).await
     }
 
     pub(crate) async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
@@ -359,6 +359,6 @@ impl Nats {
             every_entry: false,
             heartbeat: IDLE_HEARTBEAT,
         };
-        reader::open(self.inner.clone(), spec, reader::kv_entry).await
+        reader::open(self.inner.clone(), spec, entries::kv_entry).await
     }
 }

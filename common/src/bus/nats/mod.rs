@@ -49,6 +49,8 @@ mod consumer;
 
 mod reader;
 
+mod entries;
+
 mod second_connection;
 
 mod inspect;

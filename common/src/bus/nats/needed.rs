@@ -83,6 +83,7 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
         }
         BusRole::Worker => {
             needs.answers(BusRole::Edge, "answers to edges");
+            needs.answers(BusRole::Operator, "answers to operators");
             needs.publish(pattern::EDGE, "batches for edges");
             needs.publish(pattern::HOT, "batches for hot rooms");
             needs.publish(pattern::OUT, "what games emit");
@@ -122,6 +123,10 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             );
             needs.read_stream(&names.out(), "what games emit");
         }
+        BusRole::Operator => {
+            needs.publish(pattern::CTL, "questions about rooms, to their owners");
+            needs.read_one(&record, "the record of the cluster");
+        }
         BusRole::Tool => {
             needs.publish(subject::LEADERBOARD, "questions about leaderboards");
             needs.get(&record);
@@ -136,6 +141,7 @@ fn of_layout(names: &Names, role: BusRole, layout: &Layout) -> Vec<Need> {
     let entries = match role {
         BusRole::Archive | BusRole::Tool => None,
         BusRole::Edge => Some("inputs, joins and leaves: the log"),
+        BusRole::Operator => Some("kicks, messages and ends of rooms"),
         BusRole::Worker => Some("timers, and players of dead edges"),
         BusRole::Repartition => Some("entries that no snapshot covers"),
     };
@@ -148,7 +154,7 @@ fn of_layout(names: &Names, role: BusRole, layout: &Layout) -> Vec<Need> {
             why,
         );
     }
-    if matches!(role, BusRole::Edge | BusRole::Archive) {
+    if matches!(role, BusRole::Edge | BusRole::Archive | BusRole::Operator) {
         return needs.all;
     }
     for stream in layout.all_streams() {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bus::error::{BusError, PublishError};
 use crate::bus::nats::client::Nats;
+use crate::bus::nats::entries;
 use crate::bus::nats::jetstream::Delivery;
 use crate::bus::nats::reader::{self, ReadSpec};
 use crate::bus::nats::replies::Waiter;
@@ -72,6 +73,6 @@ fn out_item(spec: &ReadSpec, delivery: Delivery, message: &Message) -> Option<Ou
         time_ms: delivery.time_ms,
         topic: subject::parse_out(message.subject.get(spec.prefix..)?)?,
         id: headers.get(header::NATS_MESSAGE_ID)?.as_str().to_owned(),
-        body: reader::detached(&message.payload),
+        body: entries::detached(&message.payload),
     })
 }

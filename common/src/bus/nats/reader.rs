@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Message;
-use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::bus::error::BusError;
 use crate::bus::nats::consumer::{Consumer, ConsumerEvent};
-use crate::bus::nats::jetstream::{Delivery, StreamInfo, is_marker};
+use crate::bus::nats::jetstream::{Delivery, StreamInfo};
 use crate::bus::nats::shared::Inner;
 use crate::bus::stats::BusStats;
-use crate::bus::types::{ConnectionState, KvEntry, LogEntry, Read};
+use crate::bus::types::{ConnectionState, Read};
 use crate::log_clock::ReaderClock;
 
 /// The most entries that wait for the reader; then flow control stops the server.
@@ -301,44 +300,9 @@ impl<T> Reader<T> {
     }
 }
 
-/// Copies a payload, because kept entries must not pin the 64 KiB buffer that they were read with.
-pub(super) fn detached(payload: &Bytes) -> Bytes {
-    Bytes::copy_from_slice(payload)
-}
-
-pub(super) fn log_entry(
-    spec: &ReadSpec,
-    delivery: Delivery,
-    message: &Message,
-) -> Option<LogEntry> {
-    Some(LogEntry {
-        seq: delivery.stream_seq,
-        time_ms: delivery.time_ms,
-        subject: message.subject.get(spec.prefix..)?.to_owned(),
-        payload: detached(&message.payload),
-    })
-}
-
-pub(super) fn kv_entry(spec: &ReadSpec, delivery: Delivery, message: &Message) -> Option<KvEntry> {
-    let key = message.subject.get(spec.prefix..)?;
-    let marker = message.headers.as_ref().is_some_and(|headers| {
-        headers.iter().any(|(name, values)| {
-            let is = |value: &async_nats::HeaderValue| is_marker(name.as_ref(), value.as_str());
-            values.iter().any(is)
-        })
-    });
-    Some(KvEntry {
-        key: key.to_owned(),
-        value: (!marker).then(|| detached(&message.payload)),
-        revision: delivery.stream_seq,
-        time_ms: delivery.time_ms,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::options::IDLE_HEARTBEAT;
 
     fn info(created: &str, first: u64, last: u64) -> StreamInfo {
         let state = format!(
@@ -376,32 +340,5 @@ mod tests {
         assert!(!position.is_current());
         position.advance(12);
         assert!(position.is_current());
-    }
-
-    #[test]
-    fn a_key_is_the_subject_without_its_prefix() {
-        let spec = ReadSpec {
-            stream: "KV_rooms_0".to_owned(),
-            filters: Vec::new(),
-            prefix: "$KV.rooms_0.".len(),
-            from: 1,
-            every_entry: false,
-            heartbeat: IDLE_HEARTBEAT,
-        };
-        let delivery = "$JS.ACK.KV_rooms_0.c.1.3.1.5000000.0".parse().unwrap();
-        let message = Message {
-            subject: "$KV.rooms_0.7.memory-1".into(),
-            reply: None,
-            payload: Bytes::from_static(b"x"),
-            headers: None,
-            status: None,
-            description: None,
-            length: 0,
-        };
-        let entry = kv_entry(&spec, delivery, &message).unwrap();
-        assert_eq!(
-            (entry.key.as_str(), entry.revision, entry.time_ms),
-            ("7.memory-1", 3, 5)
-        );
     }
 }

@@ -8,6 +8,8 @@
 //! minutes. Then the computer plays on or the others win ([`OnDrop`]). A player who leaves is replaced at once. The
 //! game ends when the computer has replaced every player.
 //!
+//! At the end the game emits `{"scores":{"alice":3,"bob":5},"winners":["bob"]}` with the topic `results`.
+//!
 //! | reject | when |
 //! | --- | --- |
 //! | `bad_input` | not `{"op":"flip","card":number}` |

@@ -6,7 +6,7 @@ use rand::seq::IteratorRandom;
 use super::params::FACES;
 use super::table::{Hand, Memory, Phase};
 use super::timer::{COMPUTER, EMPTY, HIDE, TURN, away, ms};
-use super::update::{Update, players, scores};
+use super::update::{Outcome, Update, players, scores};
 
 impl Memory {
     /// Starts the game.
@@ -157,6 +157,12 @@ impl Memory {
         for seat in &self.seats {
             effects.clear_timer(&away(&seat.player));
         }
+        let outcome = Outcome {
+            scores: scores(&self.seats),
+            winners: &winners,
+        };
+        // A topic without spaces and a few names always go out.
+        effects.emit("results", &outcome).ok();
         effects.update(Update::Over {
             scores: scores(&self.seats),
             winners: winners.clone(),

@@ -66,6 +66,13 @@ pub enum Update {
     },
 }
 
+/// The outcome of a game, which goes out of the room.
+#[derive(Serialize)]
+pub(super) struct Outcome<'a> {
+    pub(super) scores: Scores,
+    pub(super) winners: &'a [PlayerId],
+}
+
 /// Points by name, in the order of the players' turns.
 #[derive(Debug)]
 pub struct Scores(Vec<(PlayerId, u32)>);

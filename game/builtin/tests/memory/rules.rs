@@ -85,7 +85,10 @@ fn a_game_from_the_first_join_to_the_scores() {
     );
     let (a, b) = cards(&room, true);
     flip(&mut room, "bob", a);
-    let over = flip(&mut room, "bob", b);
+    let over = flip(&mut room, "bob", b).emits(
+        "results",
+        &[json!({"scores": {"alice": 0, "bob": 2}, "winners": ["bob"]})],
+    );
     assert_eq!(
         over.all()[2..],
         [json!({"kind": "over", "scores": {"alice": 0, "bob": 2}, "winners": ["bob"]})]

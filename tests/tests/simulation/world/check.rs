@@ -10,6 +10,11 @@ impl World {
             let room = format!("ledger-{room}");
             let clients: Vec<_> = self.clients.iter().filter(|c| c.room == room).collect();
             let view = clients[2].view.as_ref().expect("the spectator has a view");
+            assert_eq!(
+                self.emitted_by(&room),
+                *view["lines"].as_array().expect("a list"),
+                "{room}: each line is emitted with one number"
+            );
             let quitters: Vec<_> = clients.iter().filter(|c| c.quit).collect();
             for client in &quitters {
                 let lines = lines(view, &client.name);
@@ -51,6 +56,18 @@ impl World {
             }
         }
         applied
+    }
+
+    /// Returns the data that a room has emitted, in the order of the numbers.
+    fn emitted_by(&self, room: &str) -> Vec<Value> {
+        let parse = |body| serde_json::from_slice::<Value>(body).expect("an item is JSON");
+        let all = self.emitted.iter().map(|(id, body)| (id, parse(body)));
+        let own = all.filter(|(_, body)| body["room"] == room);
+        let number = |id: &str| id.rsplit('.').next().and_then(|no| no.parse::<u64>().ok());
+        let by_number: BTreeMap<_, _> = own
+            .map(|(id, mut body)| (number(id), body["data"].take()))
+            .collect();
+        by_number.into_values().collect()
     }
 }
 

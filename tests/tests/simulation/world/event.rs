@@ -127,4 +127,16 @@ impl World {
             SimEvent::Quit(i) => self.quit(i),
         }
     }
+
+    /// Stores an item that a game emits, unless it or its ack is lost. A repeat has the same content.
+    pub(super) fn emit(&mut self, id: String, body: Bytes, token: Token) {
+        if self.chance(self.plan.lost) {
+            return self.outcome(token, Outcome::Failed);
+        }
+        let first = self.emitted.entry(id).or_insert_with(|| body.clone());
+        assert_eq!(*first, body, "an item was emitted again as another one");
+        let stored = Outcome::Appended(self.emitted.len() as u64);
+        let heard = !self.chance(self.plan.lost);
+        self.outcome(token, if heard { stored } else { Outcome::Failed });
+    }
 }

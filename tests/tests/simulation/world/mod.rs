@@ -110,6 +110,8 @@ pub(crate) struct World {
     routes: BTreeSet<(usize, String)>,
     away: [bool; EDGES],
     heated: u64,
+    /// The items that games emitted, by id.
+    emitted: BTreeMap<String, Bytes>,
 }
 
 fn conn(index: u32) -> ConnKey {
@@ -168,6 +170,7 @@ impl World {
             routes: BTreeSet::new(),
             away: [false; EDGES],
             heated: 0,
+            emitted: BTreeMap::new(),
             generation: 1,
             epoch: 0,
             readers: BTreeMap::new(),

@@ -154,6 +154,9 @@ impl World {
                 payload,
                 token,
             } => self.append(subject, payload, token),
+            C::Emit {
+                id, body, token, ..
+            } => self.emit(id, body, token),
             C::PutIf {
                 bucket,
                 key,
@@ -219,8 +222,14 @@ impl World {
                 self.tell_lease(partition.0, true);
             }
             C::Released { .. } => {}
-            command @ (C::RaiseNeeds { .. } | C::Lost { .. } | C::RolledBack { .. }) => {
-                panic!("no game has versions, and no owner loses a partition: {command:?}")
+            command @ (C::RaiseNeeds { .. }
+            | C::Lost { .. }
+            | C::RolledBack { .. }
+            | C::OpenRoom { .. }
+            | C::CloseRoom { .. }) => {
+                panic!(
+                    "no game has versions, no owner loses a partition, no room is full: {command:?}"
+                )
             }
         }
     }

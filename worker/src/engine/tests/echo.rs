@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Records its events, and does what its inputs name: `reject`, `reject at length`, `timer`, `finish`, `direct`,
-/// `grow`, `panic`, `kick PLAYER`.
+/// `grow`, `panic`, `kick PLAYER`, `emit TEXT`, `emit COUNT`, `send ROOM`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Echo {
     pub(super) log: Vec<String>,
@@ -115,8 +115,22 @@ impl Game for Echo {
 
 impl Echo {
     fn go_outside(&mut self, text: &str, fx: &mut Effects<String>) {
-        if let Some(("kick", player)) = text.split_once(' ') {
-            fx.kick(&player.parse().unwrap(), "as_told");
+        match text.split_once(' ') {
+            Some(("kick", player)) => fx.kick(&player.parse().unwrap(), "as_told"),
+            Some(("emit", text)) => {
+                let Ok(count) = text.parse::<u32>() else {
+                    fx.emit("notes", &text).unwrap();
+                    return;
+                };
+                for n in 0..count {
+                    fx.emit("notes", &n).unwrap();
+                }
+            }
+            Some(("send", room)) => {
+                let room = room.parse().unwrap();
+                fx.send(&room, "news", &self.log.len()).unwrap();
+            }
+            _ => {}
         }
     }
 

@@ -186,7 +186,7 @@ fn write_late(rig: &mut Rig, seq: u64) {
         generation: 0,
         last: seq,
     };
-    let late = snapshot::encode(room, head, SnapshotLimits::NONE).unwrap();
+    let late = snapshot::encode(room, &[], head, SnapshotLimits::NONE).unwrap();
     rig.put(Bucket::Rooms(P), &key("echo-0"), Some(late));
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, KvEntry, LogEntry};
 use grandstand_common::id::{EdgeId, Epoch, Instance, Partition};
+use grandstand_common::layout::Layout;
 use grandstand_common::record::{Checkpoint, GameVersions, raise};
 use grandstand_common::subject;
 use grandstand_common::wire::{Batch, Entry, Interest, InterestReply, ItemKind};
@@ -13,7 +14,7 @@ use grandstand_game::Games;
 use prost::Message;
 
 use super::*;
-use crate::command::{Command, EngineConfig, KvSource, Now};
+use crate::command::{Command, EngineConfig, KvSource, Now, Outcome, Token};
 use crate::engine::Engine;
 
 mod bus;
@@ -70,6 +71,15 @@ pub(super) struct Rig {
     /// The commands `Ready`, `Released` and `Lost` so far.
     pub(super) events: Vec<&'static str>,
     pub(super) commands: Vec<Command>,
+    /// The items that were emitted: id and body.
+    pub(super) emitted: Vec<(String, serde_json::Value)>,
+    /// Holds the answers to emitted items, and to messages to other rooms, back.
+    pub(super) hold_outcomes: bool,
+    pub(super) held_outcomes: Vec<(Token, Outcome)>,
+    /// Makes the stream of what games emit refuse items.
+    pub(super) fail_emits: bool,
+    /// The readers of single rooms: the number, the subject and the next entry.
+    room_readers: BTreeMap<u64, (String, u64)>,
     epoch: u64,
 }
 
@@ -119,6 +129,11 @@ impl Rig {
             replies: Vec::new(),
             events: Vec::new(),
             commands: Vec::new(),
+            emitted: Vec::new(),
+            hold_outcomes: false,
+            held_outcomes: Vec::new(),
+            fail_emits: false,
+            room_readers: BTreeMap::new(),
             epoch: 100,
         }
     }
@@ -153,6 +168,8 @@ impl Rig {
         self.owner = owner(self.now, self.games.clone(), change);
         self.log_reader = None;
         self.key_readers.clear();
+        self.room_readers.clear();
+        self.held_outcomes.clear();
         self.held_rooms = None;
         self.sent.clear();
         self.take();
@@ -241,6 +258,15 @@ impl Rig {
         self.run();
     }
 
+    /// Answers what was held back.
+    pub(super) fn release_outcomes(&mut self) {
+        self.hold_outcomes = false;
+        for (token, outcome) in std::mem::take(&mut self.held_outcomes) {
+            self.owner.handle_outcome(self.now, token, outcome);
+        }
+        self.run();
+    }
+
     /// Lets the reader of rooms deliver what is stored.
     pub(super) fn release_rooms(&mut self) {
         self.hold_rooms = false;
@@ -311,6 +337,11 @@ fn owner(now: Now, games: Games, change: impl Fn(&mut EngineConfig)) -> Engine {
     // Most tests do not wait for the cost of a replay.
     (config.snapshot_entries, config.snapshot_delay) = (32, Duration::from_secs(1));
     config.checkpoint_entries = 0;
+    // All rooms are in the partition.
+    config.layout = Layout {
+        first_partition: P.0,
+        ..Layout::new(1, 1)
+    };
     change(&mut config);
     Engine::new(now, config, games)
 }

@@ -140,7 +140,7 @@ fn replaying_from_the_beginning_or_any_snapshot_gives_the_same_room() {
             generation: 0,
             last: room.last(),
         };
-        snapshot::encode(room, place, SnapshotLimits::NONE).unwrap()
+        snapshot::encode(room, &[], place, SnapshotLimits::NONE).unwrap()
     };
     let creation = Creation::of(&logged[0]).expect("the first entry creates");
     let kind = games.get("echo").unwrap();

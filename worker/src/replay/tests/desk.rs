@@ -127,7 +127,7 @@ impl Desk {
             last,
         };
         let value = match self.room_at(seq) {
-            Some(room) => snapshot::encode(&room, place, SnapshotLimits::NONE).unwrap(),
+            Some(room) => snapshot::encode(&room, &[], place, SnapshotLimits::NONE).unwrap(),
             None => snapshot::encode_deleted(place).unwrap(),
         };
         self.put(Some(value));

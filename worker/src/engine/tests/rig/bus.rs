@@ -1,6 +1,7 @@
 //! The bus in memory: carries out the owner's commands, and delivers to its readers.
 
-use grandstand_common::bus::LogState;
+use grandstand_common::bus::{LogState, Read};
+use grandstand_common::wire::Body;
 
 use super::*;
 use crate::command::Outcome;
@@ -29,7 +30,7 @@ impl Rig {
             self.owner.handle_log(self.now, P, &entry, behind);
             fed = true;
         }
-        fed
+        self.deliver_rooms() || fed
     }
 
     pub(in crate::engine::tests) fn carry_out(&mut self, command: Command) {
@@ -47,10 +48,34 @@ impl Rig {
                 payload,
                 token,
             } => {
+                let entry = Entry::decode(payload.clone()).unwrap();
+                let is_message = matches!(entry.body, Some(Body::Message(_)));
                 let seq = self.store(subject, payload);
-                self.owner
-                    .handle_outcome(now, token, Outcome::Appended(seq));
+                self.answer(token, Outcome::Appended(seq), is_message);
             }
+            Command::Emit { token, .. } if self.fail_emits => {
+                self.owner.handle_outcome(now, token, Outcome::Failed);
+            }
+            Command::Emit {
+                topic,
+                id,
+                body,
+                token,
+            } => {
+                let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(body["topic"], topic.as_str());
+                assert_eq!(body["id"], id);
+                self.emitted.push((id, body));
+                let seq = self.emitted.len() as u64;
+                self.answer(token, Outcome::Appended(seq), true);
+            }
+            Command::OpenRoom {
+                room, from, reader, ..
+            } => {
+                let next = (subject::log(P, &room), from);
+                self.room_readers.insert(reader, next);
+            }
+            Command::CloseRoom { reader, .. } => drop(self.room_readers.remove(&reader)),
             Command::PutIf {
                 bucket: Bucket::Rooms(_),
                 ..
@@ -126,6 +151,30 @@ impl Rig {
             Command::Lost { .. } => self.events.push("lost"),
             Command::RolledBack { .. } => self.events.push("rolled back"),
         }
+    }
+
+    fn answer(&mut self, token: Token, outcome: Outcome, is_out: bool) {
+        if is_out && self.hold_outcomes {
+            self.held_outcomes.push((token, outcome));
+        } else {
+            self.owner.handle_outcome(self.now, token, outcome);
+        }
+    }
+
+    /// Delivers one entry to each reader of a room, or tells it that there is none. Returns whether there are such readers.
+    fn deliver_rooms(&mut self) -> bool {
+        for (reader, (subject, next)) in self.room_readers.clone() {
+            let mut rest = self.log.iter().filter(|e| e.seq >= next);
+            let read = match rest.find(|e| e.subject == subject).cloned() {
+                Some(entry) => {
+                    self.room_readers.insert(reader, (subject, entry.seq + 1));
+                    Read::Item(entry, 0)
+                }
+                None => Read::Idle,
+            };
+            self.owner.handle_room_log(self.now, (P, reader), &read);
+        }
+        !self.room_readers.is_empty()
     }
 
     fn log_state(&self) -> LogState {
