@@ -1,5 +1,7 @@
 //! `grandstand check` of rooms that real processes have stored.
 
+use std::time::Duration;
+
 use grandstand_common::bus::{Bucket, Bus, BusOptions};
 use grandstand_common::id::RoomId;
 use grandstand_common::subject;
@@ -41,8 +43,29 @@ async fn play(site: &mut Site) {
         let output = check(site, &[]).await;
         assert_eq!(output.code, Some(69), "{}", output.text);
     }
+    wait_until_stored(site).await;
     site.owner().term();
     assert!(site.owner().ended().await.success());
+}
+
+/// Waits until the rooms are stored on NATS. A worker that ends while it still reads which rooms there are writes none: the
+/// log has their entries for the next one.
+async fn wait_until_stored(site: &Site) {
+    let Some(nats) = &site.nats else {
+        return;
+    };
+    let bus = Bus::connect_nats(&nats.url(), &BusOptions::default())
+        .await
+        .unwrap();
+    for room in ROOMS {
+        let room: RoomId = room.parse().unwrap();
+        let partition = bus.layout().partition_of(&room);
+        let key = subject::room_key(partition, &room);
+        let bucket = || Bucket::Rooms(partition);
+        while bus.get(bucket(), &key).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 /// The result as JSON, which is the only line that is an object.
