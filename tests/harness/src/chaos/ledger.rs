@@ -3,6 +3,8 @@
 //! A room is a function of its log, so a version of a lane is the same for every client and every owner. The ledger
 //! therefore stores messages by room, lane and version, and at the end compares them with the inputs that were acked.
 
+mod player_log;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use serde_json::Value;
 use super::lanes::{Histories, LaneLog, SeenUpdate, slot};
 use super::script::Game;
 use super::violation::{Rule, Violation, Violations};
+use player_log::PlayerLog;
 
 /// The record of all messages to clients about all rooms.
 #[derive(Debug, Default)]
@@ -37,17 +40,6 @@ struct RoomLog {
     /// Whether the room was created again because the store had lost it.
     restarted: bool,
     players: BTreeMap<String, PlayerLog>,
-}
-
-#[derive(Debug, Default)]
-struct PlayerLog {
-    /// The contents of the inputs by sequence number, beginning with 1.
-    sent: Vec<u64>,
-    /// All inputs up to this one are processed.
-    acked: u64,
-    /// All inputs up to this one are processed, and their rejects have come.
-    settled: u64,
-    rejected: BTreeMap<u64, String>,
 }
 
 /// The observer of a message: a client in a room, or the bus.
@@ -356,25 +348,6 @@ impl RoomLog {
         let players = self.players.iter();
         players
             .map(|(name, inputs)| (name.as_str(), inputs.accepted().len()))
-            .collect()
-    }
-}
-
-impl PlayerLog {
-    fn unsettled(&self) -> usize {
-        let unsettled = self.settled + 1..=self.acked;
-        unsettled
-            .filter(|seq| !self.rejected.contains_key(seq))
-            .count()
-    }
-
-    /// The inputs that the game accepted: acked and not rejected.
-    fn accepted(&self) -> Vec<u64> {
-        let numbered = (1..).zip(&self.sent);
-        numbered
-            .take_while(|(seq, _)| *seq <= self.acked)
-            .filter(|(seq, _)| !self.rejected.contains_key(seq))
-            .map(|(_, what)| *what)
             .collect()
     }
 }
