@@ -15,9 +15,11 @@ use crate::archive::metrics::Outcome;
 /// The results of two players each, of a million players, with scores up to a million.
 const FILL: &str = "SET search_path TO grandstand;
     SET synchronous_commit = off;
+    ALTER TABLE results DROP CONSTRAINT results_id_key;
+    ALTER TABLE result_players DROP CONSTRAINT result_players_pkey;
     INSERT INTO leaderboards (board, season) VALUES ('memory', '');
     INSERT INTO results (id, room, game, board, at, data)
-        SELECT md5(i::text) || '.1', 'memory-' || i, 'memory', 'memory', now(),
+        SELECT lpad(to_hex(i), 16, '0') || '.1', 'memory-' || i, 'memory', 'memory', now(),
             '{\"players\": [{\"player\": \"a\", \"score\": 1}, {\"player\": \"b\", \"score\": 2}]}'
         FROM generate_series(1, $RESULTS) AS i;
     INSERT INTO result_players
@@ -31,6 +33,8 @@ const FILL: &str = "SET search_path TO grandstand;
         FROM standings, unnest('{0, 9, 18, 27, 36, 45}'::bigint[]) AS s GROUP BY s, best >> s::int;
     INSERT INTO score_counts SELECT 1, 1, s, total >> s::int, count(*)
         FROM standings, unnest('{0, 9, 18, 27, 36, 45}'::bigint[]) AS s GROUP BY s, total >> s::int;
+    ALTER TABLE results ADD CONSTRAINT results_id_key UNIQUE (id);
+    ALTER TABLE result_players ADD PRIMARY KEY (player, result);
     ANALYZE";
 
 /// The number of questions of each kind.

@@ -2,6 +2,8 @@
 
 mod rig;
 
+mod documented;
+
 mod measure;
 
 mod outages;
