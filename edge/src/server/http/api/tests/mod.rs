@@ -261,7 +261,8 @@ fn bad_requests_are_refused_with_a_code_and_the_socket_serves_the_next() {
         let mut poster = rig.connect().await;
         let room = |text: String| text.replace("relay-1", "relay-2");
         let good = r#"{"seq":1,"data":1}"#;
-        let wrong = format!("{}0", &session[..session.len() - 1]);
+        let (start, last) = session.split_at(session.len() - 1);
+        let wrong = format!("{start}{}", if last == "0" { '1' } else { '0' });
         for (request, status, code) in [
             (post(&session, "{"), 400, "bad_json"),
             (post(&session, "[1]"), 400, "bad_message"),
