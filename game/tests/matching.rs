@@ -148,7 +148,7 @@ fn a_crash_loses_no_ticket_and_makes_no_match_twice() {
     assert_eq!(step.directs(), []);
     assert_eq!(matched(&room, "alice"), place);
     assert_eq!(room.view(Lane::Spectators)["matches"], 1);
-    // A match is told to a player who comes back, but not for ever.
+    // A player who comes back gets the match again, for two minutes.
     room.lose("bob");
     room.join("bob");
     assert_eq!(matched(&room, "bob"), place);

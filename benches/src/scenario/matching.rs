@@ -146,7 +146,7 @@ impl Queue {
         })
     }
 
-    /// Lets all players enter, and matches them, for `part`.
+    /// Measures for `part`: all players enter, and a look matches them.
     fn time(&mut self, part: Duration) -> Result<Matched, BenchError> {
         let begun = Instant::now();
         let (mut matched, mut longest) = (0_usize, Duration::ZERO);

@@ -176,7 +176,7 @@ impl GameInstance {
         self.game.realtime()
     }
 
-    /// Begins the world of a game in real time: from the one that was stored, or (`None`) anew. Returns as well why a
+    /// Begins the world of a game in real time: from the one that was stored, or (`None`) anew. Also returns why a
     /// stored one cannot be used, so that it began anew. Returns `None` for other games.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ impl RealtimeKind {
         self.most_lost
     }
 
-    /// Begins a world from the one that was stored, or (`None`) anew. Returns as well why a stored one cannot be used.
+    /// Begins a world from the one that was stored, or (`None`) anew. Also returns why a stored one cannot be used.
     pub(super) fn begin(
         self,
         game: &dyn Any,

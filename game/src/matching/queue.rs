@@ -269,7 +269,7 @@ impl<R: MatchRule> Queue<R> {
         }
     }
 
-    /// Arms the timer of the next look, unless it is armed: inputs that come again and again would put it off for ever.
+    /// Arms the timer of the next look, unless it is armed: frequent inputs would otherwise postpone it without end.
     fn look_soon(&mut self, fx: &mut Fx) {
         if !self.is_looking {
             self.is_looking = true;

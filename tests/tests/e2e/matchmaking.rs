@@ -27,7 +27,7 @@ async fn enter(client: &mut Client) {
     client.until_answered(QUEUE).await;
 }
 
-/// What the queue told a player under this name.
+/// The messages of the queue to a player under this name.
 fn told<'a>(client: &'a Client, name: &str) -> Vec<&'a Value> {
     let log = client.log.iter().filter(|m| m["type"] == "direct");
     let told = log.map(|message| &message["data"][name]);

@@ -27,7 +27,7 @@ pub(super) fn write_room(state: &mut PartitionState, cx: &mut Context, id: &Room
         state.coverage.postpone(id, cx.now.at);
         return;
     }
-    // What the room has sent out would be gone with it.
+    // Deleting the room would drop the items that are not acked.
     if state.rooms.deleted(id).is_some() && state.outlets.is_busy(id) {
         state.coverage.postpone(id, cx.now.at);
         return;

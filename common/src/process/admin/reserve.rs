@@ -74,7 +74,7 @@ impl Reserve {
     /// Whether a connection waits to be accepted.
     fn has_connection(&self) -> bool {
         let mut file = [PollFd::new(&self.listener, PollFlags::IN)];
-        // What cannot be asked is for `accept` to find out.
+        // If the poll fails, `accept` reports why.
         poll(&mut file, Some(&Timespec::default())) != Ok(0)
     }
 

@@ -1,5 +1,5 @@
-//! Lets pages of other origins use the API (WHATWG Fetch, section 3.2). Tokens are in headers or in the query, so that no
-//! credentials of the browser are involved.
+//! Permission for pages of other origins to use the API (CORS: WHATWG Fetch, section 3.2). Tokens are in headers or in
+//! the query, so that no credentials of the browser are involved.
 
 use http_body_util::Full;
 use hyper::header::{self, HeaderValue};
