@@ -78,7 +78,7 @@ impl Settings {
     /// Signs invitations: with the worker's key if there is one, else with the secret of the edge.
     fn inviter(&self) -> Option<Inviter> {
         let auth = &self.edge.auth;
-        let own = self.worker.auth.inviter().unwrap_or_default();
+        let own = self.worker.auth.validated_inviter();
         own.or_else(|| {
             let signer = Signer::hs256(auth.secret.as_bytes()).ok()?;
             let config = SigningConfig {

@@ -65,6 +65,15 @@ impl SigningConfig {
         })?;
         Ok(Some(Inviter::new(signer, self)))
     }
+
+    /// Signs invitations with a section that was validated. A key file that cannot be used any more is logged, and then
+    /// invitations have no token.
+    pub fn validated_inviter(&self) -> Option<Inviter> {
+        self.inviter().unwrap_or_else(|error| {
+            tracing::error!(%error, "the key of invitations cannot be used; they have no token until the next start");
+            None
+        })
+    }
 }
 
 /// Signs invitations.

@@ -202,8 +202,7 @@ impl WorkerConfig {
             hot_edges: self.rooms.hot_edges as usize,
             cold_edges: self.rooms.cold_edges as usize,
             cold_after: Duration::from_millis(self.rooms.cold_after_ms),
-            // A file that was read by `validate` a moment ago.
-            inviter: self.auth.inviter().unwrap_or_default(),
+            inviter: self.auth.validated_inviter(),
             log_max_age: Duration::from_secs(self.cluster.log_max_age_s),
             metrics: WorkerMetrics::default(),
             questions: Questions::default(),
