@@ -3,6 +3,7 @@
 use std::io;
 
 use grandstand_common::exit::{Exit, ExitError};
+use grandstand_game::NotScripted;
 use grandstand_harness::error::RigError;
 
 /// The reason why a scenario cannot be completed.
@@ -11,6 +12,9 @@ pub enum BenchError {
     /// The servers are unavailable.
     #[error(transparent)]
     Rig(#[from] RigError),
+    /// The game cannot be played.
+    #[error("`rooms --game`: {0}")]
+    Game(#[from] NotScripted),
     /// A generator cannot be started, or ended.
     #[error("the load generator failed: {0}")]
     Load(io::Error),
@@ -83,6 +87,7 @@ impl ExitError for BenchError {
     fn exit(&self) -> Exit {
         match self {
             Self::Rig(error) => error.exit(),
+            Self::Game(_) => Exit::Usage,
             Self::File { .. } => Exit::NoInput,
             Self::NoPeers { .. } => Exit::Unavailable,
             _ => Exit::Internal,

@@ -8,8 +8,8 @@ use crate::load;
 use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
 use crate::scenario::{
-    arena, crowd, engine, fanout, hostile, idle, matching, mixed, pause, peers, quic, rooms, slow,
-    storm, views,
+    arena, crowd, engine, fanout, hostile, idle, matching, mixed, own_rooms, pause, peers, quic,
+    rooms, slow, storm, views,
 };
 
 /// Measure a Grandstand on this machine
@@ -44,6 +44,16 @@ enum Scenario {
     /// Internal: the load generator
     #[command(hide = true)]
     Load,
+}
+
+impl Args {
+    /// The built-in games that the scenario plays.
+    pub fn needed(&self) -> &'static [&'static str] {
+        match &self.scenario {
+            Scenario::Rooms(options) if options.game.is_some() => &[],
+            _ => &["relay"],
+        }
+    }
 }
 
 /// Runs the scenario with these games, and prints its figures.
@@ -95,6 +105,9 @@ async fn measure(
     match scenario {
         Scenario::Idle(options) => idle::run(options, common, progress).await,
         Scenario::Fanout(options) => fanout::run(options, common, progress).await,
+        Scenario::Rooms(options) if options.game.is_some() => {
+            own_rooms::run(options, games, common, progress).await
+        }
         Scenario::Rooms(options) => rooms::run(options, common, progress).await,
         Scenario::Mixed(options) => mixed::run(options, common, progress).await,
         Scenario::Storm(options) => storm::run(options, common, progress).await,

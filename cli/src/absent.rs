@@ -2,7 +2,13 @@
 
 use std::ffi::OsString;
 
+use grandstand_common::bus::{Bus, BusRole};
 use grandstand_common::exit::{Exit, Failure};
+use grandstand_common::process::admin::Component;
+use grandstand_common::process::drain;
+use grandstand_common::supervisor::Supervisor;
+
+use crate::beside::Beside;
 
 /// Not part of this build
 #[derive(Debug, clap::Args)]
@@ -18,6 +24,23 @@ pub(crate) fn failure(command: &str) -> Failure {
          cargo run --release --features grandstand/{command} -- {command}"
     );
     Failure::new(Exit::Usage, message)
+}
+
+/// A part of `dev` that this program does not have.
+pub(crate) enum Absent {}
+
+impl Beside for Absent {
+    const NAME: &'static str = "absent";
+    const ROLE: BusRole = BusRole::Tool;
+    type Ready = Self;
+
+    fn ready(self, _: Bus, _: Component, _: drain::Watch, _: &Supervisor) -> Self {
+        self
+    }
+
+    async fn run(ready: Self) -> Result<(), Failure> {
+        match ready {}
+    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::supervisor::Supervisor;
+use grandstand_game::Games;
 use grandstand_harness::chaos::schedule::Kind;
-use grandstand_harness::chaos::{Progress, Report, Settings, Stage, run as run_chaos};
+use grandstand_harness::chaos::{OwnGame, Progress, Report, Settings, Stage, run as run_chaos};
 use grandstand_harness::rig::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::print::say;
@@ -46,7 +48,18 @@ pub(crate) struct Args {
     /// Without it, processes are killed, paused and restarted: the kinds of worker, edge and nats.
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
     kinds: Vec<String>,
-    /// Number of concurrent rooms, half relay and half memory
+    /// Game to play instead of relay and memory; it needs a scripted player
+    ///
+    /// `games.add::<G>().played_by(play)` names one. The processes are those of this program.
+    #[arg(long, value_name = "NAME")]
+    game: Option<String>,
+    /// Number of players of each room
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "game", value_parser = clap::value_parser!(u16).range(1..=64))]
+    players: u16,
+    /// Parameters of the rooms: a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}", requires = "game", value_parser = params)]
+    params: Value,
+    /// Number of concurrent rooms
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rooms: u32,
     /// Number of workers
@@ -87,6 +100,13 @@ fn chosen(names: &[String]) -> Vec<Kind> {
     names.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
+fn params(text: &str) -> Result<Value, String> {
+    let members = serde_json::from_str::<Map<String, Value>>(text);
+    members
+        .map(Value::Object)
+        .map_err(|error| format!("must be a JSON object: {error}"))
+}
+
 fn minutes(text: &str) -> Result<f64, &'static str> {
     match text.parse() {
         Ok(minutes) if (0.01..=10_000.0).contains(&minutes) => Ok(minutes),
@@ -94,8 +114,38 @@ fn minutes(text: &str) -> Result<f64, &'static str> {
     }
 }
 
+impl Args {
+    /// The built-in games that the run plays.
+    pub(crate) fn needed(&self) -> &'static [&'static str] {
+        match self.game {
+            Some(_) => &[],
+            None => &["relay", "memory"],
+        }
+    }
+
+    /// The game of this program that the run plays.
+    fn own_game(&self, games: &Games) -> Result<Option<OwnGame>, Failure> {
+        let Some(name) = &self.game else {
+            return Ok(None);
+        };
+        let scripted = games.scripted(name);
+        let player = scripted.map_err(|error| {
+            Failure::new(Exit::Usage, format!("`chaos --game {name}`: {error}"))
+        })?;
+        Ok(Some(OwnGame {
+            name: name.clone(),
+            params: self.params.clone(),
+            players: self.players.into(),
+            play: player.play,
+            reduce: player.reduce,
+            is_realtime: player.is_realtime,
+        }))
+    }
+}
+
 /// Runs to the end of the schedule, or until TERM or INT.
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &Args, games: &Games) -> Result<(), Failure> {
+    let game = args.own_game(games)?;
     if let Some(file) = &args.report {
         // Reports a bad path now instead of after the run.
         write(file, "")?;
@@ -106,6 +156,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         seed,
         duration: Duration::from_secs_f64(args.minutes * 60.0),
         rooms: args.rooms as usize,
+        game,
         pace: Duration::from_millis(args.pace_ms),
         keep_logs: args.logs.is_some(),
         kinds: chosen(&args.kinds),

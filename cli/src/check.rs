@@ -18,7 +18,8 @@ use crate::runtime;
 /// Check stored rooms with this build, before it is deployed
 ///
 /// Loads every stored room, migrates it to this build's version of its game, shows it, stores it and loads it once more,
-/// and replays the logs of some. Writes nothing; rooms may be played meanwhile.
+/// begins the stored worlds of rooms in real time, and replays the logs of some. Writes nothing; rooms may be played
+/// meanwhile.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Args {

@@ -9,12 +9,19 @@ use grandstand_common::exit::{self, Exit};
 use grandstand_edge::program as edge;
 use grandstand_game::Games;
 
-#[cfg(not(all(feature = "archive", feature = "bench", feature = "chaos")))]
+#[cfg(not(all(
+    feature = "archive",
+    feature = "bench",
+    feature = "chaos",
+    feature = "outlet"
+)))]
 use crate::absent;
 #[cfg(feature = "archive")]
 use crate::archive;
 #[cfg(feature = "chaos")]
 use crate::chaos;
+#[cfg(feature = "outlet")]
+use crate::outlet;
 use crate::{check, cluster, dev, leaderboard, new, replay, rooms, token, worker};
 
 /// A connection edge for multiplayer games.
@@ -35,6 +42,11 @@ enum Command {
     #[cfg(not(feature = "archive"))]
     #[command(hide = true)]
     Archive(absent::Args),
+    #[cfg(feature = "outlet")]
+    Outlet(outlet::Args),
+    #[cfg(not(feature = "outlet"))]
+    #[command(hide = true)]
+    Outlet(absent::Args),
     Leaderboard(leaderboard::Args),
     #[cfg(feature = "bench")]
     Bench(Box<grandstand_bench::run::Args>),
@@ -68,15 +80,19 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Archive(args) => return archive::run(&args),
         #[cfg(not(feature = "archive"))]
         Command::Archive(_) => Err(absent::failure("archive")),
+        #[cfg(feature = "outlet")]
+        Command::Outlet(args) => return outlet::run(args),
+        #[cfg(not(feature = "outlet"))]
+        Command::Outlet(_) => Err(absent::failure("outlet")),
         Command::Leaderboard(args) => leaderboard::run(args),
         #[cfg(feature = "bench")]
-        Command::Bench(args) => needs(&games, "bench", &["relay"])
+        Command::Bench(args) => needs(&games, "bench", args.needed())
             .and_then(|()| grandstand_bench::run::run(&args, &games)),
         #[cfg(not(feature = "bench"))]
         Command::Bench(_) => Err(absent::failure("bench")),
         #[cfg(feature = "chaos")]
         Command::Chaos(args) => {
-            needs(&games, "chaos", &["relay", "memory"]).and_then(|()| chaos::run(&args))
+            needs(&games, "chaos", args.needed()).and_then(|()| chaos::run(&args, &games))
         }
         #[cfg(not(feature = "chaos"))]
         Command::Chaos(_) => Err(absent::failure("chaos")),

@@ -1,7 +1,7 @@
 //! Grandstand as a library, for programs with their own games.
 //!
 //! [`main`] runs a complete program for the games that it is given. Its commands are `new`, `dev`, `edge`, `worker`,
-//! `leaderboard`, `cluster`, `replay`, `check` and `token`. The features `archive`, `chaos` and `bench` add the commands of
+//! `leaderboard`, `cluster`, `replay`, `check` and `token`. The features `archive`, `outlet`, `chaos` and `bench` add the commands of
 //! these names.
 //!
 //! The modules are declared from the command line on, with one for each command.
@@ -19,6 +19,11 @@ mod print;
 
 mod runtime;
 
+mod beside;
+
+#[cfg(any(feature = "archive", feature = "outlet"))]
+mod service;
+
 mod nats;
 
 mod replay;
@@ -29,6 +34,9 @@ mod check;
 
 #[cfg(feature = "archive")]
 mod archive;
+
+#[cfg(feature = "outlet")]
+mod outlet;
 
 mod leaderboard;
 
@@ -43,7 +51,12 @@ mod new;
 #[cfg(feature = "chaos")]
 mod chaos;
 
-#[cfg(not(all(feature = "archive", feature = "bench", feature = "chaos")))]
+#[cfg(not(all(
+    feature = "archive",
+    feature = "bench",
+    feature = "chaos",
+    feature = "outlet"
+)))]
 mod absent;
 
 pub mod prelude;
@@ -59,8 +72,8 @@ pub use grandstand_game::{Games, matching, testing};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs the command of the command line with the games that `add` adds.
-pub fn main(add: impl FnOnce(&mut Games)) -> ExitCode {
+/// Runs the command of the command line with the games that `add` adds. What `add` returns does not matter.
+pub fn main<T>(add: impl FnOnce(&mut Games) -> T) -> ExitCode {
     let mut games = Games::new();
     add(&mut games);
     command::run(games)
@@ -76,8 +89,11 @@ pub struct Readme;
 #[doc = include_str!("../../docs/games/first-game.md")]
 #[doc = include_str!("../../docs/games/testing.md")]
 #[doc = include_str!("../../docs/games/outside.md")]
+#[doc = include_str!("../../docs/games/bots.md")]
 #[doc = include_str!("../../docs/games/hidden-information.md")]
 #[doc = include_str!("../../docs/games/versions.md")]
 #[doc = include_str!("../../docs/games/matchmaking.md")]
+#[doc = include_str!("../../docs/games/lobbies.md")]
 #[doc = include_str!("../../docs/games/real-time.md")]
+#[doc = include_str!("../../docs/games/archive.md")]
 pub struct GamePages;

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use grandstand::games::{Arena, Memory, MemoryQueue, Relay};
+use grandstand::games::{Arena, HttpRoom, Memory, MemoryQueue, Relay};
 
 fn main() -> ExitCode {
     grandstand::main(|games| {
         games.add::<Memory>();
         games.add::<Relay>();
+        games.add::<HttpRoom>();
         games.add_queue::<MemoryQueue>();
-        games.add_realtime::<Arena>();
+        games.add_realtime::<Arena>().played_by(Arena::play)
     })
 }

@@ -4,9 +4,10 @@ pub use std::process::ExitCode;
 pub use std::time::Duration;
 
 pub use grandstand_game::{
-    Auto, Data, Effects, EmitId, Event, FromInput, Game, Games, Idle, Invitation, Lane, Leave,
-    LiveEffects, Message, NoParams, Origin, Outdated, OutletError, PlayerId, Raw, Realtime, Reject,
-    Rng, RoomId, Setup, Spectating, Tick, TickEffects, Verdict, View, ensure,
+    Answer, Auto, CallError, CallId, Data, Effects, EmitId, Event, FromInput, Game, Games, Idle,
+    Invitation, Lane, Leave, Listing, LiveEffects, Message, NoParams, Origin, Outdated,
+    OutletError, PlayerId, Raw, Realtime, Reject, Rng, RoomId, Setup, Spectating, Tick,
+    TickEffects, Verdict, View, ensure,
 };
 pub use rand::RngExt;
 pub use rand::seq::{IndexedRandom, IteratorRandom, SliceRandom};

@@ -128,9 +128,8 @@ async fn connect(
     let name = &config.worker.name;
     tokio::select! {
         bus = config.cluster.start(name, BusRole::Worker, component, &scope) => Ok(Some(bus?)),
-        signal = api.ending_wanted(&mut frame.signals) => {
+        signal = frame.supervisor.stand_down_at(api.ending_wanted(&mut frame.signals)) => {
             tracing::info!(signal, "ending before the start is complete");
-            frame.supervisor.stand_down();
             Ok(None)
         }
     }

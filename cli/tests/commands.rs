@@ -69,6 +69,26 @@ fn edge_and_worker_check_their_configuration() {
     }
 }
 
+#[cfg(feature = "outlet")]
+#[test]
+fn an_outlet_checks_its_configuration() {
+    let (code, out, _) = run(&["outlet", "--check"], None);
+    assert_eq!(code, Some(78), "{out}");
+    assert!(out.contains("[[outlet.endpoints]]"), "{out}");
+    let (code, _, err) = run(&["outlet", "dead", "show"], None);
+    assert_eq!(code, Some(64), "{err}");
+}
+
+#[cfg(not(feature = "outlet"))]
+#[test]
+fn a_program_without_outlets_says_how_to_build_one() {
+    for arguments in [&["outlet"][..], &["dev", "--outlet", "outlet.toml"]] {
+        let (code, _, err) = run(arguments, None);
+        assert_eq!(code, Some(64), "{err}");
+        assert!(err.contains("--features grandstand/outlet"), "{err}");
+    }
+}
+
 #[cfg(feature = "archive")]
 #[test]
 fn an_archive_checks_its_configuration() {

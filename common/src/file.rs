@@ -25,9 +25,10 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     File::open(path)?
         .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > MAX_BYTES {
-        true => Err(wrong("it has more than 1 MiB")),
-        false => Ok(bytes),
+    if bytes.len() as u64 > MAX_BYTES {
+        Err(wrong("it has more than 1 MiB"))
+    } else {
+        Ok(bytes)
     }
 }
 

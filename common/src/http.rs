@@ -1,5 +1,7 @@
 //! Rules for HTTP that all listeners of a process follow.
 
+use std::net::IpAddr;
+
 use hyper::header::HeaderValue;
 use hyper::http::uri::Authority;
 use hyper::{Request, Response, Version, header};
@@ -19,6 +21,17 @@ pub fn has_valid_host<B>(request: &Request<B>) -> bool {
         }
         (Some(_), Some(_)) => false,
     }
+}
+
+/// Whether the value of a `Host` header is `localhost` or a loopback address, with or without a port. A page whose own name
+/// leads to loopback has another one.
+pub fn is_loopback_host(host: &[u8]) -> bool {
+    let Ok(host) = Authority::try_from(host) else {
+        return false;
+    };
+    let name = host.host().trim_matches(['[', ']']);
+    let address = name.parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Adds the headers that tell browsers to be strict, as far as the response has none of its own.

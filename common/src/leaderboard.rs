@@ -16,7 +16,7 @@ use crate::subject;
 pub const MAX_LIMIT: u32 = 100;
 
 /// A question about one leaderboard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaderboardRequest {
     /// The board: the one that results name, or the name of the game.
@@ -70,7 +70,7 @@ impl fmt::Display for Measure {
 }
 
 /// A row's place in the order of a leaderboard, as the text `{score}.{at_ms}.{player}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {
     /// The score.

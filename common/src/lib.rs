@@ -5,7 +5,7 @@
 // `println!` and `eprintln!` panic when the stream is closed (D28).
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-pub use grandstand_types::{data, id, layout};
+pub use grandstand_types::{data, id, layout, listing, scores};
 
 pub mod error;
 
@@ -22,6 +22,8 @@ pub mod supervisor;
 pub mod exit;
 
 pub mod http;
+
+pub mod authorities;
 
 pub mod file;
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use grandstand_types::id::{Epoch, RoomId, WorkerId};
+use grandstand_types::id::{Epoch, Instance, RoomId, WorkerId};
 use grandstand_types::layout::Layout;
+use grandstand_types::listing::Listing;
 use serde::{Deserialize, Serialize};
 
 /// Versions of games by name.
@@ -52,6 +53,23 @@ pub struct StuckEntry {
     pub time_ms: u64,
     /// The number of times that a loop got stuck there.
     pub times: u32,
+}
+
+/// A room in lobbies: bucket `listings`, key `{game}.{room}`. Its owner renews it, and it is removed a minute after the last
+/// time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomListing {
+    /// The epoch of the owner.
+    pub epoch: Epoch,
+    /// The instance of the room.
+    pub instance: Instance,
+    /// The connected players.
+    pub players: u32,
+    /// The spectators.
+    pub spectators: u64,
+    /// The part that the game makes.
+    #[serde(flatten)]
+    pub listing: Listing,
 }
 
 /// A worker: bucket `workers`, key its id. Renewed every 500 ms (D16).

@@ -3,7 +3,7 @@
 //! | subject | carries |
 //! | --- | --- |
 //! | `in.{p}.{room}` | the log: a room's entries (JetStream) |
-//! | `out.{topic}` | what games emit (JetStream) |
+//! | `out.{topic}` | what games emit; `out.=call`: what they call (JetStream) |
 //! | `live.{p}` | live messages to a partition's owner |
 //! | `ctl.{p}` | an edge's interest, to a partition's owner (request) |
 //! | `edge.{edge}` | everything for one edge |
@@ -31,10 +31,11 @@ pub(crate) const FIRST_TOKENS: [&str; 10] = [
 ];
 
 /// The roles of processes, which are answered on subjects of their own.
-const ROLES: [&str; 6] = [
+const ROLES: [&str; 7] = [
     "edge",
     "worker",
     "archive",
+    "outlet",
     "tool",
     "operator",
     "repartition",
@@ -91,7 +92,7 @@ pub fn out(topic: &Topic) -> String {
 
 /// The topic of `out.{topic}`.
 pub fn parse_out(subject: &str) -> Option<Topic> {
-    subject.strip_prefix("out.")?.parse().ok()
+    Topic::of_name(subject.strip_prefix("out.")?).ok()
 }
 
 /// `live.{p}`: live messages to the owner of a partition.
@@ -150,6 +151,18 @@ pub fn room_key(partition: Partition, room: &RoomId) -> String {
 /// `{room}`: the key of a room's world. It has no partition, so that it stays when rooms move to other partitions.
 pub fn world_key(room: &RoomId) -> String {
     room.to_string()
+}
+
+/// `{game}.{room}`: the key of a room in lobbies.
+pub fn listing_key(room: &RoomId) -> String {
+    format!("{}.{room}", room.game())
+}
+
+/// The room of such a key; `None` for another key.
+pub fn parse_listing_key(key: &str) -> Option<RoomId> {
+    let (game, room) = key.split_once('.')?;
+    let room: RoomId = room.parse().ok()?;
+    (room.game() == game).then_some(room)
 }
 
 /// The room of a snapshot's key; `None` for the key of a checkpoint.

@@ -2,7 +2,9 @@
 //! measurements of connections use it: `cargo run -p grandstand-edge --example echo -- 127.0.0.1:9001`.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::supervisor::Supervisor;
@@ -12,7 +14,7 @@ use grandstand_edge::server::context::ServerOptions;
 use grandstand_edge::server::echo::EchoHandler;
 use grandstand_edge::server::listen::{ListenOptions, Listener, bind};
 use grandstand_edge::server::metrics::ServerMetrics;
-use grandstand_edge::server::routes::{Pages, Route, RouteLimits, Routes};
+use grandstand_edge::server::routes::{Route, RouteLimits, Routes};
 use grandstand_edge::websocket::deflate::DeflateOptions;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -37,7 +39,7 @@ fn main() -> anyhow::Result<()> {
     };
     let listeners = bind(&ListenOptions::new(addr), 1)?;
     LocalSet::new().block_on(&runtime, async {
-        let routes = Routes::new(vec![route], Pages::new());
+        let routes = Routes::new(vec![route], Arc::new(BTreeMap::new()));
         let server = Server::new(
             ServerOptions {
                 deflate: true,

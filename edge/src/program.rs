@@ -14,7 +14,7 @@ use grandstand_common::process::admin::{Admin, Phase, Status};
 use grandstand_common::process::config::Sources;
 use grandstand_common::process::reload::Reloads;
 use grandstand_common::process::{self as program, Frame, ProcessArgs};
-use grandstand_common::supervisor::{PartEnded, Supervisor};
+use grandstand_common::supervisor::PartEnded;
 use tokio::net::UnixStream;
 
 use crate::process::Edge;
@@ -84,9 +84,8 @@ async fn drive(
     let signals = &mut frame.signals;
     let started = tokio::select! {
         started = start(&config, activated, process) => started,
-        signal = signals.next() => {
+        signal = frame.supervisor.stand_down_at(signals.next()) => {
             tracing::info!(signal, "ending before the start is complete");
-            frame.supervisor.stand_down();
             return frame.result();
         }
     };
@@ -168,7 +167,9 @@ async fn end(edge: Edge, wait: Duration, frame: &mut Frame) -> Result<(), Failur
     };
     tokio::select! {
         () = ending => {}
-        signal = frame.signals.next() => end_at_once(signal, &frame.supervisor),
+        signal = frame.supervisor.stand_down_at(frame.signals.next()) => {
+            tracing::warn!(signal, "ending at once");
+        }
     }
     frame.result()
 }
@@ -198,13 +199,7 @@ async fn end_replaced(
     };
     tokio::select! {
         () = edge.hand_over(successor, answer) => {}
-        signal = twice => end_at_once(signal, &frame.supervisor),
+        signal = frame.supervisor.stand_down_at(twice) => tracing::warn!(signal, "ending at once"),
     }
     frame.result()
-}
-
-/// Notes that the parts of the process end because it ends.
-fn end_at_once(signal: &'static str, supervisor: &Supervisor) {
-    tracing::warn!(signal, "ending at once");
-    supervisor.stand_down();
 }

@@ -9,8 +9,13 @@ use rand_chacha::ChaCha8Rng as Rng;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::outlet::{EmitId, Outgoing, OutletCount, OutletError};
+use crate::call::CallId;
+use crate::outlet::{Destination, EmitId, Outgoing, OutletCount, OutletError, OutletStart};
 use crate::update::{OwnUpdate, View};
+
+/// The least and the most time for which a bot thinks.
+const MIN_THINK: Duration = Duration::from_millis(100);
+const MAX_THINK: Duration = Duration::from_secs(3_600);
 
 /// Collects the effects of an event of a game whose updates are of type `U`.
 #[derive(Debug)]
@@ -53,6 +58,8 @@ pub(crate) enum Effect {
     ClearTimer { name: String },
     /// Takes a player out of the room.
     Kick { player: PlayerId, code: String },
+    /// Lets the game play a player itself.
+    Bot { player: PlayerId, think: Duration },
     /// Invites a player to another room.
     Invite(Invitation),
     /// Sends an item out of the room.
@@ -64,14 +71,13 @@ pub(crate) enum Effect {
 }
 
 impl<U> Effects<U> {
-    /// Effects of an event at `now_ms`, with random numbers from `rng`. `last_out` is the number of the last item that the
-    /// instance has sent out.
-    pub(crate) fn new(now_ms: u64, rng: Rng, last_out: u64) -> Self {
+    /// Effects of an event at `now_ms`, with random numbers from `rng`. `outlet` is what the instance has sent out before.
+    pub(crate) fn new(now_ms: u64, rng: Rng, outlet: OutletStart) -> Self {
         Self {
             now_ms,
             rng,
             list: Vec::new(),
-            outlet: OutletCount::new(last_out),
+            outlet: OutletCount::new(outlet),
             updates: PhantomData,
         }
     }
@@ -112,6 +118,20 @@ impl<U> Effects<U> {
         });
     }
 
+    /// Lets [`Game::bot`](crate::Game::bot) play as `player`, from the end of the event on. It is asked whenever it can move,
+    /// and its input is applied about `think` later; a time below 100 ms counts as that, and one above an hour too. A bot
+    /// that is added again gets the other time. The game gets no [`joined`](crate::Game::joined).
+    ///
+    /// A bot may play for a player who has left, or whose connection has dropped; it ends when the player is back. It ends
+    /// as well by [`kick`](Self::kick), when an operator kicks it, and with the room. Nothing happens, but a fault is
+    /// counted, if the player is connected or the room has 32 bots.
+    pub fn add_bot(&mut self, player: &PlayerId, think: Duration) {
+        self.list.push(Effect::Bot {
+            player: player.clone(),
+            think: think.clamp(MIN_THINK, MAX_THINK),
+        });
+    }
+
     /// Invites a player to another room. The client gets a `direct` with `{"invite": {"room": …, "params": …, "token": …,
     /// "expires_s": …}}`, and joins with it. The token allows the player to play in that room, whatever its own token
     /// says, and its game gets `options`. It is lost if the player is not connected: invite again when it
@@ -138,7 +158,7 @@ impl<U> Effects<U> {
     /// If the topic or the data is invalid, the data has more than 64 KiB, or the event sends more than 256 items or
     /// 256 KiB. A `?` in a handler turns the error into a reject with the code `not_sent`.
     pub fn emit(&mut self, topic: &str, data: &impl Serialize) -> Result<EmitId, OutletError> {
-        self.push_out(None, topic, data)
+        self.push_out(Destination::Stream, topic, data)
     }
 
     /// Sends data as JSON to another room, whose game gets it once, as a [`message`](crate::Game::message). Messages to a
@@ -152,12 +172,32 @@ impl<U> Effects<U> {
         topic: &str,
         data: &impl Serialize,
     ) -> Result<(), OutletError> {
-        self.push_out(Some(room), topic, data).map(drop)
+        self.push_out(Destination::Room(room), topic, data)
+            .map(drop)
+    }
+
+    /// Calls an endpoint, which the operators of the cluster have given this name, with data as JSON. The game gets its
+    /// answer, or the reason why there is none, once, as [`answer`](crate::Game::answer). After `timeout`, 1 ms to 1 hour by
+    /// the log's clock, that is [`CallError::Timeout`](crate::CallError::Timeout). The call goes out after the event is
+    /// stored, also if the worker dies meanwhile. The endpoint may get it more than once, always with the same id. A name has
+    /// the characters `[A-Za-z0-9_-]` and at most 64 of them.
+    ///
+    /// # Errors
+    /// As [`emit`](Self::emit). Also if the timeout is invalid, or the room has 256 open calls.
+    pub fn call(
+        &mut self,
+        endpoint: &str,
+        data: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<CallId, OutletError> {
+        let to = Destination::Endpoint { timeout };
+        let id = self.push_out(to, endpoint, data)?;
+        Ok(CallId(id.0))
     }
 
     fn push_out(
         &mut self,
-        to: Option<&RoomId>,
+        to: Destination<'_>,
         topic: &str,
         data: &impl Serialize,
     ) -> Result<EmitId, OutletError> {

@@ -4,6 +4,8 @@ use grandstand_types::data::Data;
 use grandstand_types::id::{PlayerId, RoomId};
 use serde_json::Value;
 
+use crate::call::{self, Answer, CallError};
+
 /// An event from the log, with inputs of type `I`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -46,6 +48,8 @@ pub enum Event<'a, I> {
     },
     /// A message from outside arrived.
     Message(Message<'a>),
+    /// A call of [`Effects::call`](crate::Effects::call) is answered, or its time is over.
+    Answer(Answer<'a>),
 }
 
 /// A message from another room, a service or an operator. Each arrives once.
@@ -83,6 +87,17 @@ pub enum Leave {
 }
 
 impl<'a, I> Event<'a, I> {
+    /// The event of a timer that is due: the end of the time of a call, or a timer of the game.
+    pub fn of_timer(name: &'a str) -> Self {
+        match call::of_timer(name) {
+            Some(call) => Self::Answer(Answer {
+                call,
+                result: Err(CallError::Timeout),
+            }),
+            None => Self::Timer { name },
+        }
+    }
+
     /// The event with its input, if it is one, converted by `convert`.
     ///
     /// # Errors
@@ -102,6 +117,7 @@ impl<'a, I> Event<'a, I> {
             },
             Self::Timer { name } => Event::Timer { name },
             Self::Message(message) => Event::Message(message),
+            Self::Answer(answer) => Event::Answer(answer),
         })
     }
 

@@ -6,16 +6,18 @@
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
+use rand_chacha::ChaCha8Rng as Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::call::Answer;
 use crate::effects::Effects;
 use crate::event::{Event, Leave, Message};
 use crate::input::FromInput;
 use crate::live::LiveEffects;
 use crate::reject::{Reject, Verdict};
-use crate::serving::{Idle, Spectating};
+use crate::serving::{Idle, Listing, Spectating};
 use crate::setup::Setup;
 use crate::update::{View, ViewUpdate};
 use crate::version::Outdated;
@@ -100,6 +102,10 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         Err(Reject::new("unexpected", "the game takes no messages"))
     }
 
+    /// Handles the answer to a call of [`Effects::call`], or the end of its time. Each call gets one answer, until the room
+    /// is finished.
+    fn answer(&mut self, _answer: Answer<'_>, _fx: &mut Effects<Self::Update>) {}
+
     /// Applies the next event of the log. By default it calls the handler of the event.
     ///
     /// # Errors
@@ -113,6 +119,7 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
             Event::Lost { player } => self.lost(player, fx),
             Event::Returned { player } => self.returned(player, fx),
             Event::Timer { name } => self.timer(name, fx),
+            Event::Answer(answer) => self.answer(answer, fx),
         }
         Ok(())
     }
@@ -129,6 +136,16 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
         fx.others(from, data);
     }
 
+    /// The next input of a bot that [`Effects::add_bot`] has added, as JSON; `None` if it has nothing to do. The host asks
+    /// after each event, and again after the bot's time to think if something has happened meanwhile. It asks nothing while
+    /// no player is connected and nobody watches.
+    ///
+    /// The call takes its time from the other rooms of the worker, so it should return within a millisecond or so. The
+    /// numbers of `rng` are others than those of events.
+    fn bot(&self, _player: &PlayerId, _rng: &mut Rng) -> Option<Value> {
+        None
+    }
+
     /// The fate of the room while no player is connected. It is asked after each event until it names a time, which
     /// counts from that event. By default the room is finished after 7 days.
     fn idle(&self) -> Idle {
@@ -139,6 +156,32 @@ pub trait Game: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// depend on the state; a change takes effect with the next snapshot that edges receive.
     fn spectating(&self) -> Spectating {
         Spectating::default()
+    }
+
+    /// The entry of this room in lobbies; `None`, the default, keeps it out of them. The host asks at most once a second, after
+    /// events. A listing of more than 1 KiB as JSON is not shown.
+    ///
+    /// ```
+    /// # use grandstand_game::*;
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Race { drivers: Vec<PlayerId>, map: String }
+    /// # impl Game for Race {
+    /// #     const NAME: &'static str = "race";
+    /// #     type Params = NoParams;
+    /// #     type Input = u64;
+    /// #     type Update = Auto;
+    /// #     fn create(_: NoParams, _: &mut Setup<'_>) -> Result<Self, Reject> { unimplemented!() }
+    /// #     fn view(&self, _: Lane) -> View { View::of(self) }
+    /// #     fn input(&mut self, _: &PlayerId, _: u64, _: &mut Effects<Auto>) -> Verdict { Ok(()) }
+    /// fn listing(&self) -> Option<Listing> {
+    ///     Some(Listing::of_seats(self.drivers.len(), 8).with("map", &self.map))
+    /// }
+    /// # }
+    /// # let race = Race { drivers: Vec::new(), map: "desert".into() };
+    /// assert_eq!(race.listing().unwrap().labels["map"], "desert");
+    /// ```
+    fn listing(&self) -> Option<Listing> {
+        None
     }
 
     /// A copy of the state, which the host takes before each `Joined`, `Input` and `Message` and restores after a reject. By

@@ -18,6 +18,8 @@ mod reject;
 
 mod outlet;
 
+mod call;
+
 mod effects;
 
 mod update;
@@ -32,16 +34,19 @@ mod realtime;
 
 pub mod matching;
 
+mod scripted;
+
 mod games;
 
 pub mod testing;
 
 pub mod host;
 
+pub use call::{Answer, CallError, CallId};
 pub use effects::{Effects, Invitation};
 pub use event::{Event, Leave, Message, Origin};
 pub use game::Game;
-pub use games::Games;
+pub use games::{Added, Games};
 pub use grandstand_types::data::Data;
 pub use grandstand_types::id::{Lane, PlayerId, RoomId};
 pub use input::{FromInput, NoParams, Raw};
@@ -51,7 +56,8 @@ pub use outlet::{EmitId, OutletError};
 pub use rand_chacha::ChaCha8Rng as Rng;
 pub use realtime::{Realtime, Tick, TickEffects};
 pub use reject::{Reject, Verdict};
-pub use serving::{Idle, Spectating};
+pub use scripted::{NotScripted, NotScriptedReason, Play, ScriptedPlayer};
+pub use serving::{Idle, Listing, Spectating};
 pub use setup::Setup;
 pub use update::{Auto, OwnUpdate, View, ViewUpdate};
 pub use version::Outdated;

@@ -1,7 +1,8 @@
-//! The ways in which a room is served: to spectators, and while nobody is there.
+//! The ways in which a room is served: to spectators, to lobbies, and while nobody is there.
 
 use std::time::Duration;
 
+pub use grandstand_types::listing::Listing;
 use serde::{Deserialize, Serialize};
 
 /// Rate and delay of the updates for a room's spectators.

@@ -5,12 +5,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use grandstand_game::host::GameInstance;
 use grandstand_game::matching::{
     Backfill, MatchRule, Outcome, Proposal, Queue, Range, Rating, Waiting, by_rating,
 };
 use grandstand_game::testing::{RandomPlay, TestRoom};
-use grandstand_game::{Data, Event, Games, Lane, Origin, PlayerId, Reject, RoomId};
+use grandstand_game::{Lane, Origin, PlayerId, Reject, RoomId};
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -254,7 +253,7 @@ fn rooms_take_further_players_as_long_as_they_have_seats() {
             Origin::Room(&open),
             "backfill",
             json!({"seats": -1}),
-            "bad_backfill",
+            "bad_message",
         ),
     ] {
         room.message(from, topic, data).rejected(code);
@@ -297,34 +296,18 @@ fn a_proposal_of_players_who_do_not_wait_is_a_fault() {
 }
 
 #[test]
-fn a_full_queue_names_another_one() {
-    let mut games = Games::new();
-    games.add_queue::<Duel>();
-    let kind = games.get("queue-duel").unwrap();
-    let room: RoomId = "queue-duel".parse().unwrap();
-    let queue = GameInstance::create(kind, &room, &json!({}), [0; 32], 0);
-    let mut queue = queue.unwrap().unwrap();
-    let ticket = Data::Json(enter(1500.0).to_string().into());
-    let mut enter = |n: usize| {
-        let player: PlayerId = format!("player-{n}").parse().unwrap();
-        let input = Event::Input {
-            player: &player,
-            input: &ticket,
-        };
-        queue.apply(0, input, &[], |_| {}).unwrap()
-    };
-    for n in 0..1024 {
-        assert_eq!(enter(n), None);
-    }
-    let reject = enter(1024).unwrap();
-    assert_eq!(reject.code, "queue_full");
-    assert!(
-        reject.message.contains("queue-duel-2"),
-        "{}",
-        reject.message
-    );
-    let bytes = queue.game_state().unwrap().unwrap().get().len();
-    assert!(bytes < 768 * 1024, "{bytes} bytes");
+fn a_client_that_enters_again_resumes() {
+    let mut room = queue(&["alice", "bob"]);
+    let resume = json!({"op": "enter", "ticket": {"rating": 1500}, "resume": true});
+    room.input("alice", &resume).accepted();
+    room.input("alice", &resume).accepted();
+    room.input("bob", &resume).accepted();
+    room.pass(second());
+    let place = matched(&room, "alice").unwrap();
+    room.input("alice", &resume).accepted();
+    assert_eq!(matched(&room, "alice").unwrap(), place);
+    room.input("alice", enter(1500.0)).accepted();
+    assert_eq!(matched(&room, "alice"), None);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use grandstand_game::testing::{RandomPlay, TestRoom, play_random};
 use grandstand_game::{
-    Data, Effects, Game, Idle, Lane, NoParams, PlayerId, Reject, Setup, Verdict, View, ensure,
+    Data, Effects, Game, Idle, Lane, Listing, NoParams, PlayerId, Reject, Setup, Verdict, View,
+    ensure,
 };
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
@@ -82,11 +83,12 @@ impl Game for Odd {
             "reserved" => fx.set_timer("=mine", Duration::from_secs(1)),
             "direct" => fx.direct(player, View::of(&BTreeMap::from([(None::<u8>, 1)]))),
             "code" => return Err(Reject::new("Not a code", "")),
-            "half a text" => input.clone_into(&mut self.padding),
+            "half a text" | "list" | "panic in a listing" => input.clone_into(&mut self.padding),
             "half a text to one" => {
                 fx.direct(player, View::raw(Data::Json(Bytes::from_static(b"nul"))));
             }
             "grow" => self.padding = "x".repeat(800_000),
+            "spin" => fx.set_timer("spin", Duration::ZERO),
             "long" => fx.update(json!({"other": "x".repeat(800_000)})),
             _ => {}
         }
@@ -95,8 +97,22 @@ impl Game for Odd {
         Ok(())
     }
 
+    fn timer(&mut self, name: &str, fx: &mut Effects<Value>) {
+        fx.set_timer(name, Duration::ZERO);
+    }
+
     fn idle(&self) -> Idle {
         Idle::FinishAfter(Duration::from_secs(60))
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        assert!(self.padding != "panic in a listing", "as told");
+        let label = if self.padding == "list" { 1_000 } else { 10 };
+        Some(Listing {
+            open: self.count == 0,
+            seats: (1, 2),
+            labels: [("padding".to_owned(), "x".repeat(label))].into(),
+        })
     }
 }
 
@@ -139,6 +155,8 @@ fn each_check_fails_for_a_game_that_breaks_its_rule() {
         (&["code"], "Effects fails"),
         (&["grow"], "Sizes fails"),
         (&["long"], "Sizes fails"),
+        (&["list"], "Sizes fails"),
+        (&["panic in a listing"], "Panics fails"),
     ] {
         let message = failure(inputs);
         assert!(message.starts_with(start), "{inputs:?}: {message}");
@@ -157,6 +175,23 @@ fn a_good_step_passes_and_shows_its_effects() {
     room.crash();
     assert_eq!(*room.view(Lane::Players), json!({"count": 1}));
     assert_eq!(room.game().count, 1);
+    let listing = room.listing().unwrap();
+    assert_eq!((listing.open, listing.seats), (false, (1, 2)));
+}
+
+#[test]
+fn timers_that_arm_one_another_without_a_delay_fail() {
+    let failure = message(|| {
+        let mut room = TestRoom::<Odd>::new(json!({}));
+        room.reducer(reduce);
+        room.join("alice").accepted();
+        room.input("alice", "spin");
+        room.pass(Duration::from_secs(1));
+    });
+    assert!(
+        failure.starts_with("Effects fails at timer spin"),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -231,4 +266,103 @@ fn random_play_prints_the_shortest_script_that_fails() {
 #[test]
 fn random_play_of_a_good_game_passes() {
     play_random::<Lock>(100, |_, _, _| json!(3));
+}
+
+/// A bot that is added by the first player, and does what the state says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Robotic {
+    steps: u64,
+    #[serde(skip)]
+    forgotten: u64,
+}
+
+impl Game for Robotic {
+    const NAME: &'static str = "robotic";
+    type Params = NoParams;
+    type Input = u64;
+    type Update = grandstand_game::Auto;
+
+    fn create(_: NoParams, _: &mut Setup<'_>) -> Result<Self, Reject> {
+        Ok(Self::default())
+    }
+
+    fn view(&self, _: Lane) -> View {
+        View::of(&self.steps)
+    }
+
+    fn joined(
+        &mut self,
+        player: &PlayerId,
+        _: &Value,
+        fx: &mut Effects<grandstand_game::Auto>,
+    ) -> Verdict {
+        let bot = match player.as_str() {
+            "alice" => "robot",
+            "eve" => "eve",
+            _ => return Ok(()),
+        };
+        fx.add_bot(&bot.parse().unwrap(), Duration::from_secs(2));
+        Ok(())
+    }
+
+    fn input(
+        &mut self,
+        _: &PlayerId,
+        step: u64,
+        _: &mut Effects<grandstand_game::Auto>,
+    ) -> Verdict {
+        ensure!(step > 0, "no_step", "0 is no step");
+        self.steps += step;
+        self.forgotten = u64::from(self.steps == 50);
+        Ok(())
+    }
+
+    fn bot(&self, _: &PlayerId, rng: &mut grandstand_game::Rng) -> Option<Value> {
+        match self.steps {
+            0 | 11 => None,
+            20 => Some(json!(0)),
+            50 => Some(json!(self.forgotten)),
+            _ => Some(json!(rng.random_range(1..=1))),
+        }
+    }
+}
+
+#[test]
+fn bots_play_while_time_passes_and_a_player_is_connected() {
+    let mut room = TestRoom::<Robotic>::new(json!({}));
+    room.join("alice");
+    assert_eq!(room.bots().count(), 1);
+    room.pass(Duration::from_secs(60));
+    assert_eq!(room.game().steps, 0);
+    room.input("alice", 7);
+    room.pass(Duration::from_secs(3));
+    assert_eq!(room.game().steps, 8);
+    room.crash();
+    room.lose("alice");
+    room.pass(Duration::from_secs(60));
+    assert_eq!(room.game().steps, 8);
+    room.join("alice");
+    room.pass(Duration::from_secs(60));
+    assert_eq!(room.game().steps, 11);
+    room.join("robot");
+    assert_eq!(room.bots().count(), 0);
+}
+
+fn message(play: impl FnOnce()) -> String {
+    let played = catch_unwind(AssertUnwindSafe(play));
+    *played.unwrap_err().downcast::<String>().unwrap()
+}
+
+#[test]
+fn bots_that_break_a_rule_fail() {
+    let play = |steps: u64| {
+        let mut room = TestRoom::<Robotic>::new(json!({}));
+        room.join("alice");
+        room.input("alice", steps);
+        room.pass(Duration::from_secs(3));
+    };
+    assert!(message(|| play(20)).contains("Bots fails"));
+    assert!(message(|| play(50)).contains("Replicas fails at `bot`"));
+    let seats = || drop(TestRoom::<Robotic>::new(json!({})).join("eve"));
+    assert!(message(seats).contains("Effects fails at `add_bot`"));
 }

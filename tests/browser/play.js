@@ -1,92 +1,69 @@
-// Two tabs play `memory` on the demo page by clicking, and a third watches. All three must show the same board.
+// Plays the games on the demo page, as people do: two tabs by keyboard, and a third watches. All must show the same.
 //
 //   node play.js http://127.0.0.1:8080 [folder for screenshots]
 //
 // Needs a running `grandstand dev` and Chromium (from CHROMIUM, or one of the usual paths).
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { board, flip, focusCard, newContext, open, playGame, run, shoot, suffix, until, untilText } from "./lib.js";
 
-const WAIT_MS = 15_000;
-const FLAGS = [
-  "--no-sandbox", // tests run as root in containers
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+const byKeys = (cols) => async (page, card) => {
+  await focusCard(page, card, cols);
+  await page.keyboard.press("Enter");
+};
+const byMouse = async (page, card) => {
+  await page.bringToFront(); // a browser draws other pages seldom
+  await page.click(`[data-card="${card}"]`);
+};
 
-const [base = "http://127.0.0.1:8080", shots = "../../target/screenshots"] = process.argv.slice(2);
-const suffix = Math.random().toString(36).slice(2, 8);
-mkdirSync(shots, { recursive: true });
+await run({
+  "two tabs play memory by keyboard, a third watches, and they play again": memory,
+  "a third player is told that the room is full": fullRoom,
+  "two who look for an opponent find each other": opponents,
+  "a chat": chat,
+  "the arena moves": arena,
+});
 
-const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
-try {
-  await playMemory(await newContext());
-  await chat(await newContext());
-  console.log("browser: ok");
-} finally {
-  await browser.close();
-}
-
-async function playMemory(context) {
+async function memory() {
+  const context = await newContext();
   const room = `memory-${suffix}`;
-  const lobby = await open(context, "/");
-  assert.match(await lobby.inputValue("[name=user]"), /./, "a name is suggested");
-  await shoot(lobby, "lobby");
+  const alice = await open(context, "/");
+  assert.match(await alice.inputValue("[name=user]"), /./, "a name is suggested");
+  await shoot(alice, "lobby");
 
-  const alice = lobby;
   await alice.fill("[name=user]", "alice");
   await alice.fill("[name=room]", room);
   await alice.click("#params summary");
   await alice.selectOption("[name=size]", "2x2");
-  await alice.click("#join button");
+  await alice.selectOption("[name=turn]", "600000");
+  await alice.press("[name=room]", "Enter");
   await alice.waitForSelector("#board[data-phase=waiting]");
   await shoot(alice, "waiting");
   const link = new URL(alice.url());
   assert.equal(link.searchParams.get("room"), room, "the address is a link to the room");
   assert.equal(link.searchParams.has("user"), false, "the link does not contain the name");
+  assert.equal(await alice.inputValue(".invitation input"), `${link.href}`, "the invitation is this link");
 
-  const bob = await open(context, `/?room=${room}&user=bob`);
+  // Another person sees the room in the lobby, and joins it from there.
+  const bob = await open(context, "/?user=bob");
+  await bob.click(`[data-room="${room}"] .button.main`);
   const carol = await open(context, `/?room=${room}&user=carol&role=spectator`);
   const pages = { alice, bob, carol };
   for (const page of Object.values(pages)) await page.waitForSelector("#board[data-phase=playing]");
-  await until(alice, () => document.querySelectorAll("#people .connected").length === 2);
-  await until(alice, () => document.querySelector("#viewers").textContent.includes("1 watching"));
-  await carol.click('.card[data-card="0"]', { force: true });
+  await until(alice, () => document.querySelectorAll("#people li.connected").length === 2);
+  await untilText(alice, "#viewers", "1 watching");
+  await carol.click('[data-card="0"]', { force: true });
   assert.equal((await board(carol)).faces.join(""), "", "a spectator's click does nothing");
 
-  // The current player opens a known pair, or else cards that no player has seen.
-  const known = new Map();
-  for (let move = 0; move < 60; move++) {
-    const { phase, turn, faces } = await board(carol);
-    if (phase === "over") break;
-    if (!(turn in pages)) continue;
-    const hidden = faces.map((face, card) => (face === "" ? card : -1)).filter((card) => card >= 0);
-    const first = hidden.find((card) => partner(known, hidden, card) !== undefined) ?? hidden.find((card) => !known.has(card)) ?? hidden[0];
-    await flip(pages[turn], first, known);
-    const rest = hidden.filter((card) => card !== first);
-    const second = partner(known, hidden, first) ?? rest.find((card) => !known.has(card)) ?? rest[0];
-    await flip(pages[turn], second, known);
-    if (move === 0) {
-      await shoot(alice, "playing");
-      await shoot(carol, "watching");
-    }
-    const match = known.get(first) === known.get(second);
-    await until(
-      carol,
-      ([match, turn]) => {
-        const board = document.querySelector("#board");
-        const open = board.querySelectorAll(".open:not(.matched)").length;
-        return board.dataset.phase === "over" || (open === 0 && (match || board.dataset.turn !== turn));
-      },
-      [match, turn],
-    );
-  }
+  const { turn } = await board(carol);
+  const [now, next] = turn === "alice" ? [alice, bob] : [bob, alice];
+  await untilText(now, "#status", "Your turn");
+  assert.match(await now.title(), /Your turn/, "the title of the tab says whose turn it is");
+  await untilText(next, "#status", `${turn}’s turn`);
+  await byKeys(2)(next, 1);
+  await untilText(next, ".refusal", "It is not your turn.");
+
+  await playGame(pages, carol, byKeys(2));
   for (const page of Object.values(pages)) await page.waitForSelector("#board[data-phase=over]");
   const boards = await Promise.all(Object.values(pages).map(board));
   assert.deepEqual(boards[1], boards[0], "both players see the same");
@@ -97,105 +74,124 @@ async function playMemory(context) {
   const late = await open(context, `/?room=${room}&user=dave&role=spectator`);
   await late.waitForSelector("#board[data-phase=over]");
   assert.deepEqual((await board(late)).faces, boards[0].faces, "a late spectator sees the same");
+  await late.close();
   await shoot(alice, "over");
-  await late.setViewportSize({ width: 390, height: 844 });
-  await late.emulateMedia({ colorScheme: "dark" });
-  await shoot(late, "over-phone-dark");
+
+  // Both press the button, and meet again. The spectator follows.
+  await alice.click("#again");
+  await bob.bringToFront();
+  await untilText(bob, ".again", "Somebody is waiting for you there.");
+  for (const page of [bob, carol]) await page.click("#again");
+  for (const page of Object.values(pages)) {
+    await page.waitForSelector("#board[data-phase=playing]");
+    assert.equal(new URL(page.url()).searchParams.get("room"), `${room}-2`);
+  }
+  assert.equal((await board(carol)).faces.length, 4, "the board has the same size");
+  assert.equal(await carol.$("#again"), null);
+  await pictures(context);
   await context.close();
 }
 
-async function chat(context) {
+/** Pictures of a larger game: on a desktop, on a phone, and of a spectator. */
+async function pictures(context) {
+  const room = `memory-${suffix}-big`;
+  const ada = await open(context, `/?room=${room}&user=Ada&rows=4&cols=4&hide_ms=150&turn_ms=600000`);
+  await ada.waitForSelector("#board[data-phase=waiting]");
+  const grace = await open(context, `/?room=${room}&user=Grace`);
+  const watcher = await open(context, `/?room=${room}&user=Edsger&role=spectator`);
+  const pages = { Ada: ada, Grace: grace };
+  for (const page of [ada, grace, watcher]) await page.waitForSelector("#board[data-phase=playing]");
+  let isDone = false;
+  const scored = async () => {
+    const { scores } = await board(watcher);
+    isDone = Object.values(scores).reduce((a, b) => a + b) >= 2;
+    if (isDone) throw new Error("enough");
+  };
+  await playGame(pages, watcher, byMouse, scored).catch((error) => isDone || Promise.reject(error));
+  const { turn, faces } = await until(watcher, () => {
+    const board = document.querySelector("#board");
+    if (board.dataset.phase === "over" || board.querySelectorAll(".open:not(.matched)").length === 2) return null;
+    return { turn: board.dataset.turn, faces: [...board.children].map((card) => card.dataset.face) };
+  });
+  await flip(pages[turn], faces.indexOf(""), new Map(), byMouse);
+  await shoot(pages[turn], "desktop");
+  await shoot(watcher, "spectator");
+  await watcher.setViewportSize({ width: 360, height: 740 });
+  await watcher.emulateMedia({ colorScheme: "dark" });
+  await shoot(watcher, "phone");
+}
+
+async function fullRoom() {
+  const context = await newContext();
+  const room = `memory-${suffix}-full`;
+  for (const user of ["alice", "bob"]) {
+    const page = await open(context, `/?room=${room}&user=${user}`);
+    await page.waitForSelector("#board");
+  }
+  const carol = await open(context, `/?room=${room}&user=carol`);
+  await untilText(carol, ".notice", "This room is full");
+  await shoot(carol, "full");
+  await carol.click("text=Watch this room");
+  await carol.waitForSelector("#board[data-phase=playing]");
+  await untilText(carol, ".chip", "watching");
+  await context.close();
+}
+
+/** On phones: they touch. */
+async function opponents() {
+  const context = await newContext({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+  const pages = {};
+  for (const user of [`erin-${suffix}`, `frank-${suffix}`]) {
+    const page = await open(context, `/?user=${user}`);
+    await page.tap("text=Find me an opponent");
+    await page.waitForSelector(".searching");
+    pages[user] = page;
+  }
+  for (const page of Object.values(pages)) await page.waitForSelector("#board[data-phase=playing]");
+  const rooms = Object.values(pages).map((page) => new URL(page.url()).searchParams.get("room"));
+  assert.equal(rooms[0], rooms[1], "both are in the same room");
+  const [first] = Object.values(pages);
+  const { turn } = await board(first);
+  await pages[turn].bringToFront();
+  await flip(pages[turn], 0, new Map(), (page, card) => page.tap(`[data-card="${card}"]`));
+  await until(first, () => document.querySelector('[data-card="0"]').dataset.face);
+  await context.close();
+}
+
+async function chat() {
+  const context = await newContext();
   const room = `relay-${suffix}`;
   const alice = await open(context, `/?room=${room}&user=alice`);
   await alice.waitForSelector("#say");
   const bob = await open(context, `/?room=${room}&user=bob`);
   await bob.waitForSelector("#say");
-  await alice.fill("#say input", "<b>hello</b>");
-  await alice.press("#say input", "Enter");
-  await bob.fill("#say input", "hello yourself");
-  await bob.press("#say input", "Enter");
+  await alice.fill("#say input:not([type])", "<b>hello</b>");
+  await untilText(bob, ".typing", "alice is typing");
+  await alice.press("#say input:not([type])", "Enter");
+  await bob.fill("#say input:not([type])", "hello yourself");
+  await bob.press("#say input:not([type])", "Enter");
   for (const page of [alice, bob]) {
-    await until(page, () => {
-      const text = document.querySelector("#lines").textContent;
-      return text.includes("alice: <b>hello</b>") && text.includes("bob: hello yourself");
-    });
+    await untilText(page, "#lines", "alice: <b>hello</b>");
+    await untilText(page, "#lines", "bob: hello yourself");
   }
   await shoot(bob, "chat");
   await context.close();
 }
 
-async function newContext() {
-  const context = await browser.newContext({ viewport: { width: 1100, height: 760 } });
-  context.setDefaultTimeout(WAIT_MS);
-  return context;
-}
-
-async function open(context, path) {
-  const page = await context.newPage();
-  page.on("pageerror", (error) => {
-    console.error("uncaught error in the page:", error);
-    process.exitCode = 1;
-  });
-  page.on("console", (message) => {
-    if (message.type() !== "error") return;
-    console.error("error on the console:", message.text());
-    process.exitCode = 1;
-  });
-  await page.goto(new URL(path, base).href);
-  return page;
-}
-
-/** Reads the visible state of a page. */
-function board(page) {
-  return page.evaluate(() => {
-    const { phase, turn } = document.querySelector("#board").dataset;
-    const people = [...document.querySelectorAll("#people li")].map((item) => [
-      item.querySelector(".who").textContent.replace(" (you)", ""),
-      Number(item.querySelector(".score")?.textContent),
-    ]);
-    return {
-      phase,
-      turn,
-      faces: [...document.querySelectorAll(".card")].map((card) => card.dataset.face),
-      scores: Object.fromEntries(people),
-    };
-  });
-}
-
-/**
- * Waits until a test in the page returns a value that counts as true. Playwright's own wait evaluates text in the page later,
- * which the policy of the page forbids.
- */
-async function until(page, test, argument) {
-  const deadline = Date.now() + 30_000;
-  while (Date.now() < deadline) {
-    const value = await page.evaluate(test, argument);
-    if (value) return value;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`waited 30 s for ${test}`);
-}
-
-async function flip(page, card, known) {
-  await page.click(`.card[data-card="${card}"]`);
-  const face = await until(page, (card) => document.querySelector(`.card[data-card="${card}"]`).dataset.face, card);
-  known.set(card, face);
-}
-
-/** Finds a hidden card with the same face, if one is known. */
-function partner(known, hidden, card) {
-  return hidden.find((other) => other !== card && known.has(card) && known.get(other) === known.get(card));
-}
-
-async function shoot(page, name) {
-  await page.bringToFront();
-  await page.waitForTimeout(500); // only for the picture: cards take a moment to turn
-  await page.screenshot({ path: join(shots, `${name}.png`) });
-}
-
-function findChromium() {
-  const found = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-  const path = found.find((path) => path && existsSync(path));
-  assert.ok(path, "no Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path");
-  return path;
+async function arena() {
+  const context = await newContext();
+  const room = `arena-${suffix}`;
+  const alice = await open(context, `/?room=${room}&user=alice`);
+  const watcher = await open(context, `/?room=${room}&user=sue&role=spectator`);
+  await alice.waitForSelector("[data-player=alice]");
+  await watcher.waitForSelector("[data-player=alice]");
+  await alice.bringToFront();
+  const picture = () => alice.evaluate(() => document.querySelector("#field").toDataURL());
+  const before = await picture();
+  await alice.keyboard.down("ArrowRight");
+  const deadline = Date.now() + 10_000;
+  while ((await picture()) === before) assert.ok(Date.now() < deadline, "the disc does not move");
+  await alice.keyboard.up("ArrowRight");
+  await shoot(alice, "arena");
+  await context.close();
 }

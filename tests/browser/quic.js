@@ -6,18 +6,10 @@
 
 import assert from "node:assert/strict";
 import { X509Certificate, createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { chromium } from "playwright-core";
 
-const FLAGS = [
-  "--no-sandbox", // tests run as root in containers
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+import { launch } from "./chromium.js";
 
 const [address = "https://127.0.0.1:8443/v1/wt", certificate = "play.pem"] = process.argv.slice(2);
 const hash = createHash("sha256").update(new X509Certificate(readFileSync(certificate)).raw).digest();
@@ -26,7 +18,7 @@ const room = `relay-${Math.random().toString(36).slice(2, 8)}`;
 // A page of another origin, in a context that browsers take for secure.
 const pages = createServer((_, response) => response.setHeader("Content-Type", "text/html").end("<!doctype html>"));
 await new Promise((listening) => pages.listen(0, "127.0.0.1", listening));
-const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
+const browser = await launch({ quic: true });
 try {
   const page = await (await browser.newContext()).newPage();
   page.on("pageerror", (error) => {
@@ -147,11 +139,4 @@ async function play({ address, hash, room }) {
     refused,
     notFound,
   };
-}
-
-function findChromium() {
-  const found = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-  const path = found.find((path) => path && existsSync(path));
-  assert.ok(path, "no Chromium found: install it (apt-get install chromium) or set CHROMIUM to its path");
-  return path;
 }

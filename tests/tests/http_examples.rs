@@ -16,7 +16,7 @@ const DOCUMENT: &str = include_str!("../../docs/http.md");
 const PRINTED: &str = "127.0.0.1:8080";
 
 /// The lines that start the server, which the test does in its own way.
-const STARTS: &str = "GRANDSTAND_EDGE_EDGE_API=true grandstand dev";
+const STARTS: &str = "grandstand dev --archive";
 
 /// All examples for a shell, in order.
 fn examples() -> Vec<&'static str> {
@@ -30,11 +30,11 @@ async fn the_examples_run_as_printed() {
     let (started, others): (Vec<&str>, Vec<&str>) = examples()
         .into_iter()
         .partition(|example| example.contains(STARTS));
-    assert_eq!((started.len(), others.len()), (1, 4), "{others:?}");
+    assert_eq!((started.len(), others.len()), (1, 8), "{others:?}");
     let start = Start::grandstand("dev")
         .flag("--shards", 2)
         .flag("--secret", SECRET)
-        .env("GRANDSTAND_EDGE_EDGE_API", "true");
+        .arg("--archive");
     let dev = Process::start(start, true).await;
     let folder = TempDir::new("http-examples");
     std::fs::create_dir_all(folder.path()).unwrap();
@@ -58,9 +58,13 @@ async fn the_examples_run_as_printed() {
         r#""type":"snapshot","room":"relay-1""#,
         r#""count":1"#,
         "HTTP/1.1 304 Not Modified",
+        r#"{"type":"rooms","rooms":[{"room":"relay-1","#,
         r#"{"type":"accepted","room":"relay-7"}"#,
         r#"{"type":"accepted","room":"relay-1","id":"order-17"}"#,
         r#"{"type":"accepted","room":"relay-1"}"#,
+        r#""state":"matched""#,
+        "no_such_board",
+        r#""type":"token""#,
     ] {
         assert!(said.contains(part), "{part}:\n{said}\n{errors}");
     }

@@ -74,6 +74,21 @@ pub enum Command {
         /// The token of the outcome.
         token: Token,
     },
+    /// Write a key if its revision is the expected one. It is removed after `ttl`. Outcome: `Stored`, `Conflict` or `Failed`.
+    PutExpiring {
+        /// The bucket.
+        bucket: Bucket,
+        /// The key.
+        key: String,
+        /// The value.
+        value: Bytes,
+        /// The time after which it is removed.
+        ttl: Duration,
+        /// The revision of the stored value or marker; 0 if there is neither.
+        expected: u64,
+        /// The token of the outcome.
+        token: Token,
+    },
     /// Delete a key if its revision is the expected one. Outcome: `Stored` (the marker's revision), `Conflict` or
     /// `Failed`.
     DeleteIf {

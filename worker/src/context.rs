@@ -22,6 +22,11 @@ use crate::requests::{Purpose, Requests};
 /// The number of a worker's partitions that one successor is taken to replay, because the others share the rest.
 const SUCCESSOR_PARTITIONS: u32 = 4;
 
+/// The number of bots' steps in a turn: calls of `Game::bot`, and appends.
+const BOT_STEPS: u32 = 16;
+/// The number of entries from which on a turn is a busy one.
+const BUSY_ENTRIES: u32 = 32;
+
 /// The number of times that loops get stuck at an entry before its room is put in quarantine. A machine that stalls
 /// must not put rooms away that are innocent.
 const STUCK_TIMES: u32 = 2;
@@ -45,6 +50,10 @@ pub(crate) struct Context {
     pub(crate) applied: ReplaySize,
     /// The number of owned partitions.
     pub(crate) partitions: u32,
+    /// The number of bots' steps that are left to this turn.
+    pub(crate) bot_steps: u32,
+    /// The number of entries that this turn has handled.
+    pub(crate) entries: u32,
     /// Whether it was said that NATS does not take an item, since its limits changed last.
     pub(crate) said_too_big: bool,
     /// The call of a game that has not returned.
@@ -82,11 +91,21 @@ impl Context {
             replay_cost: ReplayCost::default(),
             applied: ReplaySize::default(),
             partitions: 1,
+            bot_steps: 0,
+            entries: 0,
             said_too_big: false,
             current_call: CurrentCall::default(),
             stuck: Vec::new(),
             config,
         }
+    }
+
+    /// Grants the turn its steps of bots: few if it has handled many entries, because then others wait.
+    pub(crate) fn grant_bot_steps(&mut self) {
+        self.bot_steps = match std::mem::take(&mut self.entries) {
+            0..=BUSY_ENTRIES => BOT_STEPS,
+            _ => 1,
+        };
     }
 
     /// Registers a command with an outcome. Returns its token.
@@ -163,6 +182,7 @@ impl Context {
             Command::Append { token, .. }
             | Command::Emit { token, .. }
             | Command::PutIf { token, .. }
+            | Command::PutExpiring { token, .. }
             | Command::DeleteIf { token, .. }
             | Command::Get { token, .. }
             | Command::LogState { token, .. } => requests.contains(*token),

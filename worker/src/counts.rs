@@ -41,6 +41,16 @@ pub struct Counts {
     pub bad_controls: u64,
     /// Worlds written.
     pub worlds_stored: u64,
+    /// Inputs of bots appended to logs; repeats are counted again.
+    pub bot_inputs: u64,
+    /// Inputs of bots that their own game rejected.
+    pub bot_rejects: u64,
+    /// Calls of `Game::bot` that panicked, or returned too much.
+    pub bot_faults: u64,
+    /// Listings written for lobbies.
+    pub listings_stored: u64,
+    /// Times that lobbies ceased to show a room, because the game panicked or its listing was too big.
+    pub listing_faults: u64,
     /// Worlds made anew, because the stored one could not be read.
     pub worlds_made_anew: u64,
 }

@@ -7,6 +7,8 @@ use grandstand_common::layout::Layout;
 use grandstand_common::record::StuckEntry;
 use parking_lot::Mutex;
 
+use crate::crash_guard;
+
 /// The call of a game that a loop is in, if any. Clones share it.
 ///
 /// The lock is taken twice per entry by the loop, and by another thread only if the loop is stuck.
@@ -39,10 +41,12 @@ impl CurrentCall {
             room: room.clone(),
             entry,
         });
+        crash_guard::enter();
     }
 
     /// Notes that the game has returned.
     pub(crate) fn end(&self) {
+        crash_guard::leave();
         *self.0.lock() = None;
     }
 

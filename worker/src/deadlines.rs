@@ -36,6 +36,13 @@ impl<K: Clone + Ord, T: Copy + Ord> Deadlines<K, T> {
         }
     }
 
+    /// Moves a key's deadline to an earlier time, or sets it.
+    pub(crate) fn set_earlier(&mut self, key: &K, at: T) {
+        if self.by_key.get(key).is_none_or(|before| at < *before) {
+            self.set(key, Some(at));
+        }
+    }
+
     /// The next deadline.
     pub(crate) fn next(&self) -> Option<T> {
         self.by_time.first().map(|(at, _)| *at)

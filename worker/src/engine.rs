@@ -106,6 +106,7 @@ impl Engine {
     /// Handles an entry from the reader of a partition's log. `behind` more entries were stored when it was sent.
     pub fn handle_log(&mut self, now: Now, partition: Partition, entry: &LogEntry, behind: u64) {
         self.context.now = now;
+        self.context.entries += 1;
         self.with_partition(partition, |owned, cx| {
             owned.handle_log(cx, entry, behind);
             TenureState::Held
@@ -316,6 +317,7 @@ impl Engine {
     /// Does the work that is due at [`poll_timeout`](Self::poll_timeout). [`flush`](Self::flush) does it too.
     pub fn handle_timeout(&mut self, now: Now) {
         self.context.now = now;
+        self.context.grant_bot_steps();
         self.partitions.handle_timeout(&mut self.context);
         self.context.outbox.handle_timeout(now.at);
     }

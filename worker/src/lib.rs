@@ -36,6 +36,8 @@ mod replay_cost;
 
 pub mod current_call;
 
+mod crash_guard;
+
 pub mod replay;
 
 pub mod check;

@@ -13,6 +13,8 @@ pub(crate) enum Purpose {
     Takeover,
     /// Appends the entry of a timer or of a lost player. The log shows whether it was stored.
     Append,
+    /// Appends the input of a bot. The log shows whether it was stored.
+    AppendBot,
     /// Sends an item of a room out: the one with this place in its queue.
     SendOut(RoomId, u64),
     /// Writes the checkpoint.
@@ -45,11 +47,19 @@ pub(crate) enum Purpose {
     ReadDeletedWorld(RoomId),
     /// Deletes the world of a deleted room.
     DeleteWorld(RoomId),
+    /// Writes or deletes what lobbies show of a room.
+    WriteListing(RoomId),
+    /// Reads that after its write failed.
+    ReadListing(RoomId),
 }
 
 impl Purpose {
     fn is_append(&self) -> bool {
         matches!(self, Self::Append)
+    }
+
+    fn is_listing(&self) -> bool {
+        matches!(self, Self::WriteListing(_) | Self::ReadListing(_))
     }
 
     fn is_read(&self) -> bool {
@@ -68,6 +78,9 @@ impl Purpose {
     }
 }
 
+/// The most requests in flight about what lobbies show.
+const MAX_LISTINGS: usize = 32;
+
 /// The requests in flight of all partitions.
 #[derive(Debug)]
 pub(crate) struct Requests {
@@ -80,6 +93,8 @@ pub(crate) struct Requests {
     appends: usize,
     /// Reads of rooms to load in flight.
     reads: usize,
+    /// Requests in flight about what lobbies show.
+    listings: usize,
 }
 
 impl Requests {
@@ -91,6 +106,7 @@ impl Requests {
             max_writes,
             appends: 0,
             reads: 0,
+            listings: 0,
         }
     }
 
@@ -101,6 +117,7 @@ impl Requests {
         self.writes += usize::from(purpose.is_write());
         self.appends += usize::from(purpose.is_append());
         self.reads += usize::from(purpose.is_read());
+        self.listings += usize::from(purpose.is_listing());
         self.in_flight.insert(token, (partition, purpose));
         token
     }
@@ -111,6 +128,7 @@ impl Requests {
         self.writes -= usize::from(purpose.is_write());
         self.appends -= usize::from(purpose.is_append());
         self.reads -= usize::from(purpose.is_read());
+        self.listings -= usize::from(purpose.is_listing());
         Some((partition, purpose))
     }
 
@@ -120,6 +138,7 @@ impl Requests {
             self.writes -= usize::from(purpose.is_write());
             self.appends -= usize::from(purpose.is_append());
             self.reads -= usize::from(purpose.is_read());
+            self.listings -= usize::from(purpose.is_listing());
         }
         self.in_flight.retain(|_, (of, _)| *of != partition);
     }
@@ -131,6 +150,11 @@ impl Requests {
     /// Whether another write of a room may begin.
     pub(crate) fn can_write(&self) -> bool {
         self.writes < self.max_writes
+    }
+
+    /// Whether another request about what lobbies show may begin.
+    pub(crate) fn can_list(&self) -> bool {
+        self.listings < MAX_LISTINGS
     }
 
     /// Returns the number of reads of rooms to load in flight.

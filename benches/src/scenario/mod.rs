@@ -20,6 +20,8 @@ pub mod fanout;
 
 pub mod rooms;
 
+pub mod own_rooms;
+
 pub mod arena;
 pub mod matching;
 

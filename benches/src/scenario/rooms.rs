@@ -1,5 +1,7 @@
 //! `rooms`: latency of many small rooms through the whole system.
 
+use serde_json::{Map, Value};
+
 use crate::error::BenchError;
 use crate::host::pin::Cores;
 use crate::host::servers::{Servers, Wanted};
@@ -30,6 +32,24 @@ pub struct Options {
     /// Number of workers
     #[arg(long, default_value_t = 1)]
     pub workers: usize,
+    /// Game of this program to play instead of relay; it needs a scripted player
+    ///
+    /// `games.add::<G>().played_by(play)` names one. Its inputs have no fixed size, and the generator is this process.
+    #[arg(long, value_name = "NAME", conflicts_with = "size")]
+    pub game: Option<String>,
+    /// Number of players of each room of that game
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "game", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub players: u32,
+    /// Parameters of the rooms of that game: a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}", requires = "game", value_parser = params)]
+    pub params: Value,
+}
+
+fn params(text: &str) -> Result<Value, String> {
+    let members = serde_json::from_str::<Map<String, Value>>(text);
+    members
+        .map(Value::Object)
+        .map_err(|error| format!("must be a JSON object: {error}"))
 }
 
 /// The players of this many two-player rooms.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use grandstand_common::bus::BusRole;
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::ProcessId;
 use grandstand_common::process::config::{Checks, Config, Secret};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::StoreError;
 use super::postgres::PostgresDatabase;
 use super::schema::MIGRATIONS;
+use crate::service::ServiceConfig;
 
 /// The configuration of an archive process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,12 +104,33 @@ impl Config for ArchiveConfig {
     }
 }
 
-impl ArchiveConfig {
-    /// The time for which the loop may stall before `/health` fails.
-    pub(super) fn answer_within(&self) -> Duration {
+impl ServiceConfig for ArchiveConfig {
+    const NAME: &'static str = "archive";
+    const ADMIN_KEY: &'static str = "archive.admin";
+    const ROLE: BusRole = BusRole::Archive;
+
+    fn name(&self) -> &str {
+        &self.archive.name
+    }
+
+    fn admin(&self) -> SocketAddr {
+        self.archive.admin
+    }
+
+    fn cluster(&self) -> &ClusterSettings {
+        &self.cluster
+    }
+
+    fn answer_within(&self) -> Duration {
         Duration::from_millis(self.archive.liveness_ms)
     }
 
+    fn drain(&self) -> Duration {
+        Duration::from_millis(self.archive.drain_ms)
+    }
+}
+
+impl ArchiveConfig {
     /// The database.
     pub(super) fn database(&self, supervisor: &Supervisor) -> Result<PostgresDatabase, StoreError> {
         let section = &self.archive;

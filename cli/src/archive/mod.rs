@@ -3,8 +3,6 @@
 //! A message goes through these modules from the top to the bottom: from the stream, by the topic `results`, in batches to
 //! a database, and from there to those who ask for a leaderboard.
 
-mod topic;
-
 mod result;
 
 mod tally;
@@ -61,7 +59,7 @@ use schema::MIGRATIONS;
 use sqlite::SqliteDatabase;
 use store::Database;
 
-pub(crate) use embedded::{ArchiveThread, EmbeddedArchive};
+pub(crate) use embedded::EmbeddedArchive;
 pub(crate) use leaderboards::Leaderboards;
 
 pub(crate) use run::Args;

@@ -1,18 +1,10 @@
 //! The results of games, as games emit them on the topic `results`.
 
-use std::collections::HashSet;
-
 use grandstand_common::bus::OutItem;
-use grandstand_common::id::{BoardName, PlayerId, RoomId};
+use grandstand_common::id::{BoardName, RoomId};
+use grandstand_common::scores::{GameScores, PlayerScore};
 use grandstand_common::wire::Emitted;
-use serde::Deserialize;
 use serde_json::Value;
-
-/// The most players of a result.
-const MAX_PLAYERS: usize = 1000;
-
-/// The largest amount of a score: the largest whole number that every reader of JSON can represent.
-pub(super) const MAX_SCORE: i64 = (1 << 53) - 1;
 
 /// The end of the year 9999, in Unix milliseconds: later times cannot be stored.
 const MAX_AT_MS: u64 = 253_402_300_799_999;
@@ -37,28 +29,7 @@ pub(super) struct GameResult {
     pub(super) at_ms: i64,
     /// The game's data, as JSON without characters that databases cannot store.
     pub(super) data: String,
-    pub(super) players: Vec<PlayerResult>,
-}
-
-/// The result of one player.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct PlayerResult {
-    pub(super) player: PlayerId,
-    pub(super) score: i64,
-    #[serde(default)]
-    pub(super) place: Option<u32>,
-    #[serde(default)]
-    pub(super) won: bool,
-}
-
-/// The data of a result. Other fields are kept, and mean nothing to the archive.
-#[derive(Debug, Deserialize)]
-struct Data {
-    players: Vec<PlayerResult>,
-    #[serde(default)]
-    board: Option<BoardName>,
-    #[serde(default)]
-    season: Option<BoardName>,
+    pub(super) players: Vec<PlayerScore>,
 }
 
 impl From<OutItem> for Item {
@@ -85,11 +56,7 @@ fn parse(message: &OutItem) -> Result<GameResult, String> {
     }
     let value: Value =
         serde_json::from_str(body.data.get()).map_err(|e| format!("data is wrong: {e}"))?;
-    let data = Data::deserialize(&value).map_err(|e| format!("data is wrong: {e}"))?;
-    if has_nul(&value) {
-        return Err("data has a text with the character U+0000".to_owned());
-    }
-    check_players(&data.players)?;
+    let scores = GameScores::read(&value).map_err(|e| e.to_string())?;
     if body.at_ms > MAX_AT_MS {
         return Err(format!("at_ms is {}, after the year 9999", body.at_ms));
     }
@@ -100,53 +67,13 @@ fn parse(message: &OutItem) -> Result<GameResult, String> {
     Ok(GameResult {
         id: body.id,
         room: body.room,
-        board: data.board.unwrap_or_else(|| game.clone()),
+        board: scores.board.unwrap_or_else(|| game.clone()),
         game: game.into(),
-        season: data.season,
+        season: scores.season,
         at_ms: body.at_ms as i64,
         data: value.to_string(),
-        players: data.players,
+        players: scores.players,
     })
-}
-
-fn check_players(players: &[PlayerResult]) -> Result<(), String> {
-    if players.is_empty() || players.len() > MAX_PLAYERS {
-        let count = players.len();
-        return Err(format!("{count} players are not 1 to {MAX_PLAYERS}"));
-    }
-    let mut names = HashSet::new();
-    for PlayerResult {
-        player,
-        score,
-        place,
-        ..
-    } in players
-    {
-        if !names.insert(player) {
-            return Err(format!("the player {player:?} is there twice"));
-        }
-        if !(-MAX_SCORE..=MAX_SCORE).contains(score) {
-            return Err(format!(
-                "the score {score} of {player:?} is beyond {MAX_SCORE}"
-            ));
-        }
-        if place.is_some_and(|place| place == 0 || place > i32::MAX as u32) {
-            return Err(format!("the place of {player:?} is not 1 or more"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a text or key has the character U+0000, which PostgreSQL cannot store.
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(key, value)| key.contains('\0') || has_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
 }
 
 #[cfg(test)]

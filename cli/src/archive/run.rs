@@ -1,18 +1,13 @@
 //! `grandstand archive` as a process, and the archive within `grandstand dev`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use grandstand_common::bus::metrics::BusMetrics;
-use grandstand_common::bus::{Bus, BusRole};
+use grandstand_common::bus::Bus;
 use grandstand_common::exit::{Exit, ExitError, Failure};
-use grandstand_common::process::admin::{Admin, Component, Phase, Status};
+use grandstand_common::process::admin::Component;
 use grandstand_common::process::config::Sources;
-use grandstand_common::process::drain;
-use grandstand_common::process::metrics::{Build, registry};
-use grandstand_common::process::reload::Reloads;
-use grandstand_common::process::{Frame, ProcessArgs};
-use tokio::time::{Instant, sleep_until};
+use grandstand_common::process::{Frame, ProcessArgs, drain};
+use grandstand_common::scores::TOPIC;
 
 use super::batch::StoreError;
 use super::config::ArchiveConfig;
@@ -22,7 +17,7 @@ use super::leaderboards::Leaderboards;
 use super::metrics::ArchiveMetrics;
 use super::requests::answer_requests;
 use super::store::Database;
-use super::topic::TOPIC;
+use crate::service::Service;
 
 /// Store results of games in PostgreSQL, and answer questions about leaderboards
 #[derive(Debug, clap::Args)]
@@ -65,94 +60,27 @@ pub(super) async fn drive(
     sources: Sources,
     frame: &mut Frame,
 ) -> Result<(), Failure> {
-    let mut reloads = Reloads::new(sources, config.clone(), frame.log.clone())
-        .map_err(|e| Failure::new(Exit::Internal, format!("cannot wait for signals: {e}")))?;
-    let status = Status::new();
-    let component = status.component("archive");
-    status.answer_within(config.answer_within());
-    let mut registry = registry(Build {
-        service: "archive",
-        version: env!("CARGO_PKG_VERSION"),
-    });
-    frame.log.register(&mut registry);
-    reloads.register(&mut registry);
-    let metrics = ArchiveMetrics::register(&mut registry);
-    let buses = BusMetrics::default();
-    buses.register(registry.sub_registry_with_prefix("archive"));
-    let supervisor = frame.supervisor.clone();
-    let admin = config.archive.admin;
-    let _admin = Admin::start(
-        "archive.admin",
-        admin,
-        status.clone(),
-        registry,
-        None,
-        &supervisor,
-    )?;
-    component.set(Phase::Starting("connecting to the bus".into()));
-    let (name, scope) = (&config.archive.name, supervisor.scope("archive"));
-    let bus = tokio::select! {
-        bus = config.cluster.start(name, BusRole::Archive, &component, &scope) => bus?,
-        signal = frame.signals.next() => {
-            tracing::info!(signal, "ending before the start is complete");
-            supervisor.stand_down();
-            return frame.result();
-        }
+    let register = ArchiveMetrics::register;
+    let (mut service, metrics) = Service::start(config.clone(), sources, frame, register)?;
+    let Some(bus) = service.connect().await? else {
+        return Ok(());
     };
-    buses.add(&bus);
-    let database = Database::Postgres(config.database(&scope)?);
+    let database = Database::Postgres(config.database(&service.scope())?);
     let (signal, watch) = drain::channel();
     let archive = Archive {
         bus,
         database,
         metrics,
-        component: component.clone(),
+        component: service.component(),
         watch,
     };
-    let running = archive.run();
-    tokio::pin!(running);
-    let mut drain = Duration::from_millis(config.archive.drain_ms);
-    let mut deadline = None;
-    let ended = loop {
-        let reload = tokio::select! {
-            ended = &mut running => break ended.map_err(Failure::from),
-            _ = frame.failures.first(), if deadline.is_none() => break Ok(()),
-            () = until(deadline) => {
-                tracing::warn!("the last batch takes too long; it is stored at the next start");
-                break Ok(());
-            }
-            name = frame.signals.next() => {
-                if deadline.is_some() {
-                    tracing::warn!(signal = name, "ending at once");
-                    break Ok(());
-                }
-                tracing::info!(signal = name, "ending; a second signal ends the process at once");
-                component.set(Phase::Draining);
-                supervisor.stand_down();
-                let end = Instant::now() + drain;
-                signal.start(end);
-                deadline = Some(end);
-                continue;
-            }
-            reload = reloads.next() => reload,
-        };
-        drain = Duration::from_millis(reload.config.archive.drain_ms);
-        status.answer_within(reload.config.answer_within());
-        reloads.apply(reload);
-    };
-    frame.result()?;
-    ended
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
+    let work = async { archive.run().await.map_err(Failure::from) };
+    let late = "the last batch takes too long; it is stored at the next start";
+    service.run(signal, work, |_| Ok(()), late).await
 }
 
 /// An archive on any bus with any database.
-pub(super) struct Archive {
+pub(crate) struct Archive {
     pub(super) bus: Bus,
     pub(super) database: Database,
     pub(super) metrics: ArchiveMetrics,

@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 
 use grandstand_common::leaderboard::Measure;
-
-use super::result::{MAX_SCORE, PlayerResult};
+use grandstand_common::scores::{MAX_SCORE, PlayerScore};
 
 /// The bits by which a score is shifted to its bucket, for each level from the lowest on.
 pub(super) const SHIFTS: [u8; 6] = [0, 9, 18, 27, 36, 45];
@@ -120,7 +119,7 @@ impl Tally {
     }
 
     /// Adds a player's result to a leaderboard.
-    pub(super) fn add(&mut self, leaderboard: i64, result: &PlayerResult, at_ms: i64) {
+    pub(super) fn add(&mut self, leaderboard: i64, result: &PlayerScore, at_ms: i64) {
         let key = (leaderboard, result.player.as_str().to_owned());
         let before = self.before.get(&key);
         let standing = self.after.entry(key).or_insert_with(|| {
@@ -178,8 +177,8 @@ mod tests {
 
     use super::*;
 
-    fn result(player: &str, score: i64, won: bool) -> PlayerResult {
-        PlayerResult {
+    fn result(player: &str, score: i64, won: bool) -> PlayerScore {
+        PlayerScore {
             player: player.parse().unwrap(),
             score,
             place: None,

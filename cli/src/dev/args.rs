@@ -14,18 +14,24 @@ pub(crate) struct Args {
     /// Address for players and spectators
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
-    /// Address for health checks and metrics
+    /// Address for health checks and metrics, and for pages that kill parts of the process to show what happens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     pub(super) admin: SocketAddr,
     /// Store rooms in this folder, so that they survive a restart
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
+    /// Serve the page in this folder, instead of the demo page; `web` if that folder has an index.html
+    #[arg(long, value_name = "DIR")]
+    pub(super) pages: Option<PathBuf>,
     /// Go on without what a damaged folder has lost, after an exit with 65; the damaged files stay in the folder
     #[arg(long, requires = "data")]
     pub(super) accept_loss: bool,
     /// Keep the results of games in SQLite, with leaderboards: in DIR/results.sqlite with --data, else in memory
     #[arg(long)]
     pub(super) archive: bool,
+    /// Deliver what games emit and call to the endpoints of this configuration of `grandstand outlet`
+    #[arg(long, value_name = "FILE")]
+    pub(super) outlet: Option<PathBuf>,
     /// Connect to these NATS servers instead of running a bus in this process
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     pub(super) nats: Option<String>,

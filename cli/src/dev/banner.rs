@@ -25,6 +25,8 @@ pub(super) struct Banner {
     pub(super) admin: SocketAddr,
     /// The folder that keeps rooms.
     pub(super) data: Option<PathBuf>,
+    /// The folder of the author's page.
+    pub(super) pages: Option<PathBuf>,
     /// The NATS servers.
     pub(super) nats: Option<String>,
     /// Whether the edge serves `/v1/echo`.
@@ -81,6 +83,9 @@ impl fmt::Display for Banner {
             writeln!(f)?;
         }
         writeln!(f, "rooms    {}", self.rooms())?;
+        if let Some(pages) = &self.pages {
+            writeln!(f, "page     {}", pages.display())?;
+        }
         writeln!(f, "health   http://{admin}/ready")?;
         writeln!(f, "metrics  http://{admin}/metrics")?;
         if let Some(tls) = self.tls {
@@ -168,6 +173,7 @@ mod tests {
             quic: None,
             admin: "127.0.0.1:8081".parse().unwrap(),
             data: None,
+            pages: None,
             nats: None,
             echo: false,
             secret: Some("5ec".to_owned()),

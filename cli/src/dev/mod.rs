@@ -4,46 +4,53 @@ mod args;
 
 mod banner;
 
+mod plug;
+
+mod admin_link;
+
 mod pages;
 
 mod settings;
 
+mod edge;
+
+mod owners;
+
 mod worker;
 
-#[cfg(feature = "archive")]
-mod archive;
+mod parts;
 
-#[cfg(not(feature = "archive"))]
-mod no_archive;
+mod part;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use grandstand_common::bus::{Bus, BusRole};
-use grandstand_common::exit::{self, Exit, ExitError as _, Failure};
-use grandstand_common::process::admin::{Admin, ApiAccess, Component, Phase, Status};
+use grandstand_common::auth::Signer;
+use grandstand_common::bus::Bus;
+use grandstand_common::exit::{self, Exit, Failure};
+use grandstand_common::process::admin::{Admin, ApiAccess, Status};
 use grandstand_common::process::metrics::{Build, registry};
 use grandstand_common::process::{Frame, frame};
 use grandstand_common::supervisor::Supervisor;
 use grandstand_edge::process::api::EdgeApi;
-use grandstand_edge::process::upgrade::Sockets;
-use grandstand_edge::process::{self as edge, BusSource, Edge, EdgeError, EdgeOptions};
+use grandstand_edge::process::{self as edge_process, BusSource, EdgeOptions};
 use grandstand_edge::shard::admission::AdmissionPolicy;
 use grandstand_edge::shard::metrics::EdgeMetrics;
 use grandstand_game::Games;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
 
-#[cfg(feature = "archive")]
-use archive::DevArchive;
+use admin_link::AdminLink;
 pub(crate) use args::Args;
 use banner::Banner;
-#[cfg(not(feature = "archive"))]
-use no_archive::DevArchive;
+use edge::EdgeStart;
+use pages::DevPages;
+use part::{DevPart, RunningPart};
+use parts::Parts;
+use plug::{Histories, Pull};
 use settings::Settings;
-use worker::WorkerThread;
-
-/// The time limit for the worker to store its rooms and release its partitions.
-const WORKER_DRAIN: Duration = Duration::from_secs(1);
+use worker::WorkerStart;
 
 /// Runs until TERM or INT, and returns the exit code.
 pub(crate) fn run(args: Args, games: Games) -> ExitCode {
@@ -70,16 +77,45 @@ async fn drive(
     dev.end(failure, frame).await
 }
 
-/// The running parts of the process.
+/// The running process.
 struct Dev {
-    bus: BusSource,
-    edge: Edge,
-    worker: WorkerThread,
-    archive: DevArchive,
-    api: Arc<EdgeApi>,
-    edge_component: Component,
+    parts: Parts,
+    pulls: mpsc::Receiver<Pull>,
+    ends: Ends,
     /// Serves the admin port until it is dropped.
     _admin: Admin,
+}
+
+/// The reasons why the process ends, and the parts that no plug replaces.
+struct Ends {
+    bus: BusSource,
+    archive: RunningPart,
+    outlet: RunningPart,
+    api: Arc<EdgeApi>,
+    hangups: Signal,
+}
+
+impl Ends {
+    /// Waits until the process is told to end. Returns the failure if a part has failed instead.
+    async fn next(&mut self, frame: &mut Frame) -> Option<Failure> {
+        tokio::select! {
+            // Edge and worker fail with the store, and do not know why.
+            biased;
+            failure = store_failed(&self.bus) => Some(failure),
+            ended = frame.failures.first() => Some(ended.into()),
+            failure = self.archive.ended() => Some(failure),
+            failure = self.outlet.ended() => Some(failure),
+            signal = self.api.ending_wanted(&mut frame.signals) => {
+                tracing::info!(signal, "ending");
+                None
+            }
+            // The terminal was closed. There is no configuration to be read again.
+            _ = self.hangups.recv() => {
+                tracing::info!(signal = "HUP", "ending");
+                None
+            }
+        }
+    }
 }
 
 impl Dev {
@@ -91,6 +127,8 @@ impl Dev {
         frame: &Frame,
     ) -> Result<Self, Failure> {
         let supervisor = &frame.supervisor;
+        let hangups = signal(SignalKind::hangup())
+            .map_err(|e| Failure::new(Exit::Internal, format!("cannot wait for HUP: {e}")))?;
         let bus = open_bus(&args, &settings, supervisor).await?;
         let status = Status::new();
         let edge_component = status.component("edge");
@@ -101,101 +139,130 @@ impl Dev {
         });
         frame.log.register(&mut registry);
         status.answer_within(settings.edge.answer_within());
-        let worker = settings.worker(&bus, supervisor);
-        // The worker's connection creates the cluster that the edge waits for.
-        let worker_bus = match &bus {
-            BusSource::Shared(bus) => bus.clone(),
-            BusSource::Nats => {
-                connect(&settings, &worker.name, &worker_component, supervisor).await?
-            }
+        let worker = WorkerStart {
+            source: bus.clone(),
+            cluster: settings.edge.cluster.clone(),
+            games,
+            settings: settings.worker(&bus, supervisor),
+            component: worker_component.clone(),
         };
-        worker.metrics.register(&mut registry);
-        let archive = DevArchive::open(&args, &status, &mut registry)?;
+        // The worker's connection creates the cluster that the edge waits for.
+        let worker_bus = worker.connect().await?;
+        worker.settings.metrics.register(&mut registry);
+        let archive = DevPart::open(&status, part::archive(&args, &mut registry))?;
+        let outlet = DevPart::open(&status, part::outlet(&args, &mut registry))?;
         let api = EdgeApi::new(frame.log.clone());
+        // An edge that runs already would log the end of its parts beside the error.
+        let listener = Admin::bind("--admin", args.admin)?;
+        let token = &settings.edge.edge.admin_token;
+        let link = listener.local_addr().ok();
+        let link = link.and_then(|address| AdminLink::new(address, token));
+        let names: Vec<_> = worker.games.names().collect();
+        let pages = DevPages::open(args.pages.clone(), &names)?.with_admin(link);
+        let page_folder = pages.folder().map(Path::to_owned);
         let options = EdgeOptions {
             bus: bus.clone(),
             admission: admission(&settings)?,
-            pages: pages::pages(),
+            pages: Arc::new(pages),
             echo: args.echo,
+            is_replaceable: true,
             api: Some(Arc::clone(&api)),
             supervisor: supervisor.clone(),
         };
-        let metrics = EdgeMetrics::register(&mut registry);
-        // An edge that runs already would log the end of its parts beside the error.
-        let listener = Admin::bind("--admin", args.admin)?;
-        let mut sockets = Sockets::default();
-        let edge = edge::start(
-            &settings.edge,
+        let edge = EdgeStart {
+            config: settings.edge.clone(),
             options,
-            &mut sockets,
-            &edge_component,
-            &metrics,
-        )
-        .await
-        .map_err(|error| edge_failure(&error))?;
-        let access = ApiAccess::new(Arc::clone(&api), &settings.edge.edge.admin_token);
+            component: edge_component.clone(),
+            metrics: Arc::new(EdgeMetrics::register(&mut registry)),
+        };
+        let edge = edge.start().await?;
+        let addresses = edge.addresses();
+        let plain = settings.edge.tls.plain.then_some(addresses.first);
+        let histories = Histories {
+            bus: bus.clone(),
+            cluster: worker.cluster.clone(),
+            games: worker.games.clone(),
+            questions: worker.settings.questions.clone(),
+            supervisor: supervisor.clone(),
+            only: Arc::new(Semaphore::new(1)),
+        };
+        let (plugs, pulls) = plug::api(histories);
+        let pages = plug::access(plug::origins(plain, addresses.tls));
+        let access = ApiAccess::new(Arc::clone(&api), token).with_pages(pages, plugs);
         let admin = Admin::start_at(listener, status, registry, Some(access), supervisor)
             .map_err(|e| Failure::new(Exit::Internal, format!("--admin: {e}")))?;
-        let names = games.names().collect();
         let archive = archive.start(&bus, &settings, supervisor).await?;
-        let worker = WorkerThread::start(worker_bus, games, worker, worker_component)?;
+        let outlet = outlet.start(&bus, &settings, supervisor).await?;
+        let worker = worker.start(worker_bus)?;
         let banner = Banner {
             program: std::env::args().next().unwrap_or_default(),
             games: names,
-            listen: edge.address(),
-            tls: edge.tls_address(),
-            quic: edge.quic_address(),
+            listen: addresses.first,
+            tls: addresses.tls,
+            quic: addresses.quic,
             admin: admin.address(),
             data: args.data,
+            pages: page_folder,
             nats: args.nats,
             echo: args.echo,
             secret: settings.made_secret,
         };
         banner.print(supervisor);
         Ok(Self {
-            bus,
-            edge,
-            worker,
-            archive,
-            api,
-            edge_component,
+            parts: Parts {
+                bus: bus.clone(),
+                edge,
+                edge_component,
+                worker,
+                worker_component,
+            },
+            pulls,
+            ends: Ends {
+                bus,
+                archive,
+                outlet,
+                api,
+                hangups,
+            },
             _admin: admin,
         })
     }
 
-    /// Waits until the process is told to end. Returns the failure if a part has failed instead.
+    /// Waits until the process is told to end, and pulls plugs meanwhile. Returns the failure if a part has failed instead.
     async fn wait(&mut self, frame: &mut Frame) -> Option<Failure> {
-        tokio::select! {
-            // Edge and worker fail with the store, and do not know why.
-            biased;
-            failure = store_failed(&self.bus) => Some(failure),
-            ended = frame.failures.first() => Some(ended.into()),
-            failure = self.worker.ended() => Some(failure),
-            failure = self.archive.ended() => Some(failure),
-            signal = self.api.ending_wanted(&mut frame.signals) => {
-                tracing::info!(signal, "ending");
-                None
+        loop {
+            let pull = tokio::select! {
+                biased;
+                end = self.ends.next(frame) => return end,
+                failure = self.parts.ended() => return Some(failure),
+                Some(pull) = self.pulls.recv() => pull,
+            };
+            let pulled = tokio::select! {
+                biased;
+                end = self.ends.next(frame) => return end,
+                pulled = self.parts.pull(pull.plug) => pulled,
+            };
+            match pulled {
+                Ok(pulled) => pull.answer(pulled),
+                Err(failure) => return Some(failure),
             }
         }
     }
 
-    /// Ends the edge, then the worker: in order, or at once at a signal or after a failure.
+    /// Ends all parts: in order, or at once at a signal or after a failure.
     async fn end(self, failure: Option<Failure>, frame: &mut Frame) -> Result<(), Failure> {
-        self.edge_component.set(Phase::Draining);
+        frame.supervisor.stand_down();
         let has_failed = failure.is_some();
+        let bus = self.ends.bus.clone();
         let ending = async {
-            if has_failed {
-                self.edge.give_up().await
-            } else {
-                self.edge.end().await
-            }
-            let ended = self.worker.end(WORKER_DRAIN).await;
-            self.archive.end().await;
+            let ended = self.parts.end(has_failed).await;
+            self.ends.archive.end().await;
+            self.ends.outlet.end().await;
             ended
         };
         let ended = tokio::select! {
             biased;
-            failure = store_failed(&self.bus), if !has_failed => Err(failure),
+            failure = store_failed(&bus), if !has_failed => Err(failure),
             ended = ending => ended,
             signal = frame.signals.next() => {
                 tracing::warn!(signal, "ending at once");
@@ -224,26 +291,19 @@ async fn open_bus(
     Ok(BusSource::Shared(bus))
 }
 
-/// Connects the worker to NATS.
-async fn connect(
-    settings: &Settings,
-    name: &str,
-    component: &Component,
-    supervisor: &Supervisor,
-) -> Result<Bus, Failure> {
-    let cluster = &settings.edge.cluster;
-    let bus = cluster
-        .start(name, BusRole::Worker, component, supervisor)
-        .await?;
-    Ok(bus)
-}
-
 /// Returns who may connect: also clients without a token, which choose their names.
 fn admission(settings: &Settings) -> Result<AdmissionPolicy, Failure> {
-    let policy = edge::admission(&settings.edge);
+    let policy = edge_process::admission(&settings.edge);
+    let policy = policy.map_err(|e| Failure::new(Exit::Config, e.to_string()))?;
+    let auth = &settings.edge.auth;
+    let own = || {
+        let signer = Signer::hs256(auth.secret.as_bytes()).ok()?;
+        Some(auth.issuer_with(signer))
+    };
     Ok(AdmissionPolicy {
         trust_user: true,
-        ..policy.map_err(|e| Failure::new(Exit::Config, e.to_string()))?
+        issuer: policy.issuer.clone().or_else(own),
+        ..policy
     })
 }
 
@@ -253,13 +313,4 @@ async fn store_failed(bus: &BusSource) -> Failure {
         return std::future::pending().await;
     };
     bus.store_failed().await.into()
-}
-
-fn edge_failure(error: &EdgeError) -> Failure {
-    let flag = match error {
-        EdgeError::Listen(_) => "--listen: ",
-        EdgeError::Quic(_) => "quic.listen: ",
-        _ => "",
-    };
-    Failure::new(error.exit(), format!("{flag}{error}"))
 }

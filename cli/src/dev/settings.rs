@@ -17,6 +17,9 @@ const DRAIN_MS: u64 = 250;
 /// The time that a start waits for NATS. It is short because a developer waits too.
 const CONNECT_TIMEOUT_S: u64 = 1;
 
+/// The time that a part which takes another one's place waits for NATS. NATS was there, so that it is only slow.
+pub(super) const RECONNECT_TIMEOUT_S: u64 = 30;
+
 /// The number of partitions of a new folder, or without one, where a single worker owns them all. More spread nothing, and
 /// each costs idle time and memory: with 256 `dev` takes twice the time while idle and 10 MiB more than with 64.
 const PARTITIONS_ALONE: u16 = 64;
@@ -42,8 +45,11 @@ impl Settings {
         let secret = args.secret.as_ref().or(made_secret.as_ref());
         let is_set = sources.has_variable("GRANDSTAND_EDGE_CLUSTER_PARTITIONS");
         let partitions = (args.nats.is_none() && !is_set).then_some(PARTITIONS_ALONE);
+        // The lobby of the page needs it.
+        let api = (!sources.has_variable("GRANDSTAND_EDGE_EDGE_API")).then_some(true);
         let for_edge = sources
             .clone()
+            .flag("dev", "edge.api", api)
             .flag("dev", "cluster.partitions", partitions)
             .flag("--listen", "edge.listen", Some(args.listen))
             .flag("--admin", "edge.admin", Some(args.admin))
@@ -154,6 +160,13 @@ mod tests {
         assert_eq!(partitions(&[], &[variable]), 256);
         assert_eq!(partitions(&["--nats", "nats://n:1"], &[]), 256);
         assert_eq!(both.worker.cluster.url, "nats://n:1");
+    }
+
+    #[test]
+    fn the_http_api_is_on_unless_the_environment_says_otherwise() {
+        let has_api = |environment: &[_]| settings(&[], environment).unwrap().edge.edge.api;
+        assert!(has_api(&[]));
+        assert!(!has_api(&[("GRANDSTAND_EDGE_EDGE_API", "false")]));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod name;
 
+mod shared_build;
+
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use grandstand_common::exit::{Exit, Failure};
 
 use name::GameName;
 
-/// Create a folder with a program for a game of your own
+/// Create a folder with a program for a game of your own, and its page
 ///
 /// The game is the one in Grandstand's README, in which two players count to 21. The program has the same commands as
 /// this one.
@@ -24,7 +26,12 @@ pub(crate) struct Args {
 /// Writes the folder and prints the next steps.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let folder = Path::new(args.name.as_str());
-    write(folder, &args.name, &dependency()).map_err(|error| failure(folder, &error))?;
+    let checkout = checkout();
+    let write = || {
+        write(folder, &args.name, &dependency(checkout.as_deref()))?;
+        checkout.map_or(Ok(()), |own| shared_build::write(folder, &own))
+    };
+    write().map_err(|error| failure(folder, &error))?;
     // The folder is written even if standard output is closed.
     writeln!(
         io::stdout(),
@@ -52,12 +59,15 @@ fn failure(folder: &Path, error: &io::Error) -> Failure {
 fn write(folder: &Path, name: &GameName, dependency: &str) -> io::Result<()> {
     fs::create_dir(folder)?;
     fs::create_dir(folder.join("src"))?;
+    fs::create_dir(folder.join("web"))?;
     for (file, template) in [
         ("Cargo.toml", include_str!("Cargo.toml.txt")),
         (
             "src/main.rs",
             concat!(include_str!("main.rs.txt"), include_str!("tests.rs.txt")),
         ),
+        ("web/index.html", include_str!("web/index.html.txt")),
+        ("web/game.js", include_str!("web/game.js.txt")),
         ("README.md", include_str!("README.md.txt")),
         (".gitignore", "/target\n"),
     ] {
@@ -75,8 +85,8 @@ fn fill(template: &str, name: &GameName, dependency: &str) -> String {
 
 /// The value of `grandstand =` in Cargo.toml: the path of the checkout that built this program if it exists, otherwise
 /// this version.
-fn dependency() -> String {
-    match checkout() {
+fn dependency(checkout: Option<&Path>) -> String {
+    match checkout {
         Some(dir) => format!("{{ path = {:?} }}", dir.display().to_string()),
         None => format!("{:?}", env!("CARGO_PKG_VERSION")),
     }
@@ -119,6 +129,8 @@ mod tests {
             manifest.contains("\ngrandstand = \"0.1.0\"\n"),
             "{manifest}"
         );
+        // Cargo refuses a package below this checkout that is not of its workspace.
+        assert!(manifest.contains("\n[workspace]\n"), "{manifest}");
         for text in [main, manifest] {
             assert!(!text.to_lowercase().contains("twentyone"), "{text}");
         }

@@ -7,7 +7,10 @@ const MAX_BYTES: usize = 32;
 
 /// Names of built-in games, and of packages and folders with which the program's package would collide.
 const TAKEN: &[&str] = &[
+    "arena",
+    "http",
     "memory",
+    "queue",
     "relay",
     "grandstand",
     "serde",

@@ -11,7 +11,7 @@ use crate::print::{cannot_print, ignore_closed_pipe, say};
 use crate::progress::{ListStep, Progress};
 
 /// The rooms to list.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct ListArgs {
     /// Rooms of this game only
     #[arg(long, value_name = "NAME")]
@@ -19,6 +19,19 @@ pub(super) struct ListArgs {
     /// Rooms in this state only
     #[arg(long, value_name = "STATE", value_parser = ["loaded", "stored", "quarantined", "too_new"])]
     state: Option<String>,
+    /// Rooms that further players may join only
+    #[arg(long)]
+    open: bool,
+    /// Rooms with this label only; may be repeated
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "not NAME=VALUE, for example map=desert".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// The rooms of a page.
@@ -77,12 +90,18 @@ pub(super) async fn list(owners: &Owners, wanted: &ListArgs, is_json: bool) -> R
 }
 
 fn matches(room: &Room, wanted: &ListArgs) -> bool {
-    let game = room.room.split('-').next();
-    wanted.game.as_deref().is_none_or(|name| game == Some(name))
+    let id = room.room.parse::<RoomId>();
+    let game = id.as_ref().map_or("", |id| id.game());
+    wanted.game.as_deref().is_none_or(|name| game == name)
         && wanted
             .state
             .as_ref()
             .is_none_or(|state| room.state == *state)
+        && (!wanted.open || room.listing.as_ref().is_some_and(|listing| listing.open))
+        && wanted.labels.iter().all(|(name, value)| {
+            let labels = room.listing.as_ref().map(|listing| &listing.labels);
+            labels.and_then(|labels| labels.get(name)) == Some(value)
+        })
 }
 
 fn print(rooms: &[Room], is_json: bool) -> io::Result<()> {
@@ -102,8 +121,8 @@ fn print(rooms: &[Room], is_json: bool) -> io::Result<()> {
         .max(4);
     writeln!(
         out,
-        "{:width$}  {:11}  {:>7}  {:>10}  note",
-        "room", "state", "players", "spectators"
+        "{:width$}  {:11}  {:>7}  {:>10}  {:>7}  note",
+        "room", "state", "players", "spectators", "seats"
     )?;
     for room in rooms {
         let Room {
@@ -113,8 +132,10 @@ fn print(rooms: &[Room], is_json: bool) -> io::Result<()> {
             spectators,
             ..
         } = room;
-        let note = note(room);
-        let line = format!("{name:width$}  {state:11}  {players:>7}  {spectators:>10}  {note}");
+        let (seats, note) = (seats(room), note(room));
+        let line = format!(
+            "{name:width$}  {state:11}  {players:>7}  {spectators:>10}  {seats:>7}  {note}"
+        );
         writeln!(out, "{}", line.trim_end())?;
     }
     let count = rooms.len();
@@ -122,9 +143,23 @@ fn print(rooms: &[Room], is_json: bool) -> io::Result<()> {
     out.flush()
 }
 
-/// Returns the unusual facts about a room.
+/// Returns the taken seats of a room, and all; nothing for a room that lobbies do not show.
+fn seats(room: &Room) -> String {
+    match room.listing.as_ref().map(|listing| listing.seats) {
+        None => String::new(),
+        Some((taken, 0)) => taken.to_string(),
+        Some((taken, all)) => format!("{taken}/{all}"),
+    }
+}
+
+/// Returns the labels of a room, and the unusual facts about it.
 fn note(room: &Room) -> String {
     let mut notes = Vec::new();
+    if let Some(listing) = &room.listing {
+        notes.extend(listing.open.then(|| "open".to_owned()));
+        let labels = listing.labels.iter();
+        notes.extend(labels.map(|(name, value)| format!("{name}={value}")));
+    }
     notes.extend(room.code.clone());
     if room.is_hot {
         notes.push("hot".to_owned());
@@ -160,6 +195,7 @@ fn describe(room: &Room) -> io::Result<()> {
         ("instance", room.instance.clone().unwrap_or_else(none)),
         ("players", room.players.to_string()),
         ("spectators", room.spectators.to_string()),
+        ("seats", seats(room)),
         ("edges", room.edges.to_string()),
         ("partition", room.partition.to_string()),
         ("epoch", room.epoch.to_string()),
@@ -178,6 +214,8 @@ fn describe(room: &Room) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use grandstand_common::listing::Listing;
+
     use super::*;
 
     fn room(name: &str) -> Room {
@@ -195,6 +233,7 @@ mod tests {
             last: Some(9),
             unacked: 0,
             is_waiting: false,
+            listing: None,
         }
     }
 
@@ -203,6 +242,8 @@ mod tests {
         let wanted = ListArgs {
             game: Some("memory".to_owned()),
             state: None,
+            open: false,
+            labels: Vec::new(),
         };
         assert!(matches(&room("memory-1"), &wanted));
         assert!(!matches(&room("memoryless-1"), &wanted));
@@ -213,5 +254,32 @@ mod tests {
             ..room("a-1")
         };
         assert_eq!(note(&odd), "room_unavailable, 3 items not acked");
+        assert_eq!(seats(&odd), "");
+        let listed = Room {
+            listing: Some(Listing::of_seats(1, 2).with("map", "desert")),
+            ..room("memory-1")
+        };
+        assert_eq!(
+            (seats(&listed), note(&listed)),
+            ("1/2".into(), "open, map=desert".into())
+        );
+        let chosen = |open, map: &str| {
+            let labels = vec![label(&format!("map={map}")).unwrap()];
+            matches(
+                &listed,
+                &ListArgs {
+                    open,
+                    labels,
+                    ..wanted.clone()
+                },
+            )
+        };
+        assert!(chosen(true, "desert") && chosen(false, "desert") && !chosen(true, "city"));
+        let open = ListArgs {
+            open: true,
+            ..wanted.clone()
+        };
+        assert!(!matches(&room("memory-1"), &open), "not listed");
+        assert!(label("map").is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use grandstand_common::bus::{Bus, BusError, RequestError};
 use grandstand_common::exit::{Exit, Failure};
 use grandstand_common::id::{Partition, RoomId};
+use grandstand_common::listing::Listing;
 use grandstand_common::subject;
 use grandstand_common::wire::{OperatorReply, OperatorRequest, OperatorWant};
 use prost::Message as _;
@@ -34,6 +35,9 @@ pub(super) struct Room {
     pub(super) last: Option<u64>,
     pub(super) unacked: u64,
     pub(super) is_waiting: bool,
+    /// Its entry in lobbies.
+    #[serde(default)]
+    pub(super) listing: Option<Listing>,
 }
 
 /// The owners of a cluster's partitions.

@@ -84,6 +84,12 @@ impl Claims {
         self
     }
 
+    /// Allows what these rules allow, which have been checked.
+    pub(super) fn with_rooms(mut self, rooms: BTreeMap<String, Value>) -> Self {
+        self.rooms = rooms;
+        self
+    }
+
     /// Names who has signed the token, and for whom.
     #[must_use]
     pub fn issued_by(mut self, issuer: Option<&str>, audience: Option<&str>) -> Self {

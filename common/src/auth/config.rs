@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::claims::Signer;
 use crate::auth::error::KeyError;
 use crate::auth::jwks_source::{JwksSource, SourceError};
 use crate::auth::key_set::KeySetSettings;
 use crate::auth::keys::Key;
+use crate::auth::token_issuer::TokenIssuer;
 use crate::auth::verifier::{Expected, Verifier};
 use crate::file;
 use crate::process::config::Checks;
@@ -44,6 +46,10 @@ pub struct AuthConfig {
     pub audience: String,
     /// The `iss` that tokens must have; any if empty.
     pub issuer: String,
+    /// A PEM file with the private key of tokens that the edge signs for services; without it, it signs none.
+    pub signing_key_file: PathBuf,
+    /// The most seconds for which such a token is valid.
+    pub longest_token_s: u64,
 }
 
 impl Default for AuthConfig {
@@ -60,6 +66,8 @@ impl Default for AuthConfig {
             leeway_s: 10,
             audience: String::new(),
             issuer: String::new(),
+            signing_key_file: PathBuf::new(),
+            longest_token_s: 86_400,
         }
     }
 }
@@ -77,6 +85,8 @@ impl fmt::Debug for AuthConfig {
             .field("leeway_s", &self.leeway_s)
             .field("audience", &self.audience)
             .field("issuer", &self.issuer)
+            .field("signing_key_file", &self.signing_key_file)
+            .field("longest_token_s", &self.longest_token_s)
             .finish_non_exhaustive()
     }
 }
@@ -108,6 +118,14 @@ pub enum AuthConfigError {
         /// The reason.
         why: KeyError,
     },
+    /// The edge does not trust the key with which it signs.
+    #[error(
+        "the edge does not trust the tokens that {path} signs: add the public key to `public_key_files`", path = .path.display()
+    )]
+    Untrusted {
+        /// The file of the private key.
+        path: PathBuf,
+    },
     /// The source of the key set cannot be used.
     #[error("{0}")]
     Jwks(SourceError),
@@ -119,6 +137,7 @@ impl AuthConfigError {
         match self {
             Self::NoKey => None,
             Self::Secret(key, _) => Some(key),
+            Self::Untrusted { .. } => Some("signing_key_file"),
             Self::File { .. } | Self::Key { .. } => Some("public_key_files"),
             Self::Jwks(error) => Some(error.key()),
         }
@@ -140,6 +159,17 @@ impl AuthConfig {
             least,
             1..=self.jwks_refresh_s.max(1),
         );
+        range(
+            checks,
+            "longest_token_s",
+            self.longest_token_s,
+            1..=2_592_000,
+        );
+        if let Err(why) = self.token_issuer() {
+            checks.require(&format!("{section}.signing_key_file"), false, || {
+                why.to_string()
+            });
+        }
         let found = self.verifier().err().into_iter().chain(self.jwks().err());
         for why in found {
             let key = match why.key() {
@@ -204,6 +234,34 @@ impl AuthConfig {
         Ok(self.jwks()?.map(settings))
     }
 
+    /// Signs tokens for services; `None` without a key.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no private key that the edge trusts.
+    pub fn token_issuer(&self) -> Result<Option<TokenIssuer>, AuthConfigError> {
+        let path = &self.signing_key_file;
+        if path.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let issuer = self.issuer_with(read_signer(path)?);
+        // What a key set has is not known yet.
+        let is_unknown = self.jwks.is_empty()
+            && self
+                .verifier()
+                .is_ok_and(|verifier| !issuer.is_trusted(&verifier));
+        if is_unknown {
+            Err(AuthConfigError::Untrusted { path: path.clone() })
+        } else {
+            Ok(Some(issuer))
+        }
+    }
+
+    /// Signs tokens for services with `signer`, whatever key file the section names.
+    pub fn issuer_with(&self, signer: Signer) -> TokenIssuer {
+        let longest = Duration::from_secs(self.longest_token_s);
+        TokenIssuer::new(signer, &self.issuer, &self.audience, longest)
+    }
+
     fn keys(&self) -> Result<Vec<Key>, AuthConfigError> {
         let secrets = [
             ("secret", &self.secret),
@@ -215,9 +273,10 @@ impl AuthConfig {
         });
         let files = self.public_key_files.iter().map(|path| read_key(path));
         let keys = secrets.chain(files).collect::<Result<Vec<_>, _>>()?;
-        match keys.is_empty() && self.jwks.is_empty() {
-            true => Err(AuthConfigError::NoKey),
-            false => Ok(keys),
+        if keys.is_empty() && self.jwks.is_empty() {
+            Err(AuthConfigError::NoKey)
+        } else {
+            Ok(keys)
         }
     }
 
@@ -238,6 +297,18 @@ fn read_key(path: &Path) -> Result<Key, AuthConfigError> {
         why,
     })?;
     Key::pem(&pem).map_err(|why| AuthConfigError::Key {
+        path: path.to_owned(),
+        why,
+    })
+}
+
+/// Reads the private key of a file.
+pub(super) fn read_signer(path: &Path) -> Result<Signer, AuthConfigError> {
+    let pem = file::read(path).map_err(|why| AuthConfigError::File {
+        path: path.to_owned(),
+        why,
+    })?;
+    Signer::pem(&pem).map_err(|why| AuthConfigError::Key {
         path: path.to_owned(),
         why,
     })

@@ -95,6 +95,16 @@ impl Grants {
         self.rooms.serves(room)
     }
 
+    /// Whether the token is a service's in all rooms of a pattern: a room, or a prefix of rooms and `*`.
+    pub(super) fn serves_all(&self, pattern: &str) -> bool {
+        self.rooms.serves_all(pattern)
+    }
+
+    /// Whether the token is a service's in some rooms.
+    pub fn is_service(&self) -> bool {
+        self.rooms.has_service()
+    }
+
     /// Checks that these grants may replace `old` on a connection. A client without a token may become any player.
     ///
     /// # Errors

@@ -12,14 +12,13 @@ use hyper::header::{ACCEPT, HOST, HeaderValue, LOCATION, USER_AGENT};
 use hyper::http::uri::InvalidUri;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Position, Url};
 
-use crate::file;
+use crate::authorities as signers;
 
 /// The most time of a fetch.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -113,8 +112,11 @@ impl Fetch {
         let path = parsed[Position::BeforePath..Position::AfterQuery].parse();
         let path = path.map_err(|why| AddressError::Path(url.to_owned(), why))?;
         let roots = match authorities {
-            Some(path) => read_roots(path)?,
-            None => system_roots(),
+            Some(path) => signers::of_file(path).map_err(|why| AddressError::Authorities {
+                path: path.to_owned(),
+                why,
+            })?,
+            None => signers::of_system(),
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
@@ -201,31 +203,4 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Bytes, FetchE
         .await;
     let body = body.map_err(|why| FetchError::Body(why.to_string()))?;
     Ok(body.to_bytes())
-}
-
-fn read_roots(path: &Path) -> Result<RootCertStore, AddressError> {
-    let wrong = |why: String| AddressError::Authorities {
-        path: path.to_owned(),
-        why,
-    };
-    let mut roots = RootCertStore::empty();
-    let pem = file::read(path).map_err(|why| wrong(why.to_string()))?;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|why| wrong(why.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|why| wrong(why.to_string()))?;
-    }
-    match roots.is_empty() {
-        true => Err(wrong("it has no certificate".to_owned())),
-        false => Ok(roots),
-    }
-}
-
-/// The certificates that the system trusts. Unreadable ones are left out, and a fetch then names the one that is
-/// missing.
-fn system_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
 }

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::claims::{Claims, Signer};
-use crate::auth::config::AuthConfigError;
-use crate::file;
+use crate::auth::config::{AuthConfigError, read_signer};
 use crate::process::config::Checks;
 
 /// The key with which a worker signs invitations. The edges trust the public key that belongs to it.
@@ -55,15 +54,7 @@ impl SigningConfig {
         if path.as_os_str().is_empty() {
             return Ok(None);
         }
-        let pem = file::read(path).map_err(|why| AuthConfigError::File {
-            path: path.clone(),
-            why,
-        })?;
-        let signer = Signer::pem(&pem).map_err(|why| AuthConfigError::Key {
-            path: path.clone(),
-            why,
-        })?;
-        Ok(Some(Inviter::new(signer, self)))
+        Ok(Some(Inviter::new(read_signer(path)?, self)))
     }
 
     /// Signs invitations with a section that was validated. A key file that cannot be used any more is logged, and then

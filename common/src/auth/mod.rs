@@ -29,6 +29,8 @@ mod key_set;
 
 mod claims;
 
+mod token_issuer;
+
 mod config;
 
 mod inviter;
@@ -50,4 +52,5 @@ pub use self::keys::Key;
 pub use self::player::player_name;
 pub use self::revocations::{MAX_REVOCATIONS, MAX_TOKEN_ID_BYTES, Revocation, Revocations, Target};
 pub use self::rules::RoomGrant;
+pub use self::token_issuer::{IssueError, IssuedToken, TokenIssuer, TokenWish};
 pub use self::verifier::{Expected, Verifier};

@@ -114,15 +114,39 @@ impl Rules {
         rule.is_some_and(|rule| rule.role == Granted::Service)
     }
 
+    /// Whether the token is a service's in all rooms of a pattern.
+    pub(super) fn serves_all(&self, pattern: &str) -> bool {
+        let is_service = |rule: &Rule| rule.role == Granted::Service;
+        let Some(prefix) = pattern.strip_suffix('*') else {
+            let rule = self.0.iter().find(|rule| rule.has(pattern));
+            return rule.is_some_and(is_service);
+        };
+        // The rules of some rooms of the pattern, and the most specific one of the others.
+        let narrower = self.0.iter().filter(|rule| rule.text.starts_with(prefix));
+        let wider = self
+            .0
+            .iter()
+            .find(|rule| rule.prefix && prefix.starts_with(&*rule.text));
+        wider.is_some_and(is_service) && narrower.into_iter().all(is_service)
+    }
+
+    /// Whether a rule makes the subject a service.
+    pub(super) fn has_service(&self) -> bool {
+        self.0.iter().any(|rule| rule.role == Granted::Service)
+    }
+
     fn of_room(&self, room: &RoomId) -> Option<&Rule> {
-        let room = room.as_str();
-        self.0.iter().find(|rule| {
-            if rule.prefix {
-                room.starts_with(&*rule.text)
-            } else {
-                room == &*rule.text
-            }
-        })
+        self.0.iter().find(|rule| rule.has(room.as_str()))
+    }
+}
+
+impl Rule {
+    fn has(&self, room: &str) -> bool {
+        if self.prefix {
+            room.starts_with(&*self.text)
+        } else {
+            room == &*self.text
+        }
     }
 }
 

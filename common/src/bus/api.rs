@@ -1,6 +1,7 @@
 //! The common interface of both buses.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -166,6 +167,11 @@ impl Bus {
     /// The counters of this connection.
     pub fn stats(&self) -> &BusStats {
         either!(self, bus => bus.stats())
+    }
+
+    /// The counters of this connection, for longer than it is open.
+    pub(crate) fn shared_stats(&self) -> Arc<BusStats> {
+        either!(self, bus => bus.shared_stats())
     }
 
     /// The refusals of NATS; `None` for an embedded bus.

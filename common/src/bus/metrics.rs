@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::bus::api::Bus;
 use crate::bus::nats_error::NatsErrorKind;
+use crate::bus::nats_errors::NatsErrors;
 use crate::bus::stats::BusStats;
 
 type CounterSpec = (&'static str, &'static str, fn(&BusStats) -> u64);
@@ -48,16 +49,28 @@ const COUNTERS: [CounterSpec; 7] = [
     ),
 ];
 
-/// Sums of the counters of a process' bus connections. Clones share the connections.
+/// Sums of the counters of a process' bus connections. Clones share the counters.
 ///
 /// The lock is taken when a shard starts, and when the metrics are read.
 #[derive(Debug, Clone, Default)]
-pub struct BusMetrics(Arc<Mutex<Vec<Bus>>>);
+pub struct BusMetrics(Arc<Mutex<Vec<Counted>>>);
+
+/// The counters of a connection, which they do not hold open.
+#[derive(Debug)]
+struct Counted {
+    stats: Arc<BusStats>,
+    errors: Option<NatsErrors>,
+}
 
 impl BusMetrics {
-    /// Includes a connection.
+    /// Includes a connection, unless it is included already: parts that follow each other may share it.
     pub fn add(&self, bus: &Bus) {
-        self.0.lock().push(bus.clone());
+        let stats = bus.shared_stats();
+        let mut all = self.0.lock();
+        if all.iter().all(|one| !Arc::ptr_eq(&one.stats, &stats)) {
+            let errors = bus.errors().cloned();
+            all.push(Counted { stats, errors });
+        }
     }
 
     /// Registers the sums as `…_bus_…_total`.
@@ -70,7 +83,7 @@ impl Collector for BusMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let buses = self.0.lock();
         for (name, help, count) in COUNTERS {
-            let sum: u64 = buses.iter().map(|bus| count(bus.stats())).sum();
+            let sum: u64 = buses.iter().map(|bus| count(&bus.stats)).sum();
             let counter = ConstCounter::new(sum);
             let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
             counter.encode(metric)?;
@@ -80,12 +93,12 @@ impl Collector for BusMetrics {
 }
 
 /// The errors that NATS reported, and what it refuses at the moment.
-fn encode_errors(buses: &[Bus], encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+fn encode_errors(buses: &[Counted], encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
     let help = "Errors that NATS reported outside of answers, by kind";
     let kind_of = MetricType::Counter;
     let mut family = encoder.encode_descriptor("bus_errors", help, None, kind_of)?;
     for kind in NatsErrorKind::ALL {
-        let count = |bus: &Bus| bus.stats().errors[kind as usize].load(Ordering::Relaxed);
+        let count = |bus: &Counted| bus.stats.errors[kind as usize].load(Ordering::Relaxed);
         let sum: u64 = buses.iter().map(count).sum();
         let labels = [("kind", kind.name())];
         let metric = family.encode_family(&labels)?;
@@ -96,7 +109,7 @@ fn encode_errors(buses: &[Bus], encoder: &mut DescriptorEncoder<'_>) -> Result<(
     let mut family = encoder.encode_descriptor("bus_refused", help, None, kind_of)?;
     for kind in NatsErrorKind::ALL.into_iter().filter(|kind| kind.lasts()) {
         // The connections of a process share what is refused.
-        let count = |bus: &Bus| bus.errors().map_or(0, |errors| errors.lasting(kind));
+        let count = |bus: &Counted| bus.errors.as_ref().map_or(0, |errors| errors.lasting(kind));
         let max = buses.iter().map(count).max().unwrap_or(0);
         let labels = [("kind", kind.name())];
         let metric = family.encode_family(&labels)?;
@@ -112,12 +125,13 @@ mod tests {
     use crate::process::metrics::{Build, registry, render};
 
     #[tokio::test]
-    async fn metrics_sum_over_several_buses() {
+    async fn metrics_sum_over_several_buses_and_count_each_once() {
         let metrics = BusMetrics::default();
         for _ in 0..2 {
             let bus = Bus::embedded(&BusOptions::default()).unwrap();
             let stored = bus.append("in.0.relay-1".into(), "x".into()).await.unwrap();
             stored.await.unwrap();
+            metrics.add(&bus);
             metrics.add(&bus);
         }
         let mut registry = registry(Build {

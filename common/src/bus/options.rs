@@ -164,11 +164,17 @@ impl BusOptions {
         Ok(())
     }
 
-    /// Whether the process creates what is missing in NATS. Edges and archives may not, and wait for a worker.
+    /// Whether the process creates what is missing in NATS. Edges, archives and outlets may not, and wait for a worker.
     pub(crate) fn creates(&self) -> bool {
         !matches!(
             self.role,
-            Some(BusRole::Edge | BusRole::Archive | BusRole::Tool | BusRole::Operator)
+            Some(
+                BusRole::Edge
+                    | BusRole::Archive
+                    | BusRole::Outlet
+                    | BusRole::Tool
+                    | BusRole::Operator
+            )
         )
     }
 
@@ -188,6 +194,8 @@ pub(crate) fn bucket_name(layout: &Layout, bucket: Bucket) -> String {
         Bucket::Cluster => "cluster".to_owned(),
         Bucket::Revocations => "revocations".to_owned(),
         Bucket::Worlds => "worlds".to_owned(),
+        Bucket::Outlet => "outlet".to_owned(),
+        Bucket::Listings => "listings".to_owned(),
     }
 }
 
@@ -203,6 +211,8 @@ pub(crate) fn buckets(layout: &Layout) -> Vec<Bucket> {
         Bucket::Cluster,
         Bucket::Revocations,
         Bucket::Worlds,
+        Bucket::Outlet,
+        Bucket::Listings,
     ]);
     all
 }

@@ -32,7 +32,7 @@ impl Bus {
         }
     }
 
-    /// Reads the items of some topics, or of all if `topics` is empty: those that are stored behind a position, then new
+    /// Reads the items of some topics, or of all and the calls if `topics` is empty: those that are stored behind a position, then new
     /// ones. Without a position it begins with the first one that still exists. [`OutReader::gap`] says whether items behind
     /// the position are gone. Each item comes at least once: a consumer tolerates repeats of an id.
     ///
@@ -56,6 +56,7 @@ impl Bus {
         Ok(OutReader {
             source,
             created_ms: stream.created_ms,
+            last: stream.last,
             gap: OutPosition::resume(after, &stream).1,
         })
     }

@@ -66,6 +66,7 @@ impl KvReader {
 pub struct OutReader {
     pub(crate) source: Source<OutItem, Cursor<OutKeys>>,
     pub(crate) created_ms: u64,
+    pub(crate) last: u64,
     pub(crate) gap: OutGap,
 }
 
@@ -84,6 +85,14 @@ impl OutReader {
         OutPosition {
             created_ms: self.created_ms,
             seq: item.seq,
+        }
+    }
+
+    /// The position behind the last item of the stream, when the reader was opened.
+    pub fn end(&self) -> OutPosition {
+        OutPosition {
+            created_ms: self.created_ms,
+            seq: self.last,
         }
     }
 

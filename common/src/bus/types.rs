@@ -25,6 +25,8 @@ pub enum BusRole {
     Worker,
     /// An archive, which reads what games emit and answers questions about leaderboards.
     Archive,
+    /// An outlet, which delivers what games emit and call to addresses of HTTP.
+    Outlet,
     /// A tool that only reads, such as `grandstand replay`.
     Tool,
     /// `grandstand rooms`, which asks owners and appends entries.
@@ -39,6 +41,7 @@ impl fmt::Display for BusRole {
             Self::Edge => "edge",
             Self::Worker => "worker",
             Self::Archive => "archive",
+            Self::Outlet => "outlet",
             Self::Tool => "tool",
             Self::Operator => "operator",
             Self::Repartition => "repartition",
@@ -63,6 +66,10 @@ pub enum Bucket {
     Revocations,
     /// The worlds of rooms in real time, by room.
     Worlds,
+    /// The places of outlets in the stream of what games emit, and the items that they could not deliver.
+    Outlet,
+    /// [`RoomListing`](crate::record::RoomListing) by [`listing_key`](crate::subject::listing_key).
+    Listings,
 }
 
 /// A write of a key.

@@ -29,11 +29,10 @@ pub fn channel() -> (Supervisor, Failures) {
     let (first, failures) = watch::channel(None);
     let root = Root {
         first,
-        stands_down: AtomicBool::new(false),
         #[cfg(feature = "faults")]
         faults: faults::Faults::from_environment(),
     };
-    let supervisor = Supervisor::with_scope(Arc::new(root), String::new());
+    let supervisor = Supervisor::with_scope(Arc::new(root), String::new(), None);
     (supervisor, Failures(failures))
 }
 
@@ -50,14 +49,16 @@ struct Scope {
     name: String,
     /// Whether a part of this scope has failed.
     failed: watch::Sender<bool>,
+    /// Whether its parts may return, because the process shuts down, or replaces them.
+    stands_down: AtomicBool,
+    /// The scope that contains this one.
+    around: Option<Arc<Scope>>,
 }
 
 /// The state that all scopes of a process share.
 #[derive(Debug)]
 struct Root {
     first: watch::Sender<Option<PartEnded>>,
-    /// Whether parts may return, because the process shuts down.
-    stands_down: AtomicBool,
     #[cfg(feature = "faults")]
     faults: faults::Faults,
 }
@@ -69,19 +70,22 @@ impl Default for Supervisor {
 }
 
 impl Supervisor {
-    fn with_scope(root: Arc<Root>, name: String) -> Self {
+    fn with_scope(root: Arc<Root>, name: String, around: Option<Arc<Scope>>) -> Self {
         Self(Arc::new(Scope {
             root,
             name,
             failed: watch::Sender::new(false),
+            stands_down: AtomicBool::new(false),
+            around,
         }))
     }
 
     /// A supervisor for a group of parts: their names begin with `name`, and [`has_failed`](Self::has_failed) concerns only
-    /// them.
+    /// them. Without a name they keep theirs.
     #[must_use]
     pub fn scope(&self, name: &str) -> Self {
-        Self::with_scope(self.0.root.clone(), self.full_name(name))
+        let around = Some(Arc::clone(&self.0));
+        Self::with_scope(self.0.root.clone(), self.full_name(name), around)
     }
 
     /// Starts a part that must not end, as a task. Its end, by return or panic, is a failure.
@@ -148,9 +152,24 @@ impl Supervisor {
         }
     }
 
-    /// Allows parts to return from now on, because the process shuts down. Panics remain failures.
+    /// Allows the parts of this scope and of the scopes in it to return from now on, because the process shuts down, or
+    /// replaces them. Panics remain failures.
     pub fn stand_down(&self) {
-        self.0.root.stands_down.store(true, Ordering::Relaxed);
+        self.0.stands_down.store(true, Ordering::Relaxed);
+    }
+
+    fn stands_down(&self) -> bool {
+        let mut scopes = std::iter::successors(Some(&self.0), |scope| scope.around.as_ref());
+        scopes.any(|scope| scope.stands_down.load(Ordering::Relaxed))
+    }
+
+    /// Waits for `signal`, and allows parts to return before it passes the signal on. `select!` drops the losing branches
+    /// before it runs the handler of the first: parts that end with what a losing branch owns end before the handler could
+    /// call [`stand_down`](Self::stand_down).
+    pub async fn stand_down_at<T>(&self, signal: impl Future<Output = T>) -> T {
+        let signal = signal.await;
+        self.stand_down();
+        signal
     }
 
     /// Whether a part of this scope has failed.
@@ -180,7 +199,7 @@ impl Supervisor {
         #[cfg(feature = "faults")]
         let future = self.0.root.faults.end(self.full_name(part), future);
         if let Ok(reason) = self.guard(part, future).await
-            && !self.0.root.stands_down.load(Ordering::Relaxed)
+            && !self.stands_down()
         {
             self.report(part, Ending::Returned(reason));
         }
@@ -207,9 +226,10 @@ impl Supervisor {
     }
 
     fn full_name(&self, part: &str) -> String {
-        match self.0.name.as_str() {
-            "" => part.to_owned(),
-            scope => format!("{scope}/{part}"),
+        match (self.0.name.as_str(), part) {
+            ("", part) => part.to_owned(),
+            (scope, "") => scope.to_owned(),
+            (scope, part) => format!("{scope}/{part}"),
         }
     }
 }

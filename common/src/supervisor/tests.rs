@@ -69,6 +69,40 @@ async fn d28_jobs_and_aborted_parts_may_end_and_all_parts_during_a_shutdown() {
 }
 
 #[tokio::test]
+async fn d28_parts_may_end_with_what_a_signal_drops() {
+    let (supervisor, failures) = channel();
+    let (owner, ended) = tokio::sync::oneshot::channel::<()>();
+    let part = supervisor.keep("part", async { drop(ended.await) });
+    let work = async {
+        let _owner = owner;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        () = work => {}
+        () = supervisor.stand_down_at(async {}) => while !part.is_finished() {
+            tokio::task::yield_now().await;
+        },
+    }
+    assert_eq!(failures.get(), None);
+}
+
+#[tokio::test]
+async fn d28_only_parts_of_a_scope_that_is_replaced_may_return() {
+    let (supervisor, mut failures) = channel();
+    let replaced = supervisor.scope("");
+    replaced.stand_down();
+    let part = replaced.scope("edge").keep("leases", async {});
+    while !part.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(failures.get(), None);
+    supervisor.scope("").scope("edge").keep("leases", async {});
+    let ended = failures.first().await.to_string();
+    assert_eq!(ended, "the part `edge/leases` ended: it returned");
+}
+
+#[tokio::test]
 async fn d28_the_first_failure_counts() {
     let (supervisor, mut failures) = channel();
     supervisor.report("a", Ending::Returned("one".to_owned()));

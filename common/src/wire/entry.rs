@@ -27,7 +27,7 @@ pub struct Entry {
     /// The event.
     #[prost(
         oneof = "Body",
-        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 22, 23, 24"
+        tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 25"
     )]
     pub body: Option<Body>,
 }
@@ -66,6 +66,9 @@ pub enum Body {
     /// A message from another room, a service or an operator.
     #[prost(message, tag = "19")]
     Message(RoomMessage),
+    /// The answer to a call. Workers of older builds skip it.
+    #[prost(message, tag = "20")]
+    Answer(Answer),
     /// An owner is about to move the world of a room in real time.
     #[prost(message, tag = "22")]
     Began(Began),
@@ -75,6 +78,19 @@ pub enum Body {
     /// A service creates the room, if it does not exist. Workers of older builds skip it.
     #[prost(message, tag = "24")]
     Create(Create),
+    /// An input of a bot. Written by an owner. Workers of older builds skip it.
+    #[prost(message, tag = "25")]
+    BotInput(BotInput),
+}
+
+impl Body {
+    /// Whether the entry is part of a session's chain: written by the edge that holds the session, with a number (D3).
+    pub fn is_chained(&self) -> bool {
+        matches!(
+            self,
+            Self::Joined(_) | Self::Left(_) | Self::Lost(_) | Self::Here(_) | Self::Input(_)
+        )
+    }
 }
 
 impl From<Body> for Entry {
@@ -179,6 +195,36 @@ pub struct RoomMessage {
     pub data: Option<Data>,
 }
 
+/// The answer to a call of a game. It counts if the call is open.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Answer {
+    /// The id of the call: `{instance}.{number}`.
+    #[prost(string, tag = "3")]
+    pub call: String,
+    /// The answer as JSON, if there is one.
+    #[prost(oneof = "Data", tags = "1, 2")]
+    pub data: Option<Data>,
+    /// The status of HTTP with which the call failed; 0 if it did not fail by one.
+    #[prost(uint32, tag = "4")]
+    pub status: u32,
+    /// The reason why there is neither, a [`CallFailure`]. Numbers of later builds count as `Unavailable`.
+    #[prost(uint32, tag = "5")]
+    pub failure: u32,
+}
+
+/// The reason why a call has no answer and no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallFailure {
+    /// No answer came in time.
+    Timeout = 1,
+    /// No endpoint of this name is configured.
+    NoEndpoint = 2,
+    /// The endpoint is unavailable.
+    Unavailable = 3,
+    /// The answer cannot be used.
+    BadAnswer = 4,
+}
+
 /// An owner is about to move the world of a room in real time. Commits of earlier owners count no longer.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Began {
@@ -209,6 +255,26 @@ pub struct Commit {
     /// The world after that tick, as JSON; empty if worlds of this game are not stored.
     #[prost(bytes = "bytes", tag = "8")]
     pub world: bytes::Bytes,
+}
+
+/// An input of a bot. It counts if the bot still has this seat, and the number is the next.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct BotInput {
+    /// The bot.
+    #[prost(string, tag = "3")]
+    pub player: String,
+    /// The number of the bot's seat.
+    #[prost(uint64, tag = "4")]
+    pub seat: u64,
+    /// The number of the input in this seat: 1, 2, 3 …
+    #[prost(uint64, tag = "5")]
+    pub no: u64,
+    /// The instance of the room.
+    #[prost(uint64, tag = "6")]
+    pub instance: u64,
+    /// Data for the game.
+    #[prost(oneof = "Data", tags = "1, 2")]
+    pub data: Option<Data>,
 }
 
 /// The most bytes of a [code](is_code).
@@ -249,9 +315,11 @@ mod tests {
             Body::Kick(kick),
             Body::Close(Empty {}),
             Body::Message(RoomMessage::default()),
+            Body::Answer(Answer::default()),
             Body::Began(Began { epoch: 7 }),
             Body::Commit(Commit::default()),
             Body::Create(Create::default()),
+            Body::BotInput(BotInput::default()),
         ] {
             let bytes = Entry::from(body).encode_to_vec();
             assert_eq!(Older::decode(&bytes[..]).unwrap(), Older::default());

@@ -5,7 +5,7 @@
 //!
 //! In reading order, along the data flow: [`Entry`] (edge or owner to the log), [`Live`] and [`Interest`] (edge to
 //! owner), [`Batch`] (owner to edge), [`LinkRequest`] (edge to worker, after a gap in the numbers of its batches),
-//! [`PushRequest`] (edge to edge), [`Emitted`] (owner to the world outside, as JSON),
+//! [`PushRequest`] (edge to edge), [`Emitted`] and [`Called`] (owner to the world outside, as JSON),
 //! [`OperatorRequest`] (operator to owner).
 
 mod entry;
@@ -26,9 +26,10 @@ mod operator;
 
 pub use api::{PushReply, PushRequest};
 pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
-pub use emitted::Emitted;
+pub use emitted::{Called, Emitted};
 pub use entry::{
-    Began, Body, Commit, Create, Empty, Entry, Input, Joined, Kick, RoomMessage, Timer, is_code,
+    Answer, Began, Body, BotInput, CallFailure, Commit, Create, Empty, Entry, Input, Joined, Kick,
+    RoomMessage, Timer, is_code,
 };
 pub use interest::{Interest, InterestReply, Known, Live, RoomInterest};
 pub use item::{

@@ -134,6 +134,24 @@ name!(
     Topic, 64, is_word
 );
 
+impl Topic {
+    /// The topic of calls. Games cannot name it.
+    pub fn calls() -> Self {
+        Self("=call".into())
+    }
+
+    /// The topic in the name of a subject or key: one of a game, or that of calls.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn of_name(name: &str) -> Result<Self, IdError> {
+        match name {
+            "=call" => Ok(Self::calls()),
+            name => name.parse(),
+        }
+    }
+}
+
 name!(
     /// The name of a leaderboard or of a season, `[A-Za-z0-9_-]{1,64}`.
     BoardName, 64, is_word

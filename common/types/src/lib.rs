@@ -6,4 +6,8 @@ pub mod id;
 
 pub mod layout;
 
+pub mod listing;
+
+pub mod scores;
+
 pub mod data;

@@ -7,6 +7,9 @@ use grandstand_common::id::EdgeId;
 
 use crate::conn::key::ConnKey;
 
+/// The `id` of the join that the edge sends for the client of an event stream.
+pub(crate) const JOIN_ID: u64 = 1;
+
 /// The session of an event stream: its edge, its connection, and a random number that only its client knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventSession {

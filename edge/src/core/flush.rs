@@ -143,6 +143,23 @@ fn send_answer(hub: &mut Hub, conn: ConnKey, answer: Answer, transport: &mut imp
     answer::postpone(hub, conn, room, seen, since);
 }
 
+/// Sends a client whose outbox is empty the snapshots and frames that it read too slowly to get.
+pub(super) fn on_drained(
+    hub: &mut Hub,
+    effects: &mut Effects,
+    conn: ConnKey,
+    transport: &mut impl Transport,
+) {
+    while answer::on_drained(hub, effects, conn) {
+        act(hub, effects, transport);
+        if !transport.is_drained(conn) {
+            break;
+        }
+    }
+    answer::send_missed_frames(hub, effects, conn);
+    act(hub, effects, transport);
+}
+
 fn concat(joined: Vec<u8>, shared: Bytes, private: &[u8]) -> Bytes {
     if joined.is_empty() && private.is_empty() {
         return shared;

@@ -199,16 +199,7 @@ impl Core {
 
     /// Sends a client whose outbox is empty the frames that it missed.
     pub fn handle_drained(&mut self, conn: ConnKey, now: Now, transport: &mut impl Transport) {
-        let hub = &mut self.state.hub;
-        let effects = &mut self.effects;
-        while answer::on_drained(hub, effects, conn) {
-            flush::act(hub, effects, transport);
-            if !transport.is_drained(conn) {
-                break;
-            }
-        }
-        answer::send_missed_frames(hub, effects, conn);
-        flush::act(hub, effects, transport);
+        flush::on_drained(&mut self.state.hub, &mut self.effects, conn, transport);
         self.tell_owners(now);
     }
 
@@ -288,8 +279,8 @@ impl Core {
         now: Now,
         transport: &mut impl Transport,
     ) -> Option<usize> {
-        let hub = &mut self.state.hub;
-        let next = revoked::end(hub, &mut self.effects, slot, limit, now);
+        let Self { state, effects } = self;
+        let next = revoked::end(&mut state.hub, effects, slot, limit, now);
         self.finish(now, transport);
         next
     }
@@ -319,15 +310,9 @@ impl Core {
         timers.into_iter().chain(self.next_release()).min()
     }
 
-    /// The next command for the bus. Call until `None`, after every call of a `handle_*` method.
+    /// The next command for the bus. Call until `None` after every `handle_*` method.
     pub fn poll_command(&mut self) -> Option<Command> {
-        loop {
-            if let Some(command) = self.effects.poll_command() {
-                return Some(command);
-            }
-            let (key, now) = self.effects.pop_repeat()?;
-            egress::repeat_windows(&mut self.state, &mut self.effects, key, now);
-        }
+        egress::poll_command(&mut self.state, &mut self.effects)
     }
 
     /// Whether [`poll_command`](Self::poll_command) returns a command.
@@ -371,8 +356,7 @@ impl Core {
 
     /// Whether the owner has not yet reported some entry as processed. Takes time in proportion to the number of rooms.
     pub fn has_unprocessed(&self) -> bool {
-        let mut rooms = self.state.hub.rooms.iter();
-        rooms.any(|room| room.sessions().has_unprocessed())
+        self.state.hub.rooms.has_unprocessed()
     }
 
     /// The name of a connection, as in its `welcome`.

@@ -73,8 +73,8 @@ impl Edge {
         self.limits_in_use.send_replace(limits.clone());
     }
 
-    /// Takes the copies of the listening sockets, for the next process. There are none without `upgrade.socket`, and
-    /// those of QUIC only once they are [read](Self::take_packets). A listener is closed only once they are dropped.
+    /// Takes the copies of the listening sockets, for the next process or edge. There are none unless the edge
+    /// [can be replaced](super::EdgeOptions::is_replaceable), and those of QUIC only once they are [read](Self::take_packets). A listener is closed only once they are dropped.
     pub fn take_sockets(&mut self) -> Sockets {
         std::mem::take(&mut self.sockets)
     }
@@ -107,38 +107,76 @@ impl Edge {
     /// Stops accepting and tells clients to reconnect. Returns when all have left, at the latest 5 s after the drain time.
     pub async fn end(self) {
         let within = self.drain;
-        self.stop(within, ListenerEnd::Close).await;
+        self.close(within).await;
     }
 
     /// Ends like [`end`](Self::end), while another process accepts at the same sockets. Tells that process when it alone
     /// reads packets of QUIC. Then `answer` gets the socket over which that process asks for the metrics of this one.
     pub async fn hand_over(mut self, successor: Successor, answer: impl FnOnce(UnixStream)) {
         let within = self.drain;
-        self.tell(within, ListenerEnd::HandOver);
-        let all_released = async { while self.reading.recv().await.is_some() {} };
-        if tokio::time::timeout(RELEASE, all_released).await.is_err() {
-            tracing::warn!("a shard does not say that it reads no packets of QUIC any more");
-        }
+        self.tell(Stop::InOrder {
+            within,
+            listeners: ListenerEnd::HandOver,
+        });
+        self.released().await;
         answer(successor.release().await);
         self.left(within).await;
+    }
+
+    /// Ends like [`end`](Self::end), while `next`, an edge of the same process, accepts at the same sockets. From then on
+    /// `next` reads the packets of QUIC as well.
+    ///
+    /// # Errors
+    /// If `next` cannot read them.
+    pub async fn hand_over_to(
+        mut self,
+        next: impl Future<Output = Result<(), EdgeError>>,
+    ) -> Result<(), EdgeError> {
+        let within = self.drain;
+        self.tell(Stop::InOrder {
+            within,
+            listeners: ListenerEnd::HandOver,
+        });
+        self.released().await;
+        next.await?;
+        self.left(within).await;
+        Ok(())
+    }
+
+    /// Ends as in a crash: closes all sockets without a word to the clients, and stores nothing.
+    pub async fn end_at_once(mut self) {
+        drop(self.take_sockets());
+        self.tell(Stop::AtOnce);
+        self.left(Duration::ZERO).await;
     }
 
     /// Ends because a part of the process has failed: clients of a shard that has failed are disconnected
     /// at once, all others are told to reconnect within 3 s.
     pub async fn give_up(self) {
         let within = self.drain.min(FAILED_DRAIN);
-        self.stop(within, ListenerEnd::Close).await;
+        self.close(within).await;
     }
 
-    async fn stop(self, within: Duration, listeners: ListenerEnd) {
-        self.tell(within, listeners);
+    /// Drains and closes the listening sockets.
+    async fn close(mut self, within: Duration) {
+        drop(self.take_sockets());
+        let listeners = ListenerEnd::Close;
+        self.tell(Stop::InOrder { within, listeners });
         self.left(within).await;
     }
 
-    /// Tells the shards to drain.
-    fn tell(&self, within: Duration, listeners: ListenerEnd) {
+    /// Tells the shards to end.
+    fn tell(&self, stop: Stop) {
         self.supervisor.stand_down();
-        self.stop.send_replace(Some(Stop { within, listeners }));
+        self.stop.send_replace(Some(stop));
+    }
+
+    /// Waits until no shard reads packets of QUIC any more.
+    async fn released(&mut self) {
+        let all_released = async { while self.reading.recv().await.is_some() {} };
+        if tokio::time::timeout(RELEASE, all_released).await.is_err() {
+            tracing::warn!("a shard does not say that it reads no packets of QUIC any more");
+        }
     }
 
     /// Waits until the shards have drained.

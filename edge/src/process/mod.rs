@@ -30,6 +30,8 @@ mod certificates;
 
 mod revocations;
 
+mod lobby;
+
 mod tokens;
 
 pub mod leases;

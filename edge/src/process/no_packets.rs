@@ -29,6 +29,7 @@ pub(super) fn listen_quic(
     _: &EdgeConfig,
     _: Option<&Tls>,
     _: &mut Sockets,
+    _: bool,
 ) -> Result<(Vec<QuicListener>, Option<Packets>), EdgeError> {
     Ok((Vec::new(), None))
 }

@@ -73,9 +73,12 @@ pub struct EdgeOptions {
     /// Decides which clients may connect.
     pub admission: AdmissionPolicy,
     /// Pages served beside the WebSockets.
-    pub pages: Pages,
+    pub pages: Arc<dyn Pages>,
     /// Whether to serve `/v1/echo`.
     pub echo: bool,
+    /// Whether another process or edge may get the listening sockets, so that copies are kept. A listener is closed only once
+    /// they are dropped.
+    pub is_replaceable: bool,
     /// The admin API; `None` without one.
     pub api: Option<Arc<EdgeApi>>,
     /// Starts the parts of the edge.
@@ -105,6 +108,7 @@ pub fn admission(config: &EdgeConfig) -> Result<AdmissionPolicy, AdmissionError>
         verifier,
         key_set,
         origins: Origins::new(config.edge.origins().map_err(AdmissionError::Origins)?),
+        issuer: auth.token_issuer()?,
         trust_user: false,
     })
 }

@@ -65,11 +65,12 @@ impl Packets {
 }
 
 /// Opens the UDP sockets; none without `quic.listen`. Sockets in `sockets` are used first: then another process reads them
-/// until [`Packets::begin`].
+/// until [`Packets::begin`]. `is_offered`: whether a next process may get them.
 pub(super) fn listen_quic(
     config: &EdgeConfig,
     tls: Option<&Tls>,
     sockets: &mut Sockets,
+    is_offered: bool,
 ) -> Result<(Vec<QuicListener>, Option<Packets>), EdgeError> {
     let Some((options, tls)) = config.quic_listener().zip(tls) else {
         return Ok((Vec::new(), None));
@@ -93,7 +94,6 @@ pub(super) fn listen_quic(
         UdpPort::adopt(&options, adopted)
     };
     let port = port.map_err(EdgeError::Quic)?;
-    let is_offered = config.upgrade.path().is_some();
     let mut sides = Handover::between(shards, &outlets);
     if is_offered {
         for side in &mut sides {

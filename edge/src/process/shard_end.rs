@@ -30,10 +30,14 @@ const LAST_APPENDS: Duration = Duration::from_secs(1);
 
 /// The way in which a shard ends.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stop {
-    /// The time over which clients are told to reconnect.
-    pub(super) within: Duration,
-    pub(super) listeners: ListenerEnd,
+pub(super) enum Stop {
+    /// Clients are told to reconnect over the time `within`.
+    InOrder {
+        within: Duration,
+        listeners: ListenerEnd,
+    },
+    /// Its sockets are closed, as in a crash.
+    AtOnce,
 }
 
 /// A shard that serves clients.

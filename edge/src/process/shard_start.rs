@@ -33,6 +33,7 @@ use crate::shard::api::{self, ShardApi};
 use crate::shard::bus::{Leases, ShardBus};
 use crate::shard::handle::{Shard, now};
 use crate::shard::handler::CoreHandler;
+use crate::shard::lobby::Lobby;
 use crate::shard::metrics::ShardMetrics;
 use crate::shard::questions::{Question, drive_questions};
 use crate::shard::revocations::drive_revocations;
@@ -51,6 +52,7 @@ pub(super) struct SharedState {
     pub(super) refusals: LogRefusals,
     /// The clock of the process' connection to the bus. The connections of shards read no entries.
     pub(super) log_clock: LogClock,
+    pub(super) lobby: Lobby,
     pub(super) errors: NatsErrors,
 }
 
@@ -112,13 +114,15 @@ impl ShardParts {
             Rc::clone(&pulse),
         );
         // Before the first client comes whose stream another edge may be asked about.
-        let requests = match self.config.edge.api {
-            true => Some(api::subscribe(&bus, &self.edge).await?),
-            false => None,
+        let requests = if self.config.edge.api {
+            Some(api::subscribe(&bus, &self.edge).await?)
+        } else {
+            None
         };
         let backend = (self.config.edge.api).then(|| {
             let layouts = self.shared.layouts.clone();
-            ShardApi::new(self.options.admission.clone(), bus.clone(), layouts)
+            let lobby = (self.shared.lobby.clone(), self.shared.log_clock.clone());
+            ShardApi::new(self.options.admission.clone(), bus.clone(), layouts, lobby)
         });
         let server_options = ServerOptions {
             limits: self.shared.limits.clone(),

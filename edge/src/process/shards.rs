@@ -72,7 +72,7 @@ impl ShardStarter<'_> {
                 ready: ready.clone(),
                 stopped: stopped.clone(),
                 reads_packets: reads_packets.clone(),
-                _running: running.clone(),
+                running: running.clone(),
             };
             supervisor.thread(&name, move || thread.run())?;
         }

@@ -25,7 +25,7 @@ use super::shard_start::SharedState;
 use super::shards::ShardStarter;
 use super::sockets::{check, copies, listen};
 use super::upgrade::Sockets;
-use super::{certificates, leases, limits, liveness, tokens};
+use super::{certificates, leases, limits, liveness, lobby, tokens};
 use crate::limits::SharedLimits;
 use crate::server::listen::Listener;
 use crate::server::proxy::SharedProxy;
@@ -33,6 +33,7 @@ use crate::server::quic::QuicListener;
 use crate::server::tls::Tls;
 use crate::shard::LogRefusals;
 use crate::shard::bus::Leases;
+use crate::shard::lobby::Lobby;
 use crate::shard::metrics::EdgeMetrics;
 
 /// Starts an edge with each shard on a thread of its own. The edge is ready when this returns. It takes its listening
@@ -51,7 +52,7 @@ pub async fn start(
     let is_first = sockets.is_empty();
     if is_first {
         // While the edge waits for NATS, clients are refused instead of waiting in a backlog.
-        drop(Ports::open(config, tls.as_ref(), sockets)?);
+        drop(Ports::open(config, tls.as_ref(), sockets, false)?);
     }
     check(sockets)?;
     let supervisor = options.supervisor.scope("edge");
@@ -59,11 +60,13 @@ pub async fn start(
     metrics.bus.add(&bus);
     tokens::follow(&options.admission, &bus, component, &supervisor, metrics).await;
 
-    let ports = Ports::open(config, tls.as_ref(), sockets)?;
+    let is_replaceable = options.is_replaceable;
+    let ports = Ports::open(config, tls.as_ref(), sockets, is_replaceable)?;
     let addresses = ports.addresses()?;
-    let copied = match config.upgrade.path() {
-        Some(_) => copies(&ports.listeners)?,
-        None => Sockets::default(),
+    let copied = if is_replaceable {
+        copies(&ports.listeners)?
+    } else {
+        Sockets::default()
     };
     let edges = edge_ids(config, ports.listeners.len())?;
     let alive = answer_probes(&bus, edges.first(), &supervisor).await?;
@@ -157,9 +160,10 @@ impl Ports {
         config: &EdgeConfig,
         tls: Option<&Tls>,
         sockets: &mut Sockets,
+        is_replaceable: bool,
     ) -> Result<Self, EdgeError> {
         let listeners = listen(config, tls, sockets)?;
-        let (quic, packets) = listen_quic(config, tls, sockets)?;
+        let (quic, packets) = listen_quic(config, tls, sockets, is_replaceable)?;
         Ok(Self {
             listeners,
             quic,
@@ -241,7 +245,14 @@ fn keep_shared_state(
     let (sender, leases) = watch::channel(Leases::default());
     supervisor.keep("leases", leases::drive_leases(bus.clone(), sender));
     supervisor.keep("clock", leases::drive_log_clock(bus.clone()));
+    let lobby = Lobby::default();
+    if config.edge.api {
+        let clock = bus.log_clock().clone();
+        let driven = lobby::drive_lobby(bus.clone(), lobby.clone(), clock);
+        supervisor.keep("lobby", driven);
+    }
     SharedState {
+        lobby,
         leases,
         layouts,
         limits,

@@ -20,12 +20,14 @@ pub(super) struct ShardThread {
     pub(super) stopped: watch::Receiver<Option<Stop>>,
     /// Held as long as the shard reads packets of QUIC.
     pub(super) reads_packets: mpsc::Sender<()>,
-    /// Held as long as the thread runs.
-    pub(super) _running: mpsc::Sender<()>,
+    /// Held as long as the thread runs, and something may be open.
+    pub(super) running: mpsc::Sender<()>,
 }
 
 impl ShardThread {
     pub(super) fn run(self) {
+        // Dropped last: after the tasks with their sockets.
+        let _running = self.running.clone();
         let runtime = match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -48,11 +50,14 @@ impl ShardThread {
         let (listener_end, ended) = watch::channel(None);
         let shard = self.parts.serve(ended).await?;
         self.ready.send(Ok(())).await.ok();
-        let stop = wait_for_stop(&mut self.stopped).await;
-        listener_end.send_replace(Some(stop.listeners));
-        shard.stop_quic(stop.listeners);
+        let Stop::InOrder { within, listeners } = wait_for_stop(&mut self.stopped).await else {
+            // The sockets are closed with the tasks that have them.
+            return Ok(());
+        };
+        listener_end.send_replace(Some(listeners));
+        shard.stop_quic(listeners);
         drop(self.reads_packets);
-        shard.end(stop.within).await;
+        shard.end(within).await;
         Ok(())
     }
 }
@@ -61,7 +66,7 @@ async fn wait_for_stop(stopped: &mut watch::Receiver<Option<Stop>>) -> Stop {
     let stop = stopped.wait_for(Option::is_some).await;
     // Without a sender the process ends.
     let stop = stop.ok().and_then(|stop| *stop);
-    stop.unwrap_or(Stop {
+    stop.unwrap_or(Stop::InOrder {
         within: Duration::ZERO,
         listeners: ListenerEnd::Close,
     })

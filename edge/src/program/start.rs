@@ -1,5 +1,6 @@
 //! Starts an edge with its admin port, in the place of the process that runs if there is one.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -16,7 +17,6 @@ use crate::process::config::EdgeConfig;
 use crate::process::upgrade::{Earlier, Offer, Sockets, Takeover, UpgradeError};
 use crate::process::{self, BusSource, Edge, EdgeError, EdgeOptions};
 use crate::server::listen::{ListenError, SocketKind, adopt};
-use crate::server::routes::Pages;
 use crate::shard::metrics::EdgeMetrics;
 
 /// The configuration key of the admin port, by which its socket is handed over.
@@ -69,8 +69,9 @@ pub(super) async fn start(
         bus: BusSource::Nats,
         admission: process::admission(config)
             .map_err(|e| Failure::new(Exit::Config, e.to_string()))?,
-        pages: Pages::new(),
+        pages: Arc::new(BTreeMap::new()),
         echo: false,
+        is_replaceable: config.upgrade.path().is_some(),
         api: Some(Arc::clone(api)),
         supervisor: supervisor.clone(),
     };

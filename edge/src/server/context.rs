@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
+use crate::conn::session::EventSession;
 use crate::limits::{Arrived, Refused, SharedLimits};
 use crate::server::backend::ApiBackend;
 use crate::server::connections::{Connections, Upgraded};
@@ -63,7 +64,7 @@ pub(crate) struct ServerContext {
     pub(crate) metrics: ServerMetrics,
     pub(crate) options: ServerOptions,
     pub(crate) routes: Vec<Route>,
-    pub(crate) pages: Pages,
+    pub(crate) pages: Arc<dyn Pages>,
     /// The API over HTTP, if it is on.
     pub(crate) api: Option<Rc<dyn ApiBackend>>,
     /// Bytes received and not yet added to the metrics, which all shards share.
@@ -158,6 +159,15 @@ impl ServerContext {
         self.connections.announce(key, &self.edge);
     }
 
+    /// The session of a client of this shard.
+    pub(super) fn session(&self, key: ConnKey, secret: u128) -> EventSession {
+        EventSession {
+            edge: self.edge.clone(),
+            key,
+            secret,
+        }
+    }
+
     /// Whether this is the id of the shard.
     pub(super) fn is_edge(&self, edge: &EdgeId) -> bool {
         self.edge == *edge
@@ -186,9 +196,10 @@ impl ServerContext {
     /// # Errors
     /// If a limit is reached.
     pub(super) fn charge(&self, arrived: &mut Arrived, client: IpAddr) -> Result<(), Refused> {
-        match self.options.proxy.trusts(client) {
-            true => Ok(()),
-            false => arrived.charge(client, now()),
+        if self.options.proxy.trusts(client) {
+            Ok(())
+        } else {
+            arrived.charge(client, now())
         }
     }
 

@@ -61,6 +61,7 @@ impl Driver {
             route: index,
             info,
             presence,
+            head,
             early,
         } = upgraded;
         let route = context.route(index);
@@ -79,7 +80,11 @@ impl Driver {
         }
         self.connections.borrow_mut().insert(key, connection);
         context.metrics.connections.inc();
+        if !head.is_empty() {
+            context.connections.begin_opening(key, head);
+        }
         route.handler.open(key, info, now());
+        context.connections.end_opening(key);
         Ok(key)
     }
 

@@ -1,8 +1,13 @@
 //! The paths that a shard serves.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::server::backend::ApiBackend;
 use crate::server::handler::Handler;
@@ -26,32 +31,44 @@ pub struct RouteLimits {
     pub outbox_bytes: u32,
 }
 
-/// A page for browsers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A file of a page for browsers.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The `Content-Type` header.
     pub content_type: &'static str,
+    /// The `Content-Security-Policy` header.
+    pub policy: Cow<'static, str>,
     /// The response's body.
-    pub body: &'static [u8],
+    pub body: Bytes,
 }
 
-/// The pages served beside the WebSockets, by path.
-pub type Pages = BTreeMap<&'static str, Page>;
+/// The pages served beside the WebSockets.
+pub trait Pages: fmt::Debug + Send + Sync {
+    /// The file at a path, for a browser that knows the server as `host`. Called on the thread of a shard, whose clients
+    /// wait meanwhile.
+    fn find(&self, path: &str, host: &[u8]) -> Option<Page>;
+}
+
+/// Files by path.
+impl Pages for BTreeMap<&'static str, Page> {
+    fn find(&self, path: &str, _: &[u8]) -> Option<Page> {
+        self.get(path).cloned()
+    }
+}
 
 /// Everything that a server serves.
-#[derive(Default)]
 pub struct Routes {
     /// The WebSocket paths.
     pub routes: Vec<Route>,
     /// The pages.
-    pub pages: Pages,
+    pub pages: Arc<dyn Pages>,
     /// The API over HTTP, for clients of the first route; `None` without one.
     pub(crate) api: Option<Rc<dyn ApiBackend>>,
 }
 
 impl Routes {
     /// WebSocket paths and pages, without the API over HTTP.
-    pub fn new(routes: Vec<Route>, pages: Pages) -> Self {
+    pub fn new(routes: Vec<Route>, pages: Arc<dyn Pages>) -> Self {
         Self {
             routes,
             pages,

@@ -1,11 +1,13 @@
 //! A shard with real sockets on the test's own thread, and a handler that records its calls.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::supervisor::Supervisor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,7 +25,7 @@ use crate::server::echo::EchoHandler;
 use crate::server::handler::{CloseReason, ConnectInfo, Handler};
 use crate::server::listen::{ListenOptions, Listener, ListenerEnd, bind};
 use crate::server::metrics::ServerMetrics;
-use crate::server::routes::{Page, Pages, Route, RouteLimits, Routes};
+use crate::server::routes::{Page, Route, RouteLimits, Routes};
 use crate::server::tls::Tls;
 use crate::websocket::deflate::DeflateOptions;
 use crate::websocket::frame::frame_len;
@@ -157,11 +159,13 @@ pub(crate) fn run(setup: Setup, test: impl AsyncFnOnce(Rig)) {
         ];
         let page = Page {
             content_type: "text/html; charset=utf-8",
-            body: b"<p>hello",
+            policy: "script-src 'self'".into(),
+            body: Bytes::from_static(b"<p>hello"),
         };
+        let pages = BTreeMap::from([("/", page)]);
         let routes = Routes {
             api: setup.api,
-            ..Routes::new(routes, Pages::from([("/", page)]))
+            ..Routes::new(routes, Arc::new(pages))
         };
         let metrics = ServerMetrics::default();
         let server = Server::new(

@@ -1,6 +1,6 @@
 //! Decides which clients may connect.
 
-use grandstand_common::auth::{AuthError, Grants, KeySet, Verifier, player_name};
+use grandstand_common::auth::{AuthError, Grants, KeySet, TokenIssuer, Verifier, player_name};
 use grandstand_common::error::ErrorKind;
 
 use crate::server::handler::ConnectInfo;
@@ -18,6 +18,8 @@ pub struct AdmissionPolicy {
     pub key_set: KeySet,
     /// Origins from which browsers may connect.
     pub origins: Origins,
+    /// Signs tokens for back ends; `None` without a key.
+    pub issuer: Option<TokenIssuer>,
     /// Whether to trust `?user=`. For development only.
     pub trust_user: bool,
 }

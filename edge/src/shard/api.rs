@@ -4,25 +4,30 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grandstand_common::auth::Grants;
+use grandstand_common::auth::{Grants, TokenIssuer};
 use grandstand_common::bus::{AppendFailure, Bus, BusError, Message, RequestError, Subscription};
 use grandstand_common::clock::unix_ms;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::follow::Followed;
 use grandstand_common::id::{EdgeId, RoomId};
+use grandstand_common::leaderboard::{LeaderboardAnswer, LeaderboardRequest};
+use grandstand_common::log_clock::LogClock;
 use grandstand_common::subject;
 use grandstand_common::wire::{Body, Entry, PushReply, PushRequest};
 use prost::Message as _;
 use tokio::sync::{Semaphore, watch};
 
 use crate::conn::session::EventSession;
-use crate::server::backend::{ApiBackend, ApiError, ApiFuture};
+use crate::server::backend::{ApiBackend, ApiError, ApiFuture, LobbyPage, LobbyQuestion};
 use crate::server::connections::Connections;
-use crate::server::connections::events::{InputAnswer, PushedInput};
+use crate::server::connections::events::PushedInput;
+use crate::server::connections::waiters::InputAnswer;
 use crate::server::handler::ConnectInfo;
 use crate::server::http::api::{ANSWER_WITHIN, deliver, no_session};
 use crate::shard::admission::AdmissionPolicy;
 use crate::shard::handle::Shard;
+use crate::shard::lobby::Lobby;
+use crate::shard::ranks::Ranks;
 
 /// The most requests of other edges that wait to be read. Further ones are dropped.
 const REQUESTS: usize = 1024;
@@ -42,6 +47,10 @@ pub(crate) struct ShardApi {
     admission: AdmissionPolicy,
     bus: Bus,
     layouts: watch::Receiver<Followed>,
+    ranks: Ranks,
+    lobby: Lobby,
+    /// The clock of the bus, which dates what owners write.
+    clock: LogClock,
 }
 
 impl ShardApi {
@@ -50,11 +59,15 @@ impl ShardApi {
         admission: AdmissionPolicy,
         bus: Bus,
         layouts: watch::Receiver<Followed>,
+        (lobby, clock): (Lobby, LogClock),
     ) -> Rc<Self> {
         Rc::new(Self {
             admission,
             bus,
             layouts,
+            ranks: Ranks::default(),
+            lobby,
+            clock,
         })
     }
 }
@@ -69,6 +82,10 @@ impl ApiBackend for ShardApi {
             let admitted = self.admission.admit_after_read(&info, unix_ms).await;
             admitted.map_err(|refusal| ApiError::new(refusal.kind, refusal.message))
         })
+    }
+
+    fn issuer(&self) -> Option<&TokenIssuer> {
+        self.admission.issuer.as_ref()
     }
 
     fn append(self: Rc<Self>, room: RoomId, body: Body) -> ApiFuture<()> {
@@ -114,6 +131,21 @@ impl ApiBackend for ShardApi {
                 ApiError::new(ErrorKind::Internal, text)
             })?;
             answer_of(reply)
+        })
+    }
+
+    fn ranks(self: Rc<Self>, request: LeaderboardRequest) -> ApiFuture<Rc<LeaderboardAnswer>> {
+        Box::pin(async move { Ok(self.ranks.ask(&self.bus, request).await) })
+    }
+
+    fn lobby(
+        self: Rc<Self>,
+        question: LobbyQuestion,
+        grants: Grants,
+    ) -> ApiFuture<Option<LobbyPage>> {
+        Box::pin(async move {
+            let now_ms = || self.clock.now().log_ms;
+            Ok(self.lobby.ask(&question, &grants, now_ms).await)
         })
     }
 }

@@ -272,3 +272,9 @@ impl ShardMetrics {
         self.published = counts.clone();
     }
 }
+
+impl Drop for ShardMetrics {
+    fn drop(&mut self) {
+        self.rooms.dec_by(self.published_rooms);
+    }
+}

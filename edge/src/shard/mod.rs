@@ -19,6 +19,10 @@ pub mod handler;
 
 pub(crate) mod api;
 
+mod ranks;
+
+pub(crate) mod lobby;
+
 pub mod origins;
 
 pub mod admission;

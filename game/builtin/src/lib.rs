@@ -8,6 +8,8 @@ pub mod memory_queue;
 
 pub mod relay;
 
+pub mod http;
+
 use grandstand_game::Games;
 
 /// Adds the games of this crate.
@@ -15,7 +17,10 @@ pub fn register(games: &mut Games) {
     games.add::<memory::Memory>();
     games.add::<relay::Relay>();
     games.add_queue::<memory_queue::MemoryQueue>();
-    games.add_realtime::<arena::Arena>();
+    games.add::<http::HttpRoom>();
+    games
+        .add_realtime::<arena::Arena>()
+        .played_by(arena::Arena::play);
 }
 
 /// The games of this crate.

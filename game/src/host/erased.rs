@@ -18,9 +18,10 @@ use crate::event::Event;
 use crate::game::Game;
 use crate::input::FromInput as _;
 use crate::live::LiveEffects;
+use crate::outlet::OutletStart;
 use crate::realtime::Realtime;
 use crate::reject::Reject;
-use crate::serving::{Idle, Spectating};
+use crate::serving::{Idle, Listing, Spectating};
 use crate::setup::Setup;
 use crate::update::ViewUpdate as _;
 use crate::version::Outdated;
@@ -37,6 +38,7 @@ pub struct GameKind {
     create: fn(&Value, &mut Setup<'_>, Option<RealtimeKind>) -> Created,
     load: fn(u32, &str, Option<RealtimeKind>) -> Loaded,
     version: u32,
+    is_auto: bool,
     /// The part for games in real time; `None` for others.
     realtime: Option<RealtimeKind>,
 }
@@ -67,13 +69,37 @@ pub enum LoadError {
     },
 }
 
+/// Whether rooms can be named after a game: `{name}-1`. `queue-{name}` is the name of a queue.
+const fn is_name(name: &str) -> bool {
+    let bytes = match name.as_bytes() {
+        [b'q', b'u', b'e', b'u', b'e', b'-', rest @ ..] => rest,
+        b"queue" => return false,
+        all => all,
+    };
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_alphanumeric() && bytes[at] != b'_' {
+            return false;
+        }
+        at += 1;
+    }
+    !bytes.is_empty() && bytes.len() <= 32
+}
+
 impl GameKind {
     pub(crate) fn of<G: Game>() -> Self {
-        const { assert!(G::VERSION > 0, "the version of a game is at least 1") }
+        const {
+            assert!(G::VERSION > 0, "the version of a game is at least 1");
+            assert!(
+                is_name(G::NAME),
+                "the name of a game has 1 to 32 letters, digits and _, and is not `queue`"
+            );
+        }
         Self {
             create: create::<G>,
             load: load::<G>,
             version: G::VERSION,
+            is_auto: G::Update::AUTO,
             realtime: None,
         }
     }
@@ -93,6 +119,11 @@ impl GameKind {
     /// The version of the game's state.
     pub fn version(&self) -> u32 {
         self.version
+    }
+
+    /// Whether the host makes the updates.
+    pub fn is_auto(&self) -> bool {
+        self.is_auto
     }
 
     /// Creates a room's first state from the `params` of a `join`.
@@ -157,8 +188,8 @@ pub fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 
 /// A [`Game`] of any type.
 pub trait AnyGame: Send {
-    /// Calls [`Game::apply`] for an event at `now_ms`, and returns its effects. `last_out` is the number of the last item
-    /// that the instance has sent out.
+    /// Calls [`Game::apply`] for an event at `now_ms`, and returns its effects. `outlet` is what the
+    /// instance has sent out before.
     ///
     /// # Errors
     /// If the game rejects the event, or its input has the wrong shape.
@@ -167,7 +198,7 @@ pub trait AnyGame: Send {
         event: Event<'_, &Data>,
         now_ms: u64,
         rng: ChaCha8Rng,
-        last_out: u64,
+        outlet: OutletStart,
     ) -> Result<EffectList, Reject>;
     /// Calls [`Game::view`].
     ///
@@ -181,10 +212,14 @@ pub trait AnyGame: Send {
     fn private(&self, player: &PlayerId) -> Option<Data>;
     /// Calls [`Game::spectating`].
     fn spectating(&self) -> Spectating;
+    /// Calls [`Game::listing`].
+    fn listing(&self) -> Option<Listing>;
     /// Calls [`Game::idle`].
     fn idle(&self) -> Idle;
     /// Calls [`Game::live`].
     fn live(&self, from: &PlayerId, data: Data, fx: &mut LiveEffects);
+    /// Calls [`Game::bot`].
+    fn bot(&self, player: &PlayerId, rng: &mut ChaCha8Rng) -> Option<Value>;
     /// [`Game::VERSION`].
     fn version(&self) -> u32;
     /// Whether the host makes the updates.
@@ -218,13 +253,13 @@ impl<G: Game> AnyGame for Hosted<G> {
         event: Event<'_, &Data>,
         now_ms: u64,
         rng: ChaCha8Rng,
-        last_out: u64,
+        outlet: OutletStart,
     ) -> Result<EffectList, Reject> {
         let event = event
             .try_map(G::Input::from_input)
             .map_err(|why| Reject::new("bad_input", why))?;
         let backup = event.is_rejectable().then(|| self.0.backup()).flatten();
-        let mut fx = Effects::new(now_ms, rng, last_out);
+        let mut fx = Effects::new(now_ms, rng, outlet);
         match self.0.apply(event, &mut fx) {
             Ok(()) => Ok(EffectList(fx.into_list())),
             Err(reject) => {
@@ -254,12 +289,20 @@ impl<G: Game> AnyGame for Hosted<G> {
         self.0.spectating()
     }
 
+    fn listing(&self) -> Option<Listing> {
+        self.0.listing()
+    }
+
     fn idle(&self) -> Idle {
         self.0.idle()
     }
 
     fn live(&self, from: &PlayerId, data: Data, fx: &mut LiveEffects) {
         self.0.live(from, data, fx);
+    }
+
+    fn bot(&self, player: &PlayerId, rng: &mut ChaCha8Rng) -> Option<Value> {
+        self.0.bot(player, rng)
     }
 
     fn version(&self) -> u32 {

@@ -15,10 +15,12 @@ use super::output::{EffectList, Output, ServedView};
 use super::patch;
 use super::state::InstanceState;
 use super::world::{RealtimeKind, StoredWorld, TickOutput, World};
+use crate::call::{self, CallId};
 use crate::event::Event;
 use crate::live::{LiveEffects, LiveTo};
+use crate::outlet::OutletStart;
 use crate::reject::Reject;
-use crate::serving::{Idle, Spectating};
+use crate::serving::{Idle, Listing, Spectating};
 use crate::setup::Setup;
 
 /// The timer that finishes an idle room. Names that begin with `=` are reserved for the host.
@@ -107,9 +109,8 @@ impl GameInstance {
         players: &[PlayerId],
         emit: impl FnMut(Output),
     ) -> Result<Option<Reject>, Panicked> {
-        let apply = |game: &mut dyn AnyGame, now_ms, rng, last_out| {
-            game.apply(event, now_ms, rng, last_out)
-        };
+        let apply =
+            |game: &mut dyn AnyGame, now_ms, rng, outlet| game.apply(event, now_ms, rng, outlet);
         self.run(time_ms, players, emit, apply)
     }
 
@@ -127,8 +128,8 @@ impl GameInstance {
         let Some(kind) = self.game.realtime() else {
             return Ok(None);
         };
-        let commit = |game: &mut dyn AnyGame, now_ms, rng, last_out| {
-            kind.commit(game.as_any_mut(), commit, now_ms, rng, last_out)
+        let commit = |game: &mut dyn AnyGame, now_ms, rng, outlet| {
+            kind.commit(game.as_any_mut(), commit, now_ms, rng, outlet)
         };
         self.run(time_ms, players, emit, commit)
     }
@@ -139,7 +140,12 @@ impl GameInstance {
         time_ms: u64,
         players: &[PlayerId],
         mut emit: impl FnMut(Output),
-        handle: impl FnOnce(&mut dyn AnyGame, u64, ChaCha8Rng, u64) -> Result<EffectList, Reject>,
+        handle: impl FnOnce(
+            &mut dyn AnyGame,
+            u64,
+            ChaCha8Rng,
+            OutletStart,
+        ) -> Result<EffectList, Reject>,
     ) -> Result<Option<Reject>, Panicked> {
         if self.state.finished {
             return Ok(None);
@@ -150,8 +156,8 @@ impl GameInstance {
         let mut rng = ChaCha8Rng::from_seed(self.state.seed);
         rng.set_stream(self.state.events);
         let private = self.private_views(players)?;
-        let last_out = self.state.outs;
-        let EffectList(list) = match guard(|| handle(self.game.as_mut(), now_ms, rng, last_out))? {
+        let outlet = self.state.outlet_start();
+        let EffectList(list) = match guard(|| handle(self.game.as_mut(), now_ms, rng, outlet))? {
             Ok(effects) => effects,
             Err(reject) => return Ok(Some(reject)),
         };
@@ -221,14 +227,15 @@ impl GameInstance {
         let patch = |at: usize| patch::diff(was[at].as_ref()?, now[at].as_ref()?);
         let first = patch(0);
         let is_equal = was[0].is_some() && was[0] == was[1] && now[0] == now[1];
-        let patches = if is_equal {
+        let has_common_patch = is_equal && first.is_some();
+        let patches = if has_common_patch {
             [first, None]
         } else {
             [first, patch(1)]
         };
         for (lane, patch) in Lane::ALL.into_iter().zip(patches) {
             let versions = match lane {
-                Lane::Players if is_equal => versions,
+                Lane::Players if has_common_patch => versions,
                 Lane::Players => [versions[0], 0],
                 Lane::Spectators => [0, versions[1]],
             };
@@ -238,7 +245,7 @@ impl GameInstance {
                     key: None,
                     data: Data::Json(patch.into()),
                 }),
-                None if is_equal && versions[0] == 0 => {}
+                None if has_common_patch && versions[0] == 0 => {}
                 None => emit(Output::Snapshot(lane)),
             }
         }
@@ -268,6 +275,11 @@ impl GameInstance {
             return None;
         }
         self.state.timers.remove(name).map(|armed| armed.due_ms)
+    }
+
+    /// Ends a call. Returns whether it was open: other answers are repeats, or came too late.
+    pub fn take_call(&mut self, call: CallId) -> bool {
+        self.state.timers.remove(&call::timer(call)).is_some()
     }
 
     /// Ends the room.
@@ -301,9 +313,10 @@ impl GameInstance {
             Lane::Players => Spectating::default(),
             Lane::Spectators => guard(|| self.game.spectating())?,
         };
-        let own = match self.game.is_auto() {
-            true => self.own_view(lane)?,
-            false => None,
+        let own = if self.game.is_auto() {
+            self.own_view(lane)?
+        } else {
+            None
         };
         let data = match &own {
             Some(text) => Data::Json(text.clone()),
@@ -341,6 +354,34 @@ impl GameInstance {
     /// If the game panics, or the view cannot be serialized.
     pub fn private(&self, player: &PlayerId) -> Result<Option<Data>, Panicked> {
         guard(|| self.game.private(player))
+    }
+
+    /// The entry of the room in lobbies; `None` for a room that is over or not listed.
+    ///
+    /// # Errors
+    /// If the game panics.
+    pub fn listing(&self) -> Result<Option<Listing>, Panicked> {
+        if self.state.finished {
+            return Ok(None);
+        }
+        guard(|| self.game.listing())
+    }
+
+    /// The next input of a bot; `None` if it has nothing to do. The same state gives the same input.
+    ///
+    /// # Errors
+    /// If the game panics.
+    pub fn bot(&self, player: &PlayerId) -> Result<Option<Data>, Panicked> {
+        // Other numbers than those of events, and of other bots.
+        let mut seed = self.state.seed.map(|byte| byte ^ 0xa5);
+        for (at, byte) in player.as_str().bytes().enumerate() {
+            let to = &mut seed[at % 32];
+            *to = to.rotate_left(3) ^ byte;
+        }
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        rng.set_stream(self.state.events);
+        let input = guard(|| self.game.bot(player, &mut rng))?;
+        Ok(input.map(|input| Data::Json(input.to_string().into())))
     }
 
     /// Passes a lossy message to the game and returns the messages that it sends.

@@ -14,10 +14,10 @@ pub mod instance;
 
 pub mod hash;
 
-pub use crate::outlet::Outgoing;
+pub use crate::outlet::{Outgoing, OutletStart};
 pub use erased::{AnyGame, GameKind, LoadError, Panicked, guard};
 pub use hash::StateHash;
 pub use instance::{GameInstance, IDLE_TIMER};
-pub use output::{Fault, Output, ServedView};
+pub use output::{Fault, MAX_BOT_INPUT, Output, ServedView};
 pub use state::{Armed, InstanceState};
 pub use world::{RealtimeKind, StoredWorld, TickOutput, World};

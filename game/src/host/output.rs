@@ -1,5 +1,7 @@
 //! The outputs of an instance.
 
+use std::time::Duration;
+
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
 
@@ -39,6 +41,13 @@ pub enum Output {
         /// The code of the `left` that the client receives.
         code: String,
     },
+    /// The game plays a player itself from now on.
+    Bot {
+        /// The player.
+        player: PlayerId,
+        /// The time for which the bot thinks.
+        think: Duration,
+    },
     /// A player is invited to another room.
     Invite(Box<Invitation>),
     /// An item goes out of the room.
@@ -62,7 +71,16 @@ pub enum Fault {
     /// A match that a queue's rule proposes cannot be made. It is dropped.
     #[error("a proposed match is dropped: {0}")]
     Proposal(String),
+    /// A bot is not added.
+    #[error("{0} is no bot, because {1}")]
+    Bot(PlayerId, &'static str),
+    /// A bot's input cannot be logged.
+    #[error("the input of the bot {0} has {1} bytes, more than {MAX_BOT_INPUT}")]
+    BotInput(PlayerId, usize),
 }
+
+/// The most bytes of a bot's input.
+pub const MAX_BOT_INPUT: usize = 64 * 1024;
 
 /// The view of a lane, and how it is served.
 #[derive(Debug, Clone, PartialEq)]

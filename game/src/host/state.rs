@@ -7,7 +7,9 @@ use grandstand_types::id::Lane;
 use serde::{Deserialize, Serialize};
 
 use super::output::{Fault, Output};
+use crate::call::{self, CallId};
 use crate::effects::Effect;
+use crate::outlet::OutletStart;
 
 /// The durable state of an instance beside the game's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +69,14 @@ impl InstanceState {
         self.arm(name.to_owned(), due_ms);
     }
 
+    /// The count of what the instance has sent out so far.
+    pub(super) fn outlet_start(&self) -> OutletStart {
+        OutletStart {
+            last: self.outs,
+            open_calls: self.timers.range::<str, _>(call::timers()).count(),
+        }
+    }
+
     pub(super) fn finish(&mut self) {
         self.finished = true;
         self.timers.clear();
@@ -104,9 +114,13 @@ impl InstanceState {
                 self.timers.remove(&name);
             }
             Effect::Kick { player, code } => emit(Output::Kick { player, code }),
+            Effect::Bot { player, think } => emit(Output::Bot { player, think }),
             Effect::Invite(invitation) => emit(Output::Invite(Box::new(invitation))),
             Effect::Out(item) => {
                 self.outs = item.no;
+                if let Some(due_ms) = item.due_ms.filter(|_| !self.finished) {
+                    self.arm(call::timer(CallId(item.no)), due_ms);
+                }
                 emit(Output::Out(item));
             }
             Effect::Finish => self.finish(),

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::output::EffectList;
 use crate::effects::Effects;
 use crate::input::FromInput as _;
+use crate::outlet::OutletStart;
 use crate::realtime::{Realtime, Tick, TickEffects};
 use crate::reject::Reject;
 
@@ -21,7 +22,7 @@ use crate::reject::Reject;
 type Begun = (Box<dyn AnyWorld>, Option<String>);
 
 /// Applies a commit: the game, the commit, the time, the random numbers and the number of the last item sent out.
-type Commit = fn(&mut dyn Any, &str, u64, ChaCha8Rng, u64) -> Result<EffectList, Reject>;
+type Commit = fn(&mut dyn Any, &str, u64, ChaCha8Rng, OutletStart) -> Result<EffectList, Reject>;
 
 /// The part of a kind of game that runs its rooms in real time.
 #[derive(Debug, Clone, Copy)]
@@ -99,9 +100,9 @@ impl RealtimeKind {
         commit: &str,
         now_ms: u64,
         rng: ChaCha8Rng,
-        last_out: u64,
+        outlet: OutletStart,
     ) -> Result<EffectList, Reject> {
-        (self.commit)(game, commit, now_ms, rng, last_out)
+        (self.commit)(game, commit, now_ms, rng, outlet)
     }
 }
 
@@ -281,11 +282,11 @@ fn commit<G: Realtime>(
     commit: &str,
     now_ms: u64,
     rng: ChaCha8Rng,
-    last_out: u64,
+    outlet: OutletStart,
 ) -> Result<EffectList, Reject> {
     let commit = serde_json::from_str(commit)
         .map_err(|error| Reject::new("bad_commit", error.to_string()))?;
-    let mut fx = Effects::new(now_ms, rng, last_out);
+    let mut fx = Effects::new(now_ms, rng, outlet);
     match game.downcast_mut::<G>() {
         Some(game) => game.commit(commit, &mut fx),
         None => unreachable!("a kind of game runs its own games"),

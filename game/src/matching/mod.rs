@@ -16,6 +16,14 @@ mod rating;
 
 mod tickets;
 
+mod shards;
+
+mod present;
+
+mod open_rooms;
+
+mod moved;
+
 pub use by_rating::{Range, by_rating};
 pub use messages::{QueueInput, QueueUpdate};
 pub use queue::Queue;

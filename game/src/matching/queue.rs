@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId, RoomId};
 use rand_chacha::rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::matches::Matches;
-use super::messages::{QueueInput, QueueUpdate, Seats};
-use super::rule::{Backfill, MatchRule, Proposal};
+use super::messages::{QueueInput, QueueUpdate, Seats, ShardReport, is_queue, read, require, size};
+use super::moved::{Moved, send_on, unpack};
+use super::open_rooms::OpenRooms;
+use super::present::Present;
+use super::rule::{MatchRule, Proposal};
+use super::shards::{MOST_PLAYERS, Shards};
 use super::tickets::Tickets;
 use crate::effects::Effects;
 use crate::event::{Leave, Message, Origin};
@@ -32,9 +35,6 @@ const MOST_WAITING: usize = 1024;
 /// The most bytes of tickets and options, about half of what a room's state may have.
 const MOST_BYTES: usize = 384 * 1024;
 
-/// The most rooms that take further players. Further ones are refused.
-const MOST_OPEN: usize = 512;
-
 /// The most players of a party.
 const MOST_OF_PARTY: usize = 16;
 
@@ -50,13 +50,14 @@ const OPEN_FOR: Duration = Duration::from_secs(120);
 pub struct Queue<R: MatchRule> {
     rule: R,
     tickets: Tickets<R::Ticket>,
-    /// The options of the players in the room, if they have some.
-    options: BTreeMap<PlayerId, Value>,
-    /// The bytes of the options.
-    options_bytes: usize,
     matches: Matches,
     /// The rooms that take further players.
-    open: Vec<Backfill>,
+    open: OpenRooms,
+    #[serde(default)]
+    present: Present,
+    /// The other rooms of the queue.
+    #[serde(default)]
+    shards: Shards,
     /// The view, as of the last look.
     shown: QueueUpdate,
     /// Whether the timer of the next look is armed.
@@ -75,14 +76,14 @@ impl<R: MatchRule> Game for Queue<R> {
     type Input = QueueInput<R::Ticket>;
     type Update = QueueUpdate;
 
-    fn create(_: NoParams, _: &mut Setup<'_>) -> Result<Self, Reject> {
+    fn create(_: NoParams, setup: &mut Setup<'_>) -> Result<Self, Reject> {
         Ok(Self {
             rule: R::default(),
             tickets: Tickets::default(),
-            options: BTreeMap::new(),
-            options_bytes: 0,
             matches: Matches::default(),
-            open: Vec::new(),
+            open: OpenRooms::default(),
+            present: Present::default(),
+            shards: Shards::new(setup.room),
             shown: QueueUpdate::default(),
             is_looking: false,
         })
@@ -103,22 +104,34 @@ impl<R: MatchRule> Game for Queue<R> {
     }
 
     fn joined(&mut self, player: &PlayerId, options: &Value, fx: &mut Fx) -> Verdict {
-        let bytes = size(player, options);
-        require(self.bytes() + bytes <= MOST_BYTES, "queue_full", || {
-            self.full()
-        })?;
-        self.forget_options(player);
-        if !options.is_null() {
-            self.options_bytes += bytes;
-            self.options.insert(player.clone(), options.clone());
+        let (options, moved) = unpack::<R::Ticket>(options);
+        let bytes = size(player, &options);
+        let fits = self.present.len() < MOST_PLAYERS && self.bytes() + bytes <= MOST_BYTES;
+        if !fits && !self.present.has(player) {
+            let next = self.shards.next(R::SHARDS);
+            let next = next.ok_or_else(|| Reject::new("queue_full", self.full()))?;
+            send_on(player, &next, &options, &moved, fx);
+            return Ok(());
+        }
+        self.present.add(player, options);
+        if let Some((ticket, since_ms)) = moved.ticket(fx.now_ms())
+            && !self.tickets.has(player)
+        {
+            let bytes = size(player, &ticket);
+            let alone = BTreeSet::new();
+            self.tickets.enter(player, ticket, alone, bytes, since_ms);
         }
         self.welcome(player, fx);
+        self.look_soon(fx);
         Ok(())
     }
 
     fn input(&mut self, player: &PlayerId, input: Self::Input, fx: &mut Fx) -> Verdict {
         match input {
-            QueueInput::Enter { ticket, with } => self.enter(player, ticket, with, fx)?,
+            QueueInput::Enter { resume, .. } if resume && self.private(player).is_some() => {
+                self.welcome(player, fx);
+            }
+            QueueInput::Enter { ticket, with, .. } => self.enter(player, ticket, with, fx)?,
             QueueInput::Accept { of } => {
                 require(!self.tickets.has(player), "already_waiting", || {
                     "withdraw first".to_owned()
@@ -144,17 +157,20 @@ impl<R: MatchRule> Game for Queue<R> {
 
     fn left(&mut self, player: &PlayerId, _: Leave, fx: &mut Fx) {
         self.withdraw(player, fx);
-        self.forget_options(player);
-        self.matches.forget(player);
+        self.forget(player);
+        self.look_soon(fx);
     }
 
     fn lost(&mut self, player: &PlayerId, fx: &mut Fx) {
         let now_ms = fx.now_ms();
         self.tickets.lose(player, Some(now_ms));
+        self.present.lose(player, Some(now_ms));
+        self.look_soon(fx);
     }
 
     fn returned(&mut self, player: &PlayerId, fx: &mut Fx) {
         self.tickets.lose(player, None);
+        self.present.lose(player, None);
         self.welcome(player, fx);
     }
 
@@ -162,27 +178,16 @@ impl<R: MatchRule> Game for Queue<R> {
         let Origin::Room(room) = message.from else {
             return Err(Reject::new("unexpected", "a queue hears of rooms alone"));
         };
-        require(message.topic == "backfill", "unexpected", || {
-            "the topic is `backfill`".to_owned()
-        })?;
-        let seats: Seats = match message.data {
-            Data::Json(text) => serde_json::from_slice(text)
-                .map_err(|error| Reject::new("bad_backfill", error.to_string()))?,
-            Data::Binary(_) => return Err(Reject::new("bad_backfill", "the data must be JSON")),
-        };
-        self.open.retain(|open| open.room != *room);
-        if seats.seats > 0 {
-            require(self.open.len() < MOST_OPEN, "queue_full", || {
-                "too many rooms take players".to_owned()
-            })?;
-            self.open.push(Backfill {
-                room: room.clone(),
-                seats: seats.seats,
-                labels: seats.labels,
-                told_ms: fx.now_ms(),
-            });
+        match message.topic {
+            "backfill" => {
+                let seats: Seats = read(message.data)?;
+                self.open.tell(room, seats, fx.now_ms())?;
+                self.look_soon(fx);
+            }
+            "shard" => return self.take_report(room, read(message.data)?, fx),
+            "come_back" if self.shards.first().as_ref() == Some(room) => self.send_back(fx),
+            _ => return Err(Reject::new("unexpected", "the topic is `backfill`")),
         }
-        self.look_soon(fx);
         Ok(())
     }
 
@@ -210,7 +215,7 @@ impl<R: MatchRule> Queue<R> {
         })?;
         let is_party = with.len() < MOST_OF_PARTY && !with.contains(player);
         require(is_party, "bad_party", || "name up to 15 others".to_owned())?;
-        let options = self.options.get(player).unwrap_or(&Value::Null);
+        let options = self.present.options(player);
         let ticket = self.rule.admit(player, options, ticket)?;
         let names: usize = with.iter().map(|name| name.as_str().len()).sum();
         let bytes = size(player, &ticket) + 2 * names;
@@ -230,21 +235,56 @@ impl<R: MatchRule> Queue<R> {
     /// The message for a player who does not fit in.
     fn full(&self) -> String {
         let waiting = self.tickets.players();
-        format!(
-            "{waiting} players wait here; take another queue of this kind, for example {}-2",
-            R::QUEUE
-        )
+        format!("{waiting} players wait here, and all rooms of the queue are full; try again later")
     }
 
     /// The bytes of tickets and options.
     fn bytes(&self) -> usize {
-        self.tickets.bytes() + self.options_bytes
+        self.tickets.bytes() + self.present.bytes()
     }
 
-    fn forget_options(&mut self, player: &PlayerId) {
-        if let Some(options) = self.options.remove(player) {
-            self.options_bytes -= size(player, &options);
+    /// Forgets a player who is in the room no longer.
+    fn forget(&mut self, player: &PlayerId) {
+        self.matches.forget(player);
+        self.present.remove(player);
+    }
+
+    /// Takes the report of a shard, and calls its players back if they are few.
+    fn take_report(&mut self, from: &RoomId, report: ShardReport, fx: &mut Fx) -> Verdict {
+        let players = self.present.len();
+        match self.shards.take_report(from, report, players, fx.now_ms()) {
+            None => Err(Reject::new(
+                "unexpected",
+                "only shards of this queue report",
+            )),
+            Some(false) => Ok(()),
+            Some(true) => Ok(fx.send(from, "come_back", &json!({}))?),
         }
+    }
+
+    /// Sends the players who are connected back to the first room, but no parties.
+    fn send_back(&mut self, fx: &mut Fx) {
+        let Some(first) = self.shards.first() else {
+            return;
+        };
+        let now_ms = fx.now_ms();
+        let mut tickets = BTreeMap::new();
+        for waiting in self.tickets.take_singles() {
+            let moved = Moved::waiting(waiting.ticket, waiting.since_ms, now_ms);
+            if let Some(player) = waiting.players.into_iter().next() {
+                tickets.insert(player, moved);
+            }
+        }
+        // Parties, and those who may still read their match, stay.
+        let connected = self.present.connected();
+        let players = connected.filter(|player| self.private(player).is_none());
+        for player in players.cloned().collect::<Vec<_>>() {
+            let moved = tickets.remove(&player).unwrap_or_else(Moved::idle);
+            let options = self.present.options(&player);
+            send_on(&player, &first, options, &moved, fx);
+            self.forget(&player);
+        }
+        self.look_soon(fx);
     }
 
     /// Tells a player who comes, or comes back, what it may know.
@@ -285,8 +325,16 @@ impl<R: MatchRule> Queue<R> {
             fx.direct(&player, View::of(&json!({"expired": {}})));
         }
         self.matches.expire(now_ms);
-        self.open.retain(|open| open.told_ms >= before(OPEN_FOR));
-        let proposals = self.rule.propose(self.tickets.ready(), &self.open, now_ms);
+        self.let_go(before(LOST_FOR), fx);
+        if let Some((first, report)) = self.shards.report(self.present.len(), now_ms)
+            && let Err(error) = fx.send(&first, "shard", &report)
+        {
+            fx.fault(error.to_string());
+        }
+        self.open.expire(before(OPEN_FOR));
+        let proposals = self
+            .rule
+            .propose(self.tickets.ready(), self.open.rooms(), now_ms);
         for proposal in proposals {
             self.carry_out(proposal, fx);
         }
@@ -299,8 +347,22 @@ impl<R: MatchRule> Queue<R> {
             self.shown = now;
             fx.update_keyed(None, "queue", now);
         }
-        if !self.tickets.is_empty() || !self.matches.is_empty() || !self.open.is_empty() {
+        let is_shard = self.shards.first().is_some() && !self.present.is_empty();
+        let is_used = !self.tickets.is_empty() || !self.matches.is_empty() || !self.open.is_empty();
+        if is_used || is_shard || self.present.has_lost() {
             self.look_soon(fx);
+        }
+    }
+
+    /// Takes out the players who were lost before a time, Unix milliseconds, and have no ticket and no match to come back
+    /// to. Their sessions would take the place of others.
+    fn let_go(&mut self, before_ms: u64, fx: &mut Fx) {
+        let lost = self.present.lost_before(before_ms);
+        let gone = lost.filter(|player| self.private(player).is_none());
+        let gone: Vec<_> = gone.cloned().collect();
+        for player in gone {
+            self.forget(&player);
+            fx.kick(&player, "lost");
         }
     }
 
@@ -316,15 +378,10 @@ impl<R: MatchRule> Queue<R> {
                 (players, room, params)
             }
             Proposal::Join { players, room } => {
-                let open = self.open.iter_mut().find(|open| open.room == room);
-                let seats = open.filter(|open| open.seats as usize >= players.len());
-                let taken = match seats {
-                    Some(open) if self.tickets.are_free(&players) => {
-                        open.seats -= players.len() as u32;
-                        Ok(room)
-                    }
-                    _ => Err(format!("{room} has no seats for {}", players.len())),
-                };
+                let seats = players.len();
+                let is_taken = self.tickets.are_free(&players) && self.open.take(&room, seats);
+                let why = || format!("{room} has no seats for {seats}");
+                let taken = is_taken.then_some(&room).cloned().ok_or_else(why);
                 (players, taken, Value::Null)
             }
         };
@@ -339,38 +396,4 @@ impl<R: MatchRule> Queue<R> {
             fx.invite_to_create(matched.invitation(player));
         }
     }
-}
-
-/// Rejects unless a condition holds.
-fn require(holds: bool, code: &'static str, message: impl FnOnce() -> String) -> Verdict {
-    match holds {
-        true => Ok(()),
-        false => Err(Reject::new(code, message())),
-    }
-}
-
-/// The bytes that a player's ticket or options take in the stored state, roughly.
-fn size(player: &PlayerId, value: &impl Serialize) -> usize {
-    /// The names of the members.
-    const REST: usize = 48;
-    let text = serde_json::to_vec(value);
-    text.map_or(0, |text| text.len()) + player.as_str().len() + REST
-}
-
-/// Whether a name is `queue-` and lower-case letters, digits or `_`.
-const fn is_queue(name: &str) -> bool {
-    let (name, prefix) = (name.as_bytes(), b"queue-");
-    let mut at = 0;
-    while at < name.len() {
-        let fits = if at < prefix.len() {
-            name[at] == prefix[at]
-        } else {
-            matches!(name[at], b'a'..=b'z' | b'0'..=b'9' | b'_')
-        };
-        if !fits {
-            return false;
-        }
-        at += 1;
-    }
-    name.len() > prefix.len()
 }

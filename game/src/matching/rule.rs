@@ -51,7 +51,7 @@ use crate::reject::Reject;
 /// }
 /// ```
 pub trait MatchRule: Default + Serialize + DeserializeOwned + Send + 'static {
-    /// The name of the queue's room, `queue-` and a name without `-`. Rooms with a suffix (`queue-duel-2`) are further
+    /// The name of the queue's room, `queue-` and a name without `-`. Rooms with a suffix (`queue-duel-eu`) are further
     /// queues of the same rule.
     const QUEUE: &'static str;
 
@@ -63,6 +63,10 @@ pub trait MatchRule: Default + Serialize + DeserializeOwned + Send + 'static {
 
     /// The most time that a ticket waits.
     const EXPIRES: Duration = Duration::from_secs(600);
+
+    /// The most rooms over which the queue is spread, each with space for about 300 players: `queue-duel`, then
+    /// `queue-duel-shard2` and so on. Further players are refused with `queue_full`.
+    const SHARDS: u32 = 40;
 
     /// The wish of a player or a party.
     type Ticket: Serialize + DeserializeOwned + Send;

@@ -122,7 +122,7 @@ impl<T> Tickets<T> {
         ticket: T,
         party: BTreeSet<PlayerId>,
         bytes: usize,
-        now_ms: u64,
+        since_ms: u64,
     ) {
         self.last += 1;
         self.bytes += bytes;
@@ -131,7 +131,7 @@ impl<T> Tickets<T> {
             bytes,
             players: vec![player.clone()],
             ticket,
-            since_ms: now_ms,
+            since_ms,
         };
         self.numbers.insert(player.clone(), self.last);
         let lost = BTreeMap::new();
@@ -204,11 +204,9 @@ impl<T> Tickets<T> {
     /// Removes the tickets that are older than `oldest_ms`, and those of players who were lost before `lost_ms`, Unix
     /// milliseconds. Returns the players.
     pub(super) fn expire(&mut self, oldest_ms: u64, lost_ms: u64) -> Vec<PlayerId> {
-        // Later tickets have higher numbers.
-        let old = self
-            .ready
-            .partition_point(|waiting| waiting.since_ms < oldest_ms);
-        let mut gone: Vec<_> = self.ready.drain(..old).collect();
+        // Tickets that come from another room of the queue are older than their numbers.
+        let is_old = |waiting: &mut Waiting<T>| waiting.since_ms < oldest_ms;
+        let mut gone: Vec<_> = self.ready.extract_if(.., is_old).collect();
         let is_gone = |held: &Held<T>| {
             held.waiting.since_ms < oldest_ms || held.lost.values().any(|at| *at < lost_ms)
         };
@@ -225,6 +223,17 @@ impl<T> Tickets<T> {
             self.numbers.remove(player);
         }
         players
+    }
+
+    /// Removes the tickets of single players that can be matched.
+    pub(super) fn take_singles(&mut self) -> Vec<Waiting<T>> {
+        let is_single = |waiting: &mut Waiting<T>| waiting.players.len() == 1;
+        let taken: Vec<_> = self.ready.extract_if(.., is_single).collect();
+        for waiting in &taken {
+            self.bytes -= waiting.bytes;
+            self.numbers.remove(&waiting.players[0]);
+        }
+        taken
     }
 
     /// Removes the tickets of the players of a match, if they [are free](Self::are_free). Returns whether they are.

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use grandstand_types::data::Data;
+use grandstand_types::scores::{self, GameScores};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::outlet::Outgoing;
 use crate::reject::Reject;
 
 /// The most bytes of a game's state, as the worker allows by default.
@@ -31,6 +33,8 @@ pub enum Check {
     Views,
     /// Effects can be sent, and break no rule.
     Effects,
+    /// The game accepts the inputs that it chooses for its bots.
+    Bots,
     /// The state and the messages are not too large.
     Sizes,
 }
@@ -100,6 +104,20 @@ pub(super) fn check_code(code: &str, step: &str) -> Result<(), Failure> {
         "the code {code:?} of a kick is not of the form [a-z][a-z0-9_]* with at most 32 bytes"
     );
     Err(Check::Effects.fails(step, message))
+}
+
+/// Checks that an item on the topic of results is one.
+pub(super) fn check_result(item: &Outgoing, step: &str) -> Result<(), Failure> {
+    let is_emitted = item.to.is_none() && item.due_ms.is_none();
+    if !is_emitted || item.topic.as_str() != scores::TOPIC {
+        return Ok(());
+    }
+    let read = serde_json::from_slice(&item.data).map_err(|error| error.to_string());
+    let read = read.and_then(|data| GameScores::read(&data).map_err(|error| error.to_string()));
+    read.map(drop).map_err(|why| {
+        let message = format!("the archive refuses what the game emits on `results`: {why}");
+        Check::Effects.fails(step, message)
+    })
 }
 
 /// Checks that a view or a message can be sent: its size, and that a text which the game has written itself is JSON.

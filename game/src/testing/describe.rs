@@ -4,6 +4,7 @@ use grandstand_types::data::Data;
 use serde_json::{Value, json};
 
 use super::checks::shown;
+use crate::call::Answer;
 use crate::event::{Event, Leave};
 use crate::host::output::Output;
 
@@ -18,6 +19,7 @@ pub(super) fn comparable(output: &Output) -> Value {
         Output::Snapshot(lane) => json!({"snapshot": lane.index()}),
         Output::Direct { player, data } => json!({"to": player, "direct": value(data)}),
         Output::Kick { player, code } => json!({"kick": player, "code": code}),
+        Output::Bot { player, think } => json!({"bot": player, "think_ms": think.as_millis()}),
         Output::Invite(invitation) => json!({
             "invite": invitation.player, "room": invitation.room,
             "options": invitation.options, "params": invitation.params,
@@ -26,6 +28,7 @@ pub(super) fn comparable(output: &Output) -> Value {
             "no": item.no,
             "to": item.to,
             "topic": item.topic,
+            "due_ms": item.due_ms,
             "out": value(&Data::Json(item.data.clone())),
         }),
         Output::Fault(fault) => json!({"fault": fault.to_string()}),
@@ -54,6 +57,10 @@ pub(super) fn describe(event: &Event<'_, &Data>) -> String {
         Event::Returned { player } => format!("return of {player}"),
         Event::Input { player, input } => format!("input of {player}: {}", shown(&value(input))),
         Event::Timer { name } => format!("timer {name:?}"),
+        Event::Answer(Answer { call, result }) => match result {
+            Ok(data) => format!("answer to call {}: {}", call.0, shown(&value(data))),
+            Err(error) => format!("failure of call {}: {error}", call.0),
+        },
         Event::Message(message) => format!(
             "message {:?} from {:?}: {}",
             message.topic,

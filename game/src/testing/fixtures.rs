@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::replicas::Replicas;
 use super::room::{BEGIN_MS, TestRoom};
+use super::test_bot::TestBot;
 use crate::game::Game;
 use crate::host::erased::GameKind;
 
@@ -26,11 +27,14 @@ struct Fixture {
     /// The timers, each with the milliseconds that are left.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     timers: BTreeMap<String, u64>,
+    /// The bots, each with the milliseconds for which it thinks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    bots: BTreeMap<PlayerId, u64>,
 }
 
 impl<G: Game> TestRoom<G> {
     /// A room that begins with a state of a version of the game, which is [migrated](Game::migrate) if it is an earlier
-    /// one. It has neither players nor timers.
+    /// one. It has neither players, timers nor bots.
     ///
     /// # Panics
     /// If the state cannot be loaded, or a check fails.
@@ -47,6 +51,7 @@ impl<G: Game> TestRoom<G> {
                 state,
                 players: BTreeMap::new(),
                 timers: BTreeMap::new(),
+                bots: BTreeMap::new(),
             })
         });
         match loaded {
@@ -55,7 +60,7 @@ impl<G: Game> TestRoom<G> {
         }
     }
 
-    /// The room that [`save`](Self::save) wrote, with its players and timers. A file needs only the members `version` and
+    /// The room that [`save`](Self::save) wrote, with its players, timers and bots. A file needs only the members `version` and
     /// `state`.
     ///
     /// # Panics
@@ -85,6 +90,7 @@ impl<G: Game> TestRoom<G> {
         let left = |due_ms: u64| due_ms.saturating_sub(self.now_ms());
         let timers = self.timers();
         let players = self.players();
+        let bots = self.bots.iter();
         let fixture = Fixture {
             version: G::VERSION,
             state: self.stored_state().map_err(|f| f.to_string())?,
@@ -92,6 +98,7 @@ impl<G: Game> TestRoom<G> {
             timers: timers
                 .map(|(name, due_ms)| (name.to_owned(), left(due_ms)))
                 .collect(),
+            bots: bots.map(|(id, bot)| (id.clone(), bot.think_ms)).collect(),
         };
         let text = serde_json::to_string_pretty(&fixture).map_err(|error| error.to_string())?;
         if let Some(folder) = path.parent() {
@@ -108,7 +115,13 @@ impl<G: Game> TestRoom<G> {
         let kind = GameKind::of::<G>();
         let loaded = Replicas::load(kind, fixture.version, &fixture.state, &timers, BEGIN_MS);
         let replicas = loaded.map_err(|failure| failure.to_string())?;
-        Ok(Self::begin(replicas, fixture.players.clone()))
+        let mut room = Self::begin(replicas, fixture.players.clone());
+        let bots = fixture.bots.iter();
+        room.bots = bots
+            .map(|(id, ms)| (id.clone(), TestBot::new(*ms)))
+            .collect();
+        room.ask_bots().map_err(|failure| failure.to_string())?;
+        Ok(room)
     }
 }
 

@@ -5,7 +5,7 @@
 //! * three replicas, one of which is stored and loaded after each step, have the same state and the same effects,
 //! * a reject leaves the state as it was,
 //! * updates turn the view before a step into the view after it,
-//! * the game does not panic, and neither its state nor its messages are too large.
+//! * the game does not panic, and neither its state nor its messages nor its listing are too large.
 
 mod checks;
 
@@ -17,11 +17,23 @@ mod replicas;
 
 mod room;
 
+mod test_bot;
+
+mod bots;
+
 mod world;
 
 mod realtime;
 
 mod step;
+
+mod step_result;
+
+mod calls;
+
+mod lobby;
+
+mod timers_at_once;
 
 mod fixtures;
 
@@ -31,4 +43,4 @@ pub use fixtures::loads_all;
 pub use random::{RandomPlay, play_random};
 pub use replicas::Reducer;
 pub use room::TestRoom;
-pub use step::{SentItem, Step};
+pub use step::{SentItem, Step, TestCall};

@@ -129,9 +129,7 @@ impl<G: Realtime> TestRoom<G> {
     fn commit(&mut self, commit: &str) -> Result<Step, Failure> {
         let connected: Vec<_> = self.connected().cloned().collect();
         let step = self.replicas.commit(self.now_ms, commit, &connected)?;
-        self.remove_kicked(&step);
-        let is_idle = self.connected().next().is_none();
-        self.replicas.set_idle(is_idle)?;
+        self.settle(&step)?;
         Ok(step)
     }
 }

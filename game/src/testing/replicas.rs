@@ -5,9 +5,14 @@ use grandstand_types::id::{Lane, PlayerId, RoomId};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::checks::{Check, Failure, MAX_STATE_BYTES, check_code, check_data, check_reject, shown};
-use super::describe::{comparable, describe, value};
-use super::step::Step;
+use super::checks::{
+    Check, Failure, MAX_STATE_BYTES, check_code, check_data, check_reject, check_result, shown,
+};
+use super::describe::{describe, value};
+use super::lobby;
+use super::step::{Step, TestCall};
+use super::step_result::{self, NAMES, StepResult};
+use crate::call::{self, CallId};
 use crate::event::Event;
 use crate::host::erased::{GameKind, Panicked};
 use crate::host::instance::{GameInstance, IDLE_TIMER};
@@ -28,35 +33,12 @@ pub(super) struct Replicas {
     /// The view of each lane after the last step, by [`Lane::index`].
     views: [Value; 2],
     reducer: Option<Reducer>,
+    /// The calls so far, also those that are over.
+    calls: Vec<TestCall>,
 }
 
 /// The replica that is stored and loaded after each step.
 const RELOADED: usize = 2;
-/// The names of the replicas.
-const NAMES: [&str; 3] = [
-    "the first replica",
-    "the second replica",
-    "the stored and loaded replica",
-];
-
-/// The result of an event in one replica.
-#[derive(Debug)]
-struct StepResult {
-    reject: Option<Reject>,
-    outputs: Vec<Output>,
-    /// The outputs as JSON, in which the order of an object's members does not matter.
-    compared: Vec<Value>,
-}
-
-impl StepResult {
-    fn shown(&self) -> String {
-        match &self.reject {
-            Some(reject) => format!("with the reject {}", reject.code),
-            None => shown(&Value::Array(self.compared.clone())),
-        }
-    }
-}
-
 impl Replicas {
     /// Creates a room of the game `game`.
     pub(super) fn create(
@@ -134,6 +116,7 @@ impl Replicas {
             state: Value::Null,
             views: [Value::Null, Value::Null],
             reducer: None,
+            calls: Vec::new(),
         };
         replicas.state = replicas.compare_states(step)?;
         replicas.reload_one(RELOADED, step)?;
@@ -175,6 +158,11 @@ impl Replicas {
         })
     }
 
+    /// The replicas, each with its name.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&GameInstance, &'static str)> {
+        self.all.iter().zip(NAMES)
+    }
+
     /// The replica that moves the room's world.
     pub(super) fn first(&self) -> &GameInstance {
         &self.all[0]
@@ -193,27 +181,9 @@ impl Replicas {
             let mut outputs = Vec::new();
             let reject = apply(replica, &mut outputs)
                 .map_err(|panicked| Check::Panics.fails(step, panicked.to_string()))?;
-            let compared: Vec<_> = outputs.iter().map(comparable).collect();
-            results.push(StepResult {
-                reject,
-                compared,
-                outputs,
-            });
+            results.push(StepResult { reject, outputs });
         }
-        for (result, name) in results.iter().zip(NAMES).skip(1) {
-            let first = &results[0];
-            if result.reject != first.reject || result.compared != first.compared {
-                let other = result.shown();
-                let message = format!(
-                    "{name} answers {other}, the first replica {}",
-                    first.shown()
-                );
-                return Err(Check::Replicas.fails(step, message));
-            }
-        }
-        let StepResult {
-            reject, outputs, ..
-        } = results.swap_remove(0);
+        let StepResult { reject, outputs } = step_result::agreed(results, step)?;
         let state = self.compare_states(step)?;
         if let Some(reject) = reject {
             check_reject(&reject, step)?;
@@ -252,6 +222,22 @@ impl Replicas {
             }
         }
         name == IDLE_TIMER
+    }
+
+    /// The calls that have no answer yet.
+    pub(super) fn open_calls(&self) -> impl Iterator<Item = &TestCall> {
+        let timers = &self.all[0].state().timers;
+        let calls = self.calls.iter();
+        calls.filter(|made| timers.contains_key(&call::timer(made.id)))
+    }
+
+    /// Ends a call. Returns whether it was open.
+    pub(super) fn take_call(&mut self, call: CallId) -> bool {
+        let mut is_open = false;
+        for replica in &mut self.all {
+            is_open = replica.take_call(call);
+        }
+        is_open
     }
 
     /// Ends the room.
@@ -365,8 +351,12 @@ impl Replicas {
                     check_code(&code, step)?;
                     sent.push_kick(player, code);
                 }
+                Output::Bot { player, think } => sent.push_bot(player, think),
                 Output::Invite(invitation) => sent.push_invitation(*invitation),
-                Output::Out(item) => sent.push_out(item),
+                Output::Out(item) => {
+                    check_result(&item, step)?;
+                    self.calls.extend(sent.push_out(item));
+                }
                 Output::Fault(fault) => {
                     return Err(Check::Effects.fails(step, fault.to_string()));
                 }
@@ -396,6 +386,7 @@ impl Replicas {
             check_data("a view", &served.data, step)?;
             views[lane.index()] = value(&served.data);
         }
+        lobby::read(&self.all[0], step)?;
         Ok(views)
     }
 }

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId};
+use grandstand_types::listing::Listing;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::checks::Failure;
+use super::lobby;
 use super::replicas::{Reducer, Replicas};
 use super::step::Step;
+use super::test_bot::TestBots;
 use super::world::TestWorld;
 use crate::event::{Event, Leave, Message, Origin};
 use crate::game::Game;
@@ -56,7 +59,8 @@ pub(super) const BEGIN_MS: u64 = 1_767_225_600_000;
 pub struct TestRoom<G> {
     pub(super) replicas: Replicas,
     /// The players who have not left, and whether they are connected.
-    players: BTreeMap<PlayerId, bool>,
+    pub(super) players: BTreeMap<PlayerId, bool>,
+    pub(super) bots: TestBots,
     pub(super) now_ms: u64,
     /// The world of a game in real time.
     pub(super) world: Option<TestWorld>,
@@ -105,6 +109,7 @@ impl<G: Game> TestRoom<G> {
         Self {
             replicas,
             players,
+            bots: TestBots::new(),
             now_ms: BEGIN_MS,
             world: None,
             game: PhantomData,
@@ -199,7 +204,7 @@ impl<G: Game> TestRoom<G> {
         }
     }
 
-    /// Time passes. The timers that become due fire at their times.
+    /// Time passes. The timers that become due fire at their times, and bots play.
     ///
     /// # Panics
     /// If a check fails.
@@ -230,6 +235,15 @@ impl<G: Game> TestRoom<G> {
     #[track_caller]
     pub fn private(&self, player: &str) -> Option<Value> {
         done(self.try_private(&name(player)))
+    }
+
+    /// The entry of the room in lobbies; `None` for a room that is over or not listed.
+    ///
+    /// # Panics
+    /// If the game panics.
+    #[track_caller]
+    pub fn listing(&self) -> Option<Listing> {
+        done(lobby::read(self.replicas.first(), "`listing`"))
     }
 
     /// A copy of the game's state.
@@ -288,23 +302,22 @@ impl<G: Game> TestRoom<G> {
         let is_joining = !self.players.contains_key(&id);
         if !is_joining {
             self.players.insert(id.clone(), true);
+            self.bots.remove(&id);
         }
         let step = self.apply(event)?;
         if is_joining && step.reject().is_none() {
             self.players.insert(id.clone(), true);
-            self.remove_kicked(&step);
-            let is_idle = self.connected().next().is_none();
-            self.replicas.set_idle(is_idle)?;
+            self.bots.remove(&id);
+            self.settle(&step)?;
         }
         Ok(step)
     }
 
     pub(super) fn try_end(&mut self, player: &str, how: Leave) -> Result<Step, Failure> {
         let id = name(player);
-        assert!(
-            self.players.remove(&id).is_some(),
-            "{player} has not joined"
-        );
+        let was_bot = self.bots.remove(&id).is_some();
+        let was_here = self.players.remove(&id).is_some();
+        assert!(was_here || was_bot, "{player} has not joined");
         self.apply(Event::Left { player: &id, how })
     }
 
@@ -328,24 +341,6 @@ impl<G: Game> TestRoom<G> {
         })
     }
 
-    pub(super) fn try_pass(&mut self, ms: u64) -> Result<Step, Failure> {
-        let until_ms = self.now_ms.saturating_add(ms);
-        let mut all = Step::default();
-        while let Some((timer, due_ms)) = self.replicas.next_timer() {
-            if due_ms > until_ms {
-                break;
-            }
-            self.now_ms = self.now_ms.max(due_ms);
-            if self.replicas.take_timer(&timer) {
-                self.replicas.finish();
-            } else {
-                all.add(self.apply(Event::Timer { name: &timer })?);
-            }
-        }
-        self.now_ms = until_ms;
-        Ok(all)
-    }
-
     /// The game's state as it is stored.
     pub(super) fn stored_state(&self) -> Result<Box<RawValue>, Failure> {
         self.replicas.stored_state()
@@ -360,19 +355,11 @@ impl<G: Game> TestRoom<G> {
         self.replicas.private(player)
     }
 
-    fn apply(&mut self, event: Event<'_, &Data>) -> Result<Step, Failure> {
+    pub(super) fn apply(&mut self, event: Event<'_, &Data>) -> Result<Step, Failure> {
         let connected: Vec<_> = self.connected().cloned().collect();
         let step = self.replicas.apply(self.now_ms, event, &connected)?;
-        self.remove_kicked(&step);
-        let is_idle = self.connected().next().is_none();
-        self.replicas.set_idle(is_idle)?;
+        self.settle(&step)?;
         Ok(step)
-    }
-
-    pub(super) fn remove_kicked(&mut self, step: &Step) {
-        for (player, _) in step.kicks() {
-            self.players.remove(player);
-        }
     }
 
     pub(super) fn connected(&self) -> impl Iterator<Item = &PlayerId> {

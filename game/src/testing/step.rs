@@ -1,10 +1,13 @@
 //! The effects of a step, and what a test expects of them.
 
+use std::time::Duration;
+
 use grandstand_types::data::Data;
 use grandstand_types::id::{Lane, PlayerId, RoomId};
 use serde_json::Value;
 
 use super::describe::value;
+use crate::call::CallId;
 use crate::effects::Invitation;
 use crate::outlet::Outgoing;
 use crate::reject::Reject;
@@ -19,6 +22,15 @@ pub struct Step {
     kicks: Vec<(PlayerId, String)>,
     invitations: Vec<Invitation>,
     outs: Vec<SentItem>,
+    seat_changes: Vec<SeatChange>,
+    calls: Vec<TestCall>,
+}
+
+/// A change of a player's place by the game.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SeatChange {
+    Kick(PlayerId),
+    Bot(PlayerId, Duration),
 }
 
 /// An item that a game has sent out of its room.
@@ -30,6 +42,19 @@ pub struct SentItem {
     pub topic: String,
     /// The data.
     pub data: Value,
+}
+
+/// A call that a game has made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TestCall {
+    /// The number of the call.
+    pub id: CallId,
+    /// The endpoint.
+    pub endpoint: String,
+    /// The data.
+    pub data: Value,
+    /// The time at which the call is over, Unix milliseconds.
+    pub due_ms: u64,
 }
 
 impl Step {
@@ -49,19 +74,43 @@ impl Step {
     }
 
     pub(super) fn push_kick(&mut self, player: PlayerId, code: String) {
+        self.seat_changes.push(SeatChange::Kick(player.clone()));
         self.kicks.push((player, code));
+    }
+
+    pub(super) fn push_bot(&mut self, player: PlayerId, think: Duration) {
+        self.seat_changes.push(SeatChange::Bot(player, think));
+    }
+
+    /// The changes of players' places, in order.
+    pub(super) fn seat_changes(&self) -> &[SeatChange] {
+        &self.seat_changes
     }
 
     pub(super) fn push_invitation(&mut self, invitation: Invitation) {
         self.invitations.push(invitation);
     }
 
-    pub(super) fn push_out(&mut self, item: Outgoing) {
-        self.outs.push(SentItem {
-            to: item.to,
-            topic: item.topic.to_string(),
-            data: value(&Data::Json(item.data)),
-        });
+    /// Adds an item. Returns the call, if it is one.
+    pub(super) fn push_out(&mut self, item: Outgoing) -> Option<TestCall> {
+        let topic = item.topic.to_string();
+        let data = value(&Data::Json(item.data));
+        let Some(due_ms) = item.due_ms else {
+            self.outs.push(SentItem {
+                to: item.to,
+                topic,
+                data,
+            });
+            return None;
+        };
+        let call = TestCall {
+            id: CallId(item.no),
+            endpoint: topic,
+            data,
+            due_ms,
+        };
+        self.calls.push(call.clone());
+        Some(call)
     }
 
     /// Adds the effects of a later step.
@@ -73,6 +122,8 @@ impl Step {
         self.kicks.extend(later.kicks);
         self.invitations.extend(later.invitations);
         self.outs.extend(later.outs);
+        self.seat_changes.extend(later.seat_changes);
+        self.calls.extend(later.calls);
         self.reject = later.reject.or_else(|| self.reject.take());
     }
 
@@ -113,7 +164,25 @@ impl Step {
         self
     }
 
-    /// The items that the game sent out of the room.
+    /// The calls that the game made.
+    pub fn calls(&self) -> &[TestCall] {
+        &self.calls
+    }
+
+    /// Expects that the game called an endpoint once, and no other one. The test answers with
+    /// [`TestRoom::answer`](super::TestRoom::answer).
+    ///
+    /// # Panics
+    /// If it did not.
+    #[track_caller]
+    pub fn called(self, endpoint: &str, data: &Value) -> CallId {
+        match self.calls.as_slice() {
+            [call] if call.endpoint == endpoint && call.data == *data => call.id,
+            calls => panic!("the calls are {calls:?}"),
+        }
+    }
+
+    /// The items that the game emitted, or sent to other rooms.
     pub fn outs(&self) -> &[SentItem] {
         &self.outs
     }

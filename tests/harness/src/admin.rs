@@ -42,7 +42,11 @@ pub async fn ask(
     (status.expect("an answer has a status"), json)
 }
 
-async fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
+/// Sends the text of a request, and returns that of the answer.
+///
+/// # Errors
+/// If the connection fails.
+pub async fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();

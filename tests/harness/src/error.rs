@@ -59,6 +59,31 @@ pub enum RigError {
         /// The last lines of the log.
         log: String,
     },
+    /// The process did not end in time.
+    #[error("{program} does not end; the end of its log:\n{log}")]
+    NotEnded {
+        /// The program's name.
+        program: String,
+        /// The last lines of the log.
+        log: String,
+    },
+    /// A game refuses the players of a run.
+    #[error(
+        "the game {game} refuses {player} in {room}: {code} ({message}); name another number of players with --players, or \
+         other parameters with --params"
+    )]
+    Refused {
+        /// The game's name.
+        game: String,
+        /// The player.
+        player: String,
+        /// The room.
+        room: String,
+        /// The code of the refusal.
+        code: String,
+        /// The text for people.
+        message: String,
+    },
     /// A signal cannot be sent.
     #[error("cannot send a signal to {program}: {source}")]
     Signal {
@@ -105,6 +130,7 @@ impl ExitError for RigError {
     fn exit(&self) -> Exit {
         match self {
             Self::NoProgram { .. } | Self::File { .. } => Exit::NoInput,
+            Self::Refused { .. } => Exit::Usage,
             Self::NoNats { .. }
             | Self::NoFaketime
             | Self::NoPort
@@ -114,6 +140,7 @@ impl ExitError for RigError {
             Self::Spawn { .. }
             | Self::Ended { .. }
             | Self::NotReady { .. }
+            | Self::NotEnded { .. }
             | Self::Signal { .. } => Exit::Internal,
         }
     }

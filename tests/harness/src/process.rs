@@ -174,14 +174,26 @@ impl Start {
     /// # Panics
     /// If it cannot be started or does not end in time.
     pub async fn output(&self) -> Output {
-        let mut child = self.spawn().unwrap_or_else(|e| panic!("{e}"));
-        let Some(status) = child.try_ended(PATIENCE).await else {
-            panic!("{} does not end in time", self.name);
+        let ended = self.try_output(PATIENCE).await;
+        ended.unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Runs the process until it ends.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not end in time.
+    pub async fn try_output(&self, patience: Duration) -> Result<Output, RigError> {
+        let mut child = self.spawn()?;
+        let Some(status) = child.try_ended(patience).await else {
+            return Err(RigError::NotEnded {
+                program: self.name.to_owned(),
+                log: child.log_tail(),
+            });
         };
-        Output {
+        Ok(Output {
             code: status.code(),
             text: child.log_text(),
-        }
+        })
     }
 }
 

@@ -323,6 +323,7 @@ fn the_configuration_that_is_shipped_is_valid() {
                 "EDGE",
                 "WORKER",
                 "ARCHIVE",
+                "OUTLET",
                 "TOOL",
                 "OPERATOR",
                 "REPARTITION",

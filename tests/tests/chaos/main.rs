@@ -1,9 +1,12 @@
-//! One minute of chaos with real processes, see `grandstand_harness::chaos`.
+//! One minute of chaos with real processes, see `grandstand_harness::chaos`, and seconds of it with the games of another
+//! program.
 //!
 //! `SEED=7 SECONDS=300 KINDS=rollback,flood cargo test -p grandstand-tests --test chaos -- --nocapture` changes the
 //! seed, the length and the kinds of faults.
 
 #![allow(clippy::unwrap_used)]
+
+mod own_game;
 
 use std::time::Duration;
 
@@ -35,6 +38,7 @@ async fn rooms_survive_a_minute_of_chaos() {
         seed: number("SEED", 1),
         duration: Duration::from_secs(number("SECONDS", 60)),
         rooms: number("ROOMS", 200) as usize,
+        game: None,
         pace: Duration::from_millis(number("PACE_MS", 1_500)),
         keep_logs: false,
         kinds: kinds(),
@@ -54,6 +58,14 @@ async fn rooms_survive_a_minute_of_chaos() {
     let report = run(settings, &mut progress, stopped).await.unwrap();
     println!("{report}");
     assert!(report.is_good(), "{} violations", report.violations.total);
+    // One room in eight has a bot.
+    if report.rooms >= 8 {
+        assert!(
+            report.clients.bot_games_over > 0,
+            "no game against a bot ended"
+        );
+        assert!(report.replayed > 0, "no log was replayed");
+    }
 }
 
 fn tool() -> Start {

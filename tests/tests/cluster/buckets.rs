@@ -93,6 +93,7 @@ async fn d23_streams_that_are_deleted_while_everything_runs_are_created_again() 
         "KV_quarantine",
         "KV_revocations",
         "KV_worlds",
+        "KV_listings",
         "KV_rooms_0",
         "KV_rooms_1",
         "KV_rooms_2",

@@ -38,6 +38,8 @@ mod revocations;
 
 mod archive;
 
+mod outlet;
+
 mod sizes;
 
 mod clocks;

@@ -12,10 +12,11 @@ use tokio::time::Instant;
 const NATS_CONF: &str = include_str!("../../../config/nats.conf");
 
 /// The users of the shipped configuration.
-const USERS: [&str; 6] = [
+const USERS: [&str; 7] = [
     "edge",
     "worker",
     "archive",
+    "outlet",
     "tool",
     "operator",
     "repartition",
@@ -85,6 +86,12 @@ pub(super) fn start(nats: &NatsServer, user: &str) -> Start {
         "archive" => Start::grandstand("archive")
             .flag("--postgres", "postgres://nobody@127.0.0.1:1/none")
             .flag("--nats", url),
+        "outlet" => Start::grandstand("outlet")
+            .env(
+                "GRANDSTAND_OUTLET_OUTLET_ENDPOINTS",
+                r#"[{name = "nobody", url = "https://127.0.0.1:1/"}]"#,
+            )
+            .flag("--nats", url),
         "repartition" => Start::grandstand("cluster")
             .arg("repartition")
             .arg("12")
@@ -101,7 +108,7 @@ pub(super) fn start(nats: &NatsServer, user: &str) -> Start {
 /// Ends soon, because a permission is missing.
 async fn refused(nats: &NatsServer, user: &str) -> Output {
     let mut start = start(nats, user);
-    if ["edge", "worker", "archive"].contains(&user) {
+    if ["edge", "worker", "archive", "outlet"].contains(&user) {
         let admin = grandstand_harness::ports::Port::take();
         start = start.flag("--admin", admin.address());
     }

@@ -25,6 +25,8 @@ mod hot;
 
 mod restarts;
 
+mod plugs;
+
 mod sessions;
 
 mod admission;
@@ -37,6 +39,12 @@ mod worker_api;
 
 mod http_api;
 
+mod http_queues;
+
+mod http_ranks;
+
+mod serverless;
+
 mod upkeep;
 
 mod processes;
@@ -48,6 +56,8 @@ mod outside;
 mod matchmaking;
 
 mod results;
+
+mod bots;
 
 mod rooms;
 

@@ -102,6 +102,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "counts",
                     "deadlines",
                     "command",
+                    "crash_guard",
                     "current_call",
                 ],
             ),
@@ -152,6 +153,7 @@ pub(crate) const LAYERS: &[Layers] = &[
             (&["stored"], &["room"]),
             (&["outbox"], &["deadlines"]),
             (&["requests"], &["command"]),
+            (&["current_call"], &["crash_guard"]),
             (
                 &[
                     "room",
@@ -160,7 +162,7 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "loads",
                     "deadlines",
                     "replay_cost",
-                    "current_call",
+                    "crash_guard",
                 ],
                 &[],
             ),
@@ -172,6 +174,7 @@ pub(crate) const LAYERS: &[Layers] = &[
         complete: Some("partition"),
         stacked: true,
         rows: &[
+            (&["partition::outcomes"], BELOW_PARTITION),
             (
                 &["partition::operator", "partition::waiting"],
                 BELOW_PARTITION,
@@ -199,7 +202,15 @@ pub(crate) const LAYERS: &[Layers] = &[
                 ],
                 BELOW_PARTITION,
             ),
-            (&["partition::ticking"], BELOW_PARTITION),
+            (
+                &[
+                    "partition::ticking",
+                    "partition::bot_play",
+                    "partition::lobby_writing",
+                ],
+                BELOW_PARTITION,
+            ),
+            (&["partition::world_storage"], BELOW_PARTITION),
             (
                 &[
                     "partition::send",
@@ -232,6 +243,8 @@ pub(crate) const LAYERS: &[Layers] = &[
                     "partition::needs",
                     "partition::worlds",
                     "partition::outlets",
+                    "partition::bots",
+                    "partition::lobby",
                 ],
                 BELOW_PARTITION,
             ),

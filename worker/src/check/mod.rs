@@ -9,6 +9,8 @@ mod report;
 
 mod room;
 
+mod world;
+
 mod read;
 
 pub use read::{CheckError, check};

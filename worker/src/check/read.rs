@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::report::{CheckReport, FaultKind, RoomFault};
 use super::request::{CheckRequest, CheckStep};
 use super::room::{check_room, stored_version};
+use super::world::check_world;
 use crate::command::MAX_STATE_BYTES;
 use crate::replay::{self, NoRoom, Output, ReplayError, Request};
 use crate::stored::snapshot::SnapshotLimits;
@@ -156,6 +157,17 @@ async fn read_bucket(
                 Some(_) => check_room(games, &room, &value, limits).map(|()| true),
                 None => Ok(false),
             });
+            let is_realtime = games
+                .get(room.game())
+                .is_some_and(|kind| kind.realtime().is_some());
+            let checked = match checked {
+                Ok(true) if is_realtime => {
+                    let world = bus.get(Bucket::Worlds, &subject::world_key(&room)).await?;
+                    let world = world.and_then(|entry| entry.value);
+                    check_world(games, &room, &value, world.as_deref()).map(|()| true)
+                }
+                other => other,
+            };
             match checked {
                 Ok(true) => chosen.offer(&room),
                 Ok(false) => {}

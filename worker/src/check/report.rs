@@ -62,6 +62,8 @@ pub enum FaultKind {
     NotStored,
     /// The room differs after it was loaded, or stored and loaded, once more.
     Differs,
+    /// The stored world of a room in real time cannot be used.
+    World,
     /// The replay of the log differs, or stops before its end.
     Replay,
 }
@@ -123,6 +125,12 @@ impl fmt::Display for CheckReport {
                 };
                 writeln!(f, "          {rooms} of {name} {stored}, {how}")?;
             }
+        }
+        if self.rooms == 0 {
+            writeln!(
+                f,
+                "          no room has a snapshot; a room gets one within a minute of its first entry"
+            )?;
         }
         writeln!(f, "replayed  {}", self.replayed)?;
         if self.is_well() {

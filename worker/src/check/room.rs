@@ -13,7 +13,7 @@ use crate::stored::head::SnapshotHead;
 use crate::stored::snapshot::{self, DecodeError, EncodeError, SnapshotLimits, StoredState};
 
 /// The kind of a fault, and the fault in words.
-type Fault = (FaultKind, String);
+pub(super) type Fault = (FaultKind, String);
 
 /// The part of a loaded room that is compared.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,10 +39,8 @@ pub(super) fn check_room(
     value: &[u8],
     limits: SnapshotLimits,
 ) -> Result<(), Fault> {
-    let load = |value: &[u8]| {
-        snapshot::decode(games, id, value, 0).map_err(|error| (kind(&error), words(&error)))
-    };
-    let (Some(mut first), Some(mut again)) = (load(value)?, load(value)?) else {
+    let (Some(mut first), Some(mut again)) = (load(games, id, value)?, load(games, id, value)?)
+    else {
         return Ok(());
     };
     let shown = show(&mut first)?;
@@ -55,12 +53,17 @@ pub(super) fn check_room(
         last: 0,
     };
     let stored = snapshot::encode(&first, &[], place, limits).map_err(not_stored)?;
-    let mut reloaded = load(&stored)?.ok_or_else(|| differs("stored"))?;
+    let mut reloaded = load(games, id, &stored)?.ok_or_else(|| differs("stored"))?;
     if shown == show(&mut reloaded)? {
         Ok(())
     } else {
         Err(differs("stored and loaded once more"))
     }
+}
+
+/// Loads a room; `None` if it was deleted.
+pub(super) fn load(games: &Games, id: &RoomId, value: &[u8]) -> Result<Option<Room>, Fault> {
+    snapshot::decode(games, id, value, 0).map_err(|error| (kind(&error), words(&error)))
 }
 
 fn show(room: &mut Room) -> Result<Shown, Fault> {
@@ -117,7 +120,7 @@ fn not_stored(error: EncodeError) -> Fault {
     }
 }
 
-fn panics(_: Panicked, when: &str) -> Fault {
+pub(super) fn panics(_: Panicked, when: &str) -> Fault {
     (
         FaultKind::Panics,
         format!("the game panics when the room is {when}"),

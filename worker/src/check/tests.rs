@@ -1,5 +1,7 @@
 //! Checks of rooms on an embedded bus.
 
+mod worlds;
+
 use std::collections::BTreeMap;
 
 use grandstand_common::bus::{Bucket, Bus, BusOptions};

@@ -9,7 +9,7 @@ use super::schedule::Schedule;
 use crate::command::{Command, KvSource, Now};
 use crate::context::{Context, TenureState};
 use crate::counts::RoomCounts;
-use crate::partition::{ListedRoom, OwnedPartition, Page};
+use crate::partition::{ListedRoom, LiveState, OwnedPartition, Page};
 
 /// A place in the list of all rooms: a slot of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,11 @@ impl Partitions {
     /// Returns a room, as operators see it.
     pub(crate) fn room(&self, id: &RoomId) -> Option<ListedRoom> {
         self.owned.values().find_map(|owned| owned.room(id))
+    }
+
+    /// The state of a room in memory.
+    pub(crate) fn live_state(&self, id: &RoomId) -> Option<LiveState> {
+        self.owned.values().find_map(|owned| owned.live_state(id))
     }
 
     pub(super) fn get(&self, partition: Partition) -> Option<&OwnedPartition> {

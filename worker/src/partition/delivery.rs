@@ -22,6 +22,7 @@ pub(super) fn deliver(state: &mut PartitionState, cx: &mut Context, id: &RoomId,
             Emit::Update(update) => send_update(state, cx, id, &update),
             Emit::Snapshot(lane) => send_change_as_snapshot(state, cx, id, lane),
             Emit::Fault => cx.counts.game_faults += 1,
+            Emit::BotRejected(..) => cx.counts.bot_rejects += 1,
             Emit::ToEdge(edge, kind) => {
                 send(state, cx, id, &edge, kind);
             }
@@ -147,6 +148,7 @@ pub(super) fn send_presence(state: &mut PartitionState, cx: &mut Context, id: &R
         return false;
     };
     let presence = room.presence(viewers);
+    state.lobby.touch(id, cx.now.at);
     publish_hot(state, cx, id, || ItemKind::Presence(presence.clone()));
     for (edge, _) in edges {
         let kind = ItemKind::Presence(presence.clone());

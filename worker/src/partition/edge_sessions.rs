@@ -38,9 +38,10 @@ impl EdgeSessions {
                 edge.clone_from(known);
             }
         }
-        let before = match edges.is_empty() {
-            true => self.by_room.remove(id),
-            false => self.by_room.insert(id.clone(), edges.clone()),
+        let before = if edges.is_empty() {
+            self.by_room.remove(id)
+        } else {
+            self.by_room.insert(id.clone(), edges.clone())
         };
         let before = before.unwrap_or_default();
         for edge in before.iter().filter(|edge| !edges.contains(edge)) {

@@ -69,3 +69,17 @@ pub(super) fn on_panic(state: &mut PartitionState, cx: &mut Context, id: &RoomId
         quarantine(state, cx, id, QuarantineReason::Unavailable);
     }
 }
+
+/// Puts a room in quarantine whose world cannot go on.
+pub(super) fn fail_world(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    id: &RoomId,
+    why: QuarantineReason,
+) {
+    if why == QuarantineReason::Unavailable {
+        cx.counts.panics += 1;
+        tracing::error!(room = %id, "the game panicked while it moved its world");
+    }
+    quarantine(state, cx, id, why);
+}

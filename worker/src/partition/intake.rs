@@ -143,20 +143,7 @@ fn on_absent(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: 
 /// Answers an entry that cannot be applied: a `Joined` with `Refused`, other entries of a session with `Gone` (D4).
 fn refuse(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: &Logged, code: &str) {
     let entry = &logged.entry;
-    let is_answered = !matches!(
-        entry.body,
-        Some(
-            Body::Timer(_)
-                | Body::EdgeLost(_)
-                | Body::Kick(_)
-                | Body::Close(_)
-                | Body::Message(_)
-                | Body::Began(_)
-                | Body::Commit(_)
-                | Body::Create(_)
-        ) | None
-    );
-    if !is_answered {
+    if !entry.body.as_ref().is_some_and(Body::is_chained) {
         return;
     }
     if let Some(Body::Joined(_)) = &entry.body {

@@ -1,11 +1,14 @@
 //! Rooms, as operators see them.
 
 use grandstand_common::id::RoomId;
+use grandstand_common::listing::Listing;
+use grandstand_game::host::StateHash;
 use serde::Serialize;
 
 use super::known_room::KnownRoom;
 use super::residence::Residence;
 use super::state::PartitionState;
+use crate::stored::snapshot::StoredState;
 
 /// A room, as its owner knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,6 +37,17 @@ pub(crate) struct ListedRoom {
     pub(crate) unacked: usize,
     /// Whether its entries wait until enough of them are acked.
     pub(crate) is_waiting: bool,
+    /// Its entry in lobbies, as of the last write; `None` for none.
+    pub(crate) listing: Option<Listing>,
+}
+
+/// The state of a room in memory, to compare it with a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveState {
+    /// The last entry of the log that the room has applied.
+    pub last: u64,
+    /// The hash of the state; `None` if the state cannot be serialized.
+    pub hash: Option<StateHash>,
 }
 
 /// A page that is being filled.
@@ -86,6 +100,15 @@ pub(super) fn show(state: &PartitionState, id: &RoomId) -> Option<ListedRoom> {
     listed(state, id, state.rooms.known().get(id)?)
 }
 
+pub(super) fn live_state(state: &PartitionState, id: &RoomId) -> Option<LiveState> {
+    let room = state.rooms.known().get(id)?.room()?;
+    let stored = StoredState::new(room).ok();
+    Some(LiveState {
+        last: room.last(),
+        hash: stored.map(|stored| stored.hash()),
+    })
+}
+
 /// `None` for a room that was deleted.
 fn listed(state: &PartitionState, id: &RoomId, room: &KnownRoom) -> Option<ListedRoom> {
     let is = match room.residence() {
@@ -110,5 +133,6 @@ fn listed(state: &PartitionState, id: &RoomId, room: &KnownRoom) -> Option<Liste
         last: room.room().map(|room| room.last()),
         unacked: state.outlets.items(id).len(),
         is_waiting: state.outlets.is_held(id),
+        listing: state.lobby.listing(id).cloned(),
     })
 }

@@ -48,6 +48,10 @@ mod outlet;
 
 mod outlets;
 
+mod bots;
+
+mod lobby;
+
 mod edge_sessions;
 
 mod update_ring;
@@ -72,6 +76,12 @@ mod writing;
 
 mod ticking;
 
+mod world_storage;
+
+mod bot_play;
+
+mod lobby_writing;
+
 mod due_timers;
 
 mod settle;
@@ -87,6 +97,8 @@ mod outgoing;
 mod waiting;
 
 mod operator;
+
+mod outcomes;
 
 mod interest;
 
@@ -116,6 +128,7 @@ use crate::requests::Purpose;
 use state::PartitionState;
 use tenure::Tenure;
 
+pub use listing::LiveState;
 pub(crate) use listing::{ListedRoom, Page};
 
 /// One owned partition.
@@ -173,6 +186,11 @@ impl OwnedPartition {
     /// Returns a room, as operators see it.
     pub(crate) fn room(&self, id: &RoomId) -> Option<ListedRoom> {
         listing::show(&self.state, id)
+    }
+
+    /// The state of a room in memory.
+    pub(crate) fn live_state(&self, id: &RoomId) -> Option<LiveState> {
+        listing::live_state(&self.state, id)
     }
 
     /// Handles an entry from the reader of the log. `behind` more entries were stored when it was sent.
@@ -237,61 +255,7 @@ impl OwnedPartition {
         purpose: Purpose,
         outcome: Outcome,
     ) -> TenureState {
-        let state = &mut self.state;
-        let ownership = match purpose {
-            Purpose::Takeover => opening::on_outcome(state, cx, outcome),
-            Purpose::WriteCheckpoint => {
-                release::on_checkpoint_written(state, cx, &outcome);
-                TenureState::Held
-            }
-            Purpose::ReadBackCheckpoint => release::on_checkpoint_read_back(state, cx, outcome),
-            Purpose::WriteRoom(id) => {
-                writing::on_written(state, cx, &id, outcome);
-                TenureState::Held
-            }
-            Purpose::ReadBackRoom(id) => writing::on_read_back(state, cx, &id, outcome),
-            Purpose::DeleteRoom(id) => {
-                writing::on_deletion(state, cx, &id, &outcome);
-                TenureState::Held
-            }
-            Purpose::WriteQuarantineRecord(id) => {
-                writing::on_record_written(state, cx, &id, &outcome);
-                TenureState::Held
-            }
-            Purpose::ReadBackQuarantineRecord(id) => {
-                writing::on_record_read_back(state, cx, &id, outcome)
-            }
-            Purpose::ReadRoom(id) => idle_loading::on_outcome(state, cx, id, outcome),
-            Purpose::MeasureLog => {
-                cut::on_log_end(state, cx, outcome);
-                TenureState::Held
-            }
-            Purpose::DeleteQuarantineRecord(id) => {
-                state
-                    .quarantine_records
-                    .on_deletion(&id, &outcome, cx.now.at);
-                TenureState::Held
-            }
-            Purpose::SendOut(id, place) => {
-                outgoing::on_outcome(state, cx, &id, place, &outcome);
-                TenureState::Held
-            }
-            Purpose::AppendCommit(id, no) => {
-                ticking::on_appended(state, cx, &id, no, &outcome);
-                TenureState::Held
-            }
-            Purpose::ReadWorld(id) => ticking::on_read(state, cx, &id, outcome),
-            Purpose::WriteWorld(id) => {
-                ticking::on_written(state, cx, &id, &outcome);
-                TenureState::Held
-            }
-            Purpose::ReadDeletedWorld(id) => {
-                deleted_worlds::on_read(state, cx, &id, outcome);
-                TenureState::Held
-            }
-            Purpose::Append | Purpose::DeleteWorld(_) => return TenureState::Held,
-        };
-        match ownership {
+        match outcomes::handle(&mut self.state, cx, purpose, outcome) {
             TenureState::Held => release::try_release(&mut self.state, cx),
             other => other,
         }
@@ -362,6 +326,8 @@ impl OwnedPartition {
                 delivery::send_presence(state, cx, &id);
             }
             due_timers::append_timers(state, cx);
+            bot_play::drive(state, cx);
+            lobby_writing::drive(state, cx);
             outgoing::send_items(state, cx);
             losses::append_losses(state, cx);
         }
@@ -383,7 +349,8 @@ impl OwnedPartition {
     /// Whether there is work that a limit holds up which all partitions share. Then call
     /// [`handle_timeout`](Self::handle_timeout) in each turn.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.state.room_reads.has_queued() || self.state.sessions.has_losses()
+        let state = &self.state;
+        state.room_reads.has_queued() || state.sessions.has_losses() || state.lobby.is_held()
     }
 
     /// The time of the next call of [`handle_timeout`](Self::handle_timeout), unless something happens to the partition
@@ -411,6 +378,8 @@ impl OwnedPartition {
             state.audiences.poll_timeout(),
             state.timers.poll_timeout(now),
             state.outlets.poll_timeout(),
+            state.bots.poll_timeout(),
+            state.lobby.poll_timeout(),
         ];
         let ready = ready.into_iter().filter(|_| takeover.is_ready());
         always.into_iter().chain(ready).flatten().min()

@@ -2,9 +2,9 @@
 
 use grandstand_common::bus::{LogEntry, Read};
 use grandstand_common::data::Data;
-use grandstand_common::id::RoomId;
+use grandstand_common::id::{RoomId, Topic};
 use grandstand_common::subject;
-use grandstand_common::wire::{Body, Emitted, Entry, RoomMessage};
+use grandstand_common::wire::{Body, Called, Emitted, Entry, RoomMessage};
 use prost::Message as _;
 use serde_json::value::RawValue;
 
@@ -44,14 +44,32 @@ fn command(room: &RoomId, item: PendingItem, token: Token, cx: &Context) -> Comm
             token,
         };
     }
+    // The data was serialized as JSON.
+    let data = RawValue::from_string(item.data).unwrap_or_default();
+    if let Some(due_ms) = item.due_ms {
+        let called = Called {
+            id: item.id.clone(),
+            room: room.clone(),
+            game: room.game().to_owned(),
+            endpoint: item.topic,
+            at_ms: item.at_ms,
+            due_ms,
+            data,
+        };
+        return Command::Emit {
+            topic: Topic::calls(),
+            id: item.id,
+            body: serde_json::to_vec(&called).unwrap_or_default().into(),
+            token,
+        };
+    }
     let emitted = Emitted {
         id: item.id.clone(),
         room: room.clone(),
         game: room.game().to_owned(),
         topic: item.topic.clone(),
         at_ms: item.at_ms,
-        // The data was serialized as JSON.
-        data: RawValue::from_string(item.data).unwrap_or_default(),
+        data,
     };
     Command::Emit {
         topic: item.topic,

@@ -229,6 +229,7 @@ mod tests {
             at_ms: 5,
             to: to.map(|to| to.parse().unwrap()),
             topic: "results".parse().unwrap(),
+            due_ms: None,
             data: "1".to_owned(),
         }
     }

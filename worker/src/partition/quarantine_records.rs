@@ -76,7 +76,8 @@ impl QuarantineRecords {
             seq = seq.min(from);
         }
         let revision = self.cleared.remove(id).or(revision);
-        tracing::error!(room = %id, code = reason.code(), seq, "a room is put in quarantine");
+        let code = reason.code();
+        tracing::error!(room = %id, code, why, seq, "a room is put in quarantine");
         let reason = Reason::Quarantine(reason, why.map(shortened));
         self.add_unstored(id.clone(), reason, seq, revision.unwrap_or(0));
         self.write(cx, tenure, id);
@@ -95,6 +96,7 @@ impl QuarantineRecords {
         if self.rooms.contains_key(id) {
             return;
         }
+        tracing::warn!(room = %id, version, "a newer build of its game stored a room; it waits for a worker with that build");
         self.add_unstored(id.clone(), Reason::TooNew(version), seq, 0);
         self.write(cx, tenure, id);
     }

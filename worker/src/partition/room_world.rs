@@ -169,14 +169,16 @@ impl RoomWorld {
             }
             if !self.has_begun {
                 let again = self.began_at.map(|at| at + APPEND_AGAIN);
-                return match due.is_reached(again, now) {
-                    true => Ok(WorldStep::AppendBegan),
-                    false => Err(due.0),
+                return if due.is_reached(again, now) {
+                    Ok(WorldStep::AppendBegan)
+                } else {
+                    Err(due.0)
                 };
             }
-            return match stores && self.stored.revision.is_none() {
-                true => Err(due.0),
-                false => Ok(WorldStep::Begin),
+            return if stores && self.stored.revision.is_none() {
+                Err(due.0)
+            } else {
+                Ok(WorldStep::Begin)
             };
         };
         let tick = world.number();

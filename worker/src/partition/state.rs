@@ -7,10 +7,12 @@ use grandstand_common::wire::{self, ItemKind};
 
 use super::audience::HotLimits;
 use super::audiences::{self, Audiences};
+use super::bots::BotTurns;
 use super::change::{Change, ResidenceChange};
 use super::checkpoints::Checkpoints;
 use super::coverage::Coverage;
 use super::edge_sessions::EdgeSessions;
+use super::lobby::Lobby;
 use super::log::LogReading;
 use super::needs::Needs;
 use super::outlets::Outlets;
@@ -47,6 +49,8 @@ pub(super) struct PartitionState {
     pub(super) needs: Needs,
     pub(super) worlds: Worlds,
     pub(super) outlets: Outlets,
+    pub(super) bots: BotTurns,
+    pub(super) lobby: Lobby,
 }
 
 impl PartitionState {
@@ -82,6 +86,8 @@ impl PartitionState {
             needs: Needs::default(),
             worlds: Worlds::new(cx.origin),
             outlets: Outlets::default(),
+            bots: BotTurns::default(),
+            lobby: Lobby::default(),
         }
     }
 
@@ -93,6 +99,8 @@ impl PartitionState {
         self.quarantine_records = QuarantineRecords::default();
         self.sessions = EdgeSessions::default();
         self.worlds = Worlds::new(cx.origin);
+        self.bots = BotTurns::default();
+        self.lobby = Lobby::default();
         cx.loads.forget(self.tenure.id);
         let partition = self.tenure.id;
         let close = |reader| Command::CloseRoom { partition, reader };
@@ -207,6 +215,12 @@ impl PartitionState {
         if let Some(edges) = change.edges.take() {
             self.sessions.set(id, edges);
         }
+        self.update_bots(cx, id);
+        if self.rooms.get(id).is_some() {
+            self.lobby.touch(id, now);
+        } else {
+            self.lobby.forget(id);
+        }
         is_due
     }
 
@@ -259,9 +273,25 @@ impl PartitionState {
         }
     }
 
-    /// Schedules the unloading of a room if it is idle, and cancels it otherwise. Moves its world, or stops it.
+    /// Lets the bots of a room in memory play while a player is connected or an edge watches.
+    fn update_bots(&mut self, cx: &Context, id: &RoomId) {
+        let room = self.rooms.get(id).filter(|room| !room.bots().is_empty());
+        let is_played = room.is_some_and(|room| {
+            let is_seen = room.edges().next().is_some() || self.audiences.is_watched(id);
+            is_seen && !room.instance_state().finished
+        });
+        if is_played && !self.takeover.is_releasing() {
+            self.bots.touch(id, cx.now.at);
+        } else {
+            self.bots.forget(id);
+        }
+    }
+
+    /// Schedules the unloading of a room if it is idle, and cancels it otherwise. Moves its world and lets its bots play, or
+    /// stops them.
     pub(super) fn update_idle(&mut self, cx: &Context, id: &RoomId) {
         self.update_world(cx, id);
+        self.update_bots(cx, id);
         if cx.config.idle.is_some() {
             let is_idle = self.is_idle(id);
             self.rooms.set_idle(cx, id, is_idle);

@@ -1,7 +1,6 @@
-//! Moves the worlds of rooms in real time, shows them to clients, and stores them.
+//! Moves the worlds of rooms in real time, shows them to clients, and appends their commits.
 
 use bytes::Bytes;
-use grandstand_common::bus::{Bucket, KvEntry};
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId, RoomId, SessionId};
 use grandstand_common::subject;
@@ -9,17 +8,16 @@ use grandstand_common::wire::{self, Body, Entry, ItemKind};
 use grandstand_game::host::{Panicked, StoredWorld, TickOutput, World};
 use prost::Message;
 
-use super::faults;
 use super::room_world::WorldStep;
 use super::send::{publish_hot, send};
 use super::state::PartitionState;
+use super::{faults, world_storage};
 use crate::command::{Command, Outcome};
 use crate::context::{Context, TenureState};
 use crate::current_call::EntryId;
 use crate::requests::Purpose;
-use crate::room::{Room, StampedWorld, WorldText};
+use crate::room::Room;
 use crate::stored::quarantine::QuarantineReason;
-use crate::stored::world::{self, MAX_WORLD_BYTES};
 
 /// The most bytes of the changes of one tick, with those that wait.
 const MAX_CHANGES_BYTES: usize = 256 * 1024;
@@ -43,62 +41,15 @@ fn take_step(
     step: WorldStep,
 ) -> TenureState {
     match step {
-        WorldStep::Read => read(state, cx, id),
+        WorldStep::Read => world_storage::read(state, cx, id),
         WorldStep::AppendBegan => return append_began(state, cx, id),
         WorldStep::Begin => begin(state, cx, id),
         WorldStep::Tick(skipped) => tick(state, cx, id, skipped),
         WorldStep::Commit => commit(state, cx, id),
         WorldStep::Repeat => repeat(state, cx, id),
-        WorldStep::Store => store(state, cx, id),
+        WorldStep::Store => world_storage::store(state, cx, id),
     }
     TenureState::Held
-}
-
-fn read(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
-    let token = cx.request(state.tenure.id, Purpose::ReadWorld(id.clone()));
-    cx.commands.push_back(Command::Get {
-        bucket: Bucket::Worlds,
-        key: subject::world_key(id),
-        token,
-    });
-    if let Some(world) = state.worlds.get_mut(id) {
-        world.on_read_begun();
-    }
-}
-
-/// Handles the outcome of the read of a world.
-pub(super) fn on_read(
-    state: &mut PartitionState,
-    cx: &Context,
-    id: &RoomId,
-    outcome: Outcome,
-) -> TenureState {
-    let read = match outcome {
-        Outcome::Value(entry) => {
-            if let Some(later) = state.tenure.superseded_by(entry.as_ref()) {
-                return TenureState::Lost(later);
-            }
-            let revision = entry.as_ref().map_or(0, |entry| entry.revision);
-            Some((found(state, id, entry), revision))
-        }
-        _ => None,
-    };
-    let now = cx.now.at;
-    state
-        .worlds
-        .change(id, now, |world| world.on_read(read, now));
-    TenureState::Held
-}
-
-/// The stored world of a room's instance.
-fn found(state: &PartitionState, id: &RoomId, entry: Option<KvEntry>) -> Option<StampedWorld> {
-    let value = entry?.value?;
-    world::decode(&value, state.rooms.instance(id))
-        .inspect_err(|error| {
-            tracing::error!(room = %id, %error, "a stored world cannot be read; the room goes on without it");
-        })
-        .ok()
-        .flatten()
 }
 
 /// Appends that this owner begins, unless the log says so already.
@@ -161,17 +112,8 @@ fn begin(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
                 .change(id, now, |known| known.begin(world, no, now));
         }
         Ok(None) => state.worlds.forget(id),
-        Err(Panicked) => on_fault(state, cx, id, QuarantineReason::Unavailable),
+        Err(Panicked) => faults::fail_world(state, cx, id, QuarantineReason::Unavailable),
     }
-}
-
-/// Puts a room in quarantine whose world cannot go on.
-fn on_fault(state: &mut PartitionState, cx: &mut Context, id: &RoomId, why: QuarantineReason) {
-    if why == QuarantineReason::Unavailable {
-        cx.counts.panics += 1;
-        tracing::error!(room = %id, "the game panicked while it moved its world");
-    }
-    faults::quarantine(state, cx, id, why);
 }
 
 fn tick(state: &mut PartitionState, cx: &mut Context, id: &RoomId, skipped: u64) {
@@ -188,7 +130,7 @@ fn tick(state: &mut PartitionState, cx: &mut Context, id: &RoomId, skipped: u64)
     cx.counts.ticks += 1;
     cx.counts.ticks_skipped += skipped;
     let Ok(output) = moved else {
-        return on_fault(state, cx, id, QuarantineReason::Unavailable);
+        return faults::fail_world(state, cx, id, QuarantineReason::Unavailable);
     };
     let TickOutput {
         frames,
@@ -203,7 +145,7 @@ fn tick(state: &mut PartitionState, cx: &mut Context, id: &RoomId, skipped: u64)
     known.on_tick(skipped, changes.collect());
     if known.waiting_bytes() > MAX_CHANGES_BYTES {
         tracing::error!(room = %id, bytes = known.waiting_bytes(), "the commits of a tick exceed their limit");
-        return on_fault(state, cx, id, QuarantineReason::TooBig);
+        return faults::fail_world(state, cx, id, QuarantineReason::TooBig);
     }
     for (lane, data) in frames {
         send_frame(state, cx, id, lane, data);
@@ -267,42 +209,9 @@ pub(super) fn on_control(
             cx.counts.bad_controls += 1;
             tracing::debug!(room = %id, %player, error, "a control cannot be read");
         }
-        Err(Panicked) => on_fault(state, cx, id, QuarantineReason::Unavailable),
+        Err(Panicked) => faults::fail_world(state, cx, id, QuarantineReason::Unavailable),
     }
     true
-}
-
-/// Returns a room's world as it is, or puts the room in quarantine. `None` as well if worlds of its game are not stored.
-fn stamped(state: &mut PartitionState, cx: &mut Context, id: &RoomId) -> Option<StampedWorld> {
-    let world = state.worlds.get(id)?.world()?;
-    let tick = world.number();
-    let stored = cx.call(id, EntryId::OUTSIDE, || {
-        grandstand_game::host::guard(|| World::store(world))
-    });
-    let text = match stored {
-        Ok(Ok(text)) => text,
-        Ok(Err(error)) => {
-            tracing::error!(room = %id, %error, "a world cannot be serialized");
-            on_fault(state, cx, id, QuarantineReason::Unavailable);
-            return None;
-        }
-        Err(Panicked) => {
-            on_fault(state, cx, id, QuarantineReason::Unavailable);
-            return None;
-        }
-    };
-    let bytes = text.get().len();
-    if bytes > MAX_WORLD_BYTES {
-        tracing::error!(room = %id, bytes, max = MAX_WORLD_BYTES, "a world is too big to be stored");
-        on_fault(state, cx, id, QuarantineReason::TooBig);
-        return None;
-    }
-    Some(StampedWorld {
-        epoch: state.tenure.epoch,
-        tick,
-        version: cx.games.version(id.game()),
-        text: WorldText(text),
-    })
 }
 
 /// Appends the changes that wait, with the world after them.
@@ -310,7 +219,7 @@ fn commit(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
     let kind = cx.games.get(id.game()).and_then(|kind| kind.realtime());
     let is_stored = kind.is_some_and(|kind| kind.most_lost().is_some());
     let after = if is_stored {
-        stamped(state, cx, id)
+        world_storage::stamped(state, cx, id)
     } else {
         None
     };
@@ -368,46 +277,4 @@ pub(super) fn on_appended(
         let now = cx.now.at;
         state.worlds.change(id, now, |known| known.on_appended(no));
     }
-}
-
-/// Writes a world into its bucket.
-fn store(state: &mut PartitionState, cx: &mut Context, id: &RoomId) {
-    let now = cx.now.at;
-    if !cx.requests.can_write() {
-        state
-            .worlds
-            .change(id, now, |known| known.postpone_write(now));
-        return;
-    }
-    let Some(stamped) = stamped(state, cx, id) else {
-        return;
-    };
-    let Ok(value) = world::encode(state.rooms.instance(id), stamped) else {
-        return on_fault(state, cx, id, QuarantineReason::Unavailable);
-    };
-    let Some(known) = state.worlds.get_mut(id) else {
-        return;
-    };
-    known.on_write_begun();
-    let token = cx.request(state.tenure.id, Purpose::WriteWorld(id.clone()));
-    cx.counts.worlds_stored += 1;
-    cx.commands.push_back(Command::PutIf {
-        bucket: Bucket::Worlds,
-        key: subject::world_key(id),
-        value,
-        expected: known.revision(),
-        token,
-    });
-}
-
-/// Handles the outcome of the write of a world. If it failed, the stored world is read for its revision.
-pub(super) fn on_written(state: &mut PartitionState, cx: &Context, id: &RoomId, outcome: &Outcome) {
-    let revision = match outcome {
-        Outcome::Stored(revision) => Some(*revision),
-        _ => None,
-    };
-    let now = cx.now.at;
-    state
-        .worlds
-        .change(id, now, |known| known.on_written(revision, now));
 }

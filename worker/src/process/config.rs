@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::build_id;
 use super::metrics::WorkerMetrics;
 use super::questions::Questions;
+use super::settings::Kill;
 use super::settings::WorkerSettings;
 
 /// The configuration of a worker process.
@@ -206,6 +207,7 @@ impl WorkerConfig {
             log_max_age: Duration::from_secs(self.cluster.log_max_age_s),
             metrics: WorkerMetrics::default(),
             questions: Questions::default(),
+            kill: Kill::default(),
             supervisor: Supervisor::default(),
         }
     }

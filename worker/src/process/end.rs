@@ -9,6 +9,8 @@ pub(super) enum End {
     Moved,
     /// Another worker marked it as dead.
     Dead,
+    /// The worker was told to end at once, as in a crash.
+    Killed,
     /// A bucket came back in an older state than it had acked (D23).
     RolledBack,
 }

@@ -134,7 +134,12 @@ impl<'a> LeaseLoop<'a> {
 
     /// Runs until the worker ends under this id. Each turn answers `pulse`.
     pub(super) async fn drive(mut self, pulse: &Pulse) -> Result<(End, CarriedOver), WorkerError> {
-        let end = self.drive_to_end(pulse).await?;
+        let kill = &self.settings.kill;
+        let end = tokio::select! {
+            biased;
+            () = kill.wanted() => End::Killed,
+            end = self.drive_to_end(pulse) => end?,
+        };
         self.rooms.end().await;
         match self.failed {
             Some(error) => Err(error),
@@ -312,6 +317,10 @@ impl<'a> LeaseLoop<'a> {
         };
         let seconds = skew_ms as f64 / 1_000.0;
         self.settings.metrics.clock_skew.set(seconds);
+        if self.settings.alone {
+            // The clock of a bus in this process stands still while the process does not run.
+            return;
+        }
         match self.clock_skew.note(skew_ms) {
             Some(SkewChange::Began) => tracing::warn!(
                 seconds,

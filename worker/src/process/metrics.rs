@@ -56,6 +56,16 @@ pub struct WorkerMetrics {
     pub bad_controls: Counter,
     /// [`Counts::worlds_stored`].
     pub worlds_stored: Counter,
+    /// [`Counts::bot_inputs`].
+    pub bot_inputs: Counter,
+    /// [`Counts::bot_rejects`].
+    pub bot_rejects: Counter,
+    /// [`Counts::bot_faults`].
+    pub bot_faults: Counter,
+    /// [`Counts::listings_stored`].
+    pub listings_stored: Counter,
+    /// [`Counts::listing_faults`].
+    pub listing_faults: Counter,
     /// [`Counts::worlds_made_anew`].
     pub worlds_made_anew: Counter,
     /// [`Counts::replayed_rejects`].
@@ -122,6 +132,19 @@ impl WorkerMetrics {
             (&self.ticks_skipped, before.ticks_skipped, now.ticks_skipped),
             (&self.bad_controls, before.bad_controls, now.bad_controls),
             (&self.worlds_stored, before.worlds_stored, now.worlds_stored),
+            (&self.bot_inputs, before.bot_inputs, now.bot_inputs),
+            (&self.bot_rejects, before.bot_rejects, now.bot_rejects),
+            (&self.bot_faults, before.bot_faults, now.bot_faults),
+            (
+                &self.listings_stored,
+                before.listings_stored,
+                now.listings_stored,
+            ),
+            (
+                &self.listing_faults,
+                before.listing_faults,
+                now.listing_faults,
+            ),
             (
                 &self.worlds_made_anew,
                 before.worlds_made_anew,
@@ -230,8 +253,8 @@ impl WorkerMetrics {
         ]
     }
 
-    /// The counters of worlds.
-    fn world_counters(&self) -> [(&'static str, &'static str, &Counter); 5] {
+    /// The counters of worlds and bots.
+    fn world_counters(&self) -> [(&'static str, &'static str, &Counter); 10] {
         [
             ("ticks", "Steps of rooms in real time", &self.ticks),
             (
@@ -253,6 +276,31 @@ impl WorkerMetrics {
                 "worlds_made_anew",
                 "Worlds that began again, because the stored one could not be read",
                 &self.worlds_made_anew,
+            ),
+            (
+                "bot_inputs",
+                "Inputs of bots written to logs, with repeats",
+                &self.bot_inputs,
+            ),
+            (
+                "bot_rejects",
+                "Inputs of bots that their own game rejected",
+                &self.bot_rejects,
+            ),
+            (
+                "bot_faults",
+                "Bots that could not play, because their game panicked or returned too much",
+                &self.bot_faults,
+            ),
+            (
+                "listings_stored",
+                "Listings of rooms written for lobbies",
+                &self.listings_stored,
+            ),
+            (
+                "listing_faults",
+                "Rooms that lobbies ceased to show, because their game panicked or its listing was too big",
+                &self.listing_faults,
             ),
         ]
     }

@@ -59,7 +59,7 @@ mod lease_loop;
 
 mod lease_commands;
 
-pub use settings::{WorkerError, WorkerSettings};
+pub use settings::{Kill, WorkerError, WorkerSettings};
 
 use grandstand_common::bus::Bus;
 use grandstand_common::follow::{Followed, follow};
@@ -71,6 +71,7 @@ use grandstand_game::Games;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
+use crate::crash_guard;
 use crate::lease::CarriedOver;
 use end::End;
 use lease_loop::{LeaseLoop, LeaseLoopParts};
@@ -78,7 +79,7 @@ use room_loops::{RoomLoops, Shared};
 use room_start::Host;
 
 /// Runs a worker on this thread. After the signal of `shutdown` it gives all partitions away, and returns when that is
-/// done or at the deadline of the shutdown. `status` is ready while every partition of the cluster has a ready owner.
+/// done or at the deadline of the shutdown. [`Kill`] ends it without that. `status` is ready while every partition of the cluster has a ready owner.
 ///
 /// This thread runs the lease loop. The future is not `Send`. It needs a thread with a current-thread runtime; the bus may
 /// run on another thread.
@@ -92,6 +93,7 @@ pub async fn run(
     shutdown: drain::Watch,
     status: Component,
 ) -> Result<(), WorkerError> {
+    crash_guard::install();
     run_on(Host::Threads, bus, games, settings, shutdown, status).await
 }
 
@@ -114,7 +116,11 @@ async fn run_on(
             let mut carried_over = CarriedOver::default();
             let mut layouts = follow(&bus, &settings.supervisor.scope("worker"));
             loop {
-                let Some(layout) = settled(&mut layouts, &shutdown, &status, &pulse).await else {
+                let settled = tokio::select! {
+                    () = settings.kill.wanted() => None,
+                    layout = settled(&mut layouts, &shutdown, &status, &pulse) => layout,
+                };
+                let Some(layout) = settled else {
                     return Ok(());
                 };
                 let bus = bus.with_layout(layout);
@@ -142,7 +148,7 @@ async fn run_on(
                 let (end, known) = supervisor.guard("loop", driving).await??;
                 carried_over = known;
                 match end {
-                    End::Left => return Ok(()),
+                    End::Left | End::Killed => return Ok(()),
                     End::Moved => tracing::info!("the worker waits for the new layout of the cluster"),
                     End::RolledBack => {
                         settings.metrics.rolled_back.inc();
@@ -160,7 +166,10 @@ async fn run_on(
             }
         })
         .await;
-    status.set(Phase::Draining);
+    // One that is killed has no phase of its own: whoever does that has another one start.
+    if !settings.kill.is_wanted() {
+        status.set(Phase::Draining);
+    }
     result
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use grandstand_common::id::RoomId;
+use grandstand_common::process::admin::{ApiAnswer, ask};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Engine, RoomPlace};
+pub use crate::partition::LiveState;
 use crate::partition::{ListedRoom, Page};
 
 /// The questions that may wait for a loop. More operators wait before they ask.
@@ -15,6 +17,9 @@ const QUESTIONS: usize = 16;
 
 /// The slots that are looked at in one turn of a loop: some tens of microseconds.
 const SLOTS: usize = 512;
+
+/// The problem with a room loop that does not answer.
+pub(super) const SILENT: &str = "a room loop does not answer; /health says whether it turns";
 
 /// A part of a list, and the place to continue from; `None` at its end.
 pub(super) type Part = (Vec<ListedRoom>, Option<RoomPlace>);
@@ -25,6 +30,7 @@ pub(super) enum Question {
     /// The rooms from this place on, at most this many.
     Rooms(RoomPlace, usize, oneshot::Sender<Part>),
     Room(RoomId, oneshot::Sender<Option<ListedRoom>>),
+    State(RoomId, oneshot::Sender<Option<LiveState>>),
 }
 
 /// The queue of questions to a loop.
@@ -45,6 +51,20 @@ impl Questions {
     /// Removes a loop.
     pub(super) fn remove(&self, number: u64) {
         self.0.lock().remove(&number);
+    }
+
+    /// The state of a room in memory; `None` if no loop has it there.
+    ///
+    /// # Errors
+    /// 503 if a loop does not answer.
+    pub async fn live_state(&self, room: &RoomId) -> Result<Option<LiveState>, ApiAnswer> {
+        for (_, asker) in self.from(0) {
+            let state = ask(&asker, |reply| Question::State(room.clone(), reply), SILENT).await?;
+            if state.is_some() {
+                return Ok(state);
+            }
+        }
+        Ok(None)
     }
 
     /// The loops from a number on.
@@ -68,6 +88,9 @@ pub(super) fn answer(engine: &Engine, question: Question) {
         }
         Question::Room(id, reply) => {
             reply.send(partitions.room(&id)).ok();
+        }
+        Question::State(id, reply) => {
+            reply.send(partitions.live_state(&id)).ok();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Executes the engine's commands and passes it their outcomes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use grandstand_common::bus::{Bucket, Message, PublishError, PutError, PutReceipt, Read, Receipt};
 use grandstand_common::id::{Epoch, Partition, ProcessId};
@@ -15,6 +17,9 @@ use super::room_loop::RoomLoop;
 use super::settings::WorkerError;
 use super::work_queue::Work;
 use crate::command::{Command, Now, Outcome, Token};
+
+/// The time for which the bucket of listings keeps the marker of a deletion.
+const LISTING_MARKER: Duration = Duration::from_secs(60);
 
 /// The most outcomes that the engine waits for. At this number its commands wait as well.
 const MAX_ANSWERS: usize = 4096;
@@ -63,6 +68,20 @@ impl RoomLoop {
                 let receipt = check(sent.await)?;
                 self.await_put(receipt, token);
             }
+            Command::PutExpiring {
+                bucket,
+                key,
+                value,
+                ttl,
+                expected,
+                token,
+            } => {
+                let bus = self.bus.clone();
+                self.await_outcome(token, async move {
+                    let put = bus.put_expiring(bucket, &key, value, ttl, expected);
+                    answers::put_outcome(put.await)
+                });
+            }
             Command::DeleteIf {
                 bucket,
                 key,
@@ -70,7 +89,10 @@ impl RoomLoop {
                 token,
             } => {
                 let bus = self.bus.clone();
-                let ttl = self.settings().log_max_age;
+                let ttl = match bucket {
+                    Bucket::Listings => LISTING_MARKER,
+                    _ => self.settings().log_max_age,
+                };
                 self.await_outcome(token, async move {
                     answers::put_outcome(bus.delete_if(bucket, &key, expected, ttl).await)
                 });

@@ -1,6 +1,7 @@
 //! The settings of a worker, and the errors that end it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::auth::Inviter;
@@ -8,6 +9,7 @@ use grandstand_common::bus::Bus;
 use grandstand_common::cluster::ClusterSettings;
 use grandstand_common::id::WorkerId;
 use grandstand_common::supervisor::{PartEnded, Supervisor};
+use tokio::sync::watch;
 
 use super::metrics::WorkerMetrics;
 use super::questions::Questions;
@@ -51,8 +53,39 @@ pub struct WorkerSettings {
     pub metrics: WorkerMetrics,
     /// Takes the questions of operators.
     pub questions: Questions,
+    /// Ends the worker at once.
+    pub kill: Kill,
     /// Starts the worker's tasks.
     pub supervisor: Supervisor,
+}
+
+/// Ends a worker as a crash would: it hands nothing over and stores nothing. Clones end the same worker.
+#[derive(Debug, Clone)]
+pub struct Kill(Arc<watch::Sender<bool>>);
+
+impl Default for Kill {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+}
+
+impl Kill {
+    /// Ends the worker. [`run`](super::run) returns once its threads have ended.
+    pub fn now(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether the worker is to end.
+    pub(super) fn is_wanted(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until the worker is to end.
+    pub(super) async fn wanted(&self) {
+        // The sender lives as long as `self`.
+        let mut wanted = self.0.subscribe();
+        wanted.wait_for(|wanted| *wanted).await.ok();
+    }
 }
 
 impl WorkerSettings {
@@ -76,6 +109,7 @@ impl WorkerSettings {
             inviter: None,
             metrics: WorkerMetrics::default(),
             questions: Questions::default(),
+            kill: Kill::default(),
             supervisor: Supervisor::default(),
         }
     }
@@ -122,4 +156,79 @@ pub enum WorkerError {
     /// The games of too many room loops do not return.
     #[error("too many threads are in calls of games that do not return; the log names their rooms")]
     Stuck,
+}
+
+#[cfg(test)]
+mod tests {
+    use grandstand_common::bus::{Bucket, BusOptions, Read};
+    use grandstand_common::process::admin::Status;
+    use grandstand_common::process::drain;
+    use grandstand_common::record::Lease;
+
+    use super::*;
+    use crate::process::run;
+
+    const PARTITIONS: u16 = 4;
+
+    /// Waits until all partitions have a ready owner that is not `former`, and returns that owner.
+    async fn owner(bus: &Bus, former: Option<&WorkerId>) -> (WorkerId, u64) {
+        let mut reader = bus.watch(Bucket::Leases, "").await.unwrap();
+        let mut owned = std::collections::BTreeMap::new();
+        loop {
+            if let Read::Item(entry, _) = reader.next().await {
+                let lease: Lease = serde_json::from_slice(&entry.value.unwrap()).unwrap();
+                owned.insert(entry.key, lease);
+            }
+            let mut leases = owned.values();
+            let is_owned = |lease: &&Lease| lease.ready && lease.worker.as_ref() != former;
+            if leases.clone().filter(is_owned).count() == usize::from(PARTITIONS) {
+                let lease = leases.next().unwrap();
+                return (lease.worker.clone().unwrap(), lease.epoch.0);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_killed_worker_hands_nothing_over_and_another_takes_its_place() {
+        let options = BusOptions {
+            partitions: PARTITIONS,
+            streams: 2,
+            ..BusOptions::default()
+        };
+        let bus = Bus::embedded(&options).unwrap();
+        let status = Status::new();
+        let start = |kill: &Kill| {
+            let settings = WorkerSettings {
+                kill: kill.clone(),
+                ..WorkerSettings::new("worker", &bus)
+            };
+            // Dropped signals end no worker.
+            let (_, watch) = drain::channel();
+            let component = status.component("worker");
+            run(
+                bus.clone(),
+                grandstand_games::all(),
+                settings,
+                watch,
+                component,
+            )
+        };
+        let kill = Kill::default();
+        let (ended, first) = tokio::join!(start(&kill), async {
+            let first = owner(&bus, None).await;
+            kill.now();
+            first
+        });
+        ended.unwrap();
+        // It has released nothing.
+        assert_eq!(owner(&bus, None).await, first);
+        let kill = Kill::default();
+        let (ended, second) = tokio::join!(start(&kill), async {
+            let second = owner(&bus, Some(&first.0)).await;
+            kill.now();
+            second
+        });
+        ended.unwrap();
+        assert!(second.1 > first.1, "{first:?} {second:?}");
+    }
 }

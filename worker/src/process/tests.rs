@@ -114,7 +114,7 @@ impl Edge {
         .await;
     }
 
-    async fn say(&mut self, seq: u64, json: &'static str) {
+    async fn say(&mut self, seq: u64, json: impl Into<bytes::Bytes>) {
         self.append(Body::Input(Input {
             seq,
             data: Some(Data::Json(json.into())),

@@ -35,7 +35,7 @@ pub struct Content {
     /// A message's topic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// A kick's code.
+    /// The code of a kick; of a call that has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }
@@ -53,6 +53,23 @@ impl Content {
             from: Some(from),
             topic: Some(message.topic.clone()),
             ..Self::new(message.data.as_ref())
+        }
+    }
+
+    /// The content of an answer to a call.
+    pub(super) fn of_answer(answer: &wire::Answer) -> Self {
+        let is_error = answer.status != 0 || answer.failure != 0;
+        let code = match (answer.status, answer.failure) {
+            (0, 1) => "timeout".to_owned(),
+            (0, 2) => "no_endpoint".to_owned(),
+            (0, 4) => "bad_answer".to_owned(),
+            (0, _) => "unavailable".to_owned(),
+            (status, _) => format!("status_{status}"),
+        };
+        Self {
+            message: Some(answer.call.clone()),
+            code: is_error.then_some(code),
+            ..Self::new(answer.data.as_ref())
         }
     }
 

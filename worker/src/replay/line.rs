@@ -163,20 +163,10 @@ impl Line {
         line.player.clone_from(&entry.player);
         line.edge.clone_from(&entry.edge);
         line.kind = kind(body);
-        let is_of_session = !matches!(
-            body,
-            Body::Timer(_)
-                | Body::Kick(_)
-                | Body::Close(_)
-                | Body::Message(_)
-                | Body::Began(_)
-                | Body::Commit(_)
-                | Body::Create(_)
-        );
-        if is_of_session {
+        if body.is_chained() || matches!(body, Body::EdgeLost(_)) {
             line.session = Some(format!("{:016x}", entry.session));
-            line.n = (!matches!(body, Body::EdgeLost(_))).then_some(entry.n);
         }
+        line.n = body.is_chained().then_some(entry.n);
         match body {
             Body::Joined(joined) => {
                 line.said.params = raw(&joined.params);
@@ -195,6 +185,12 @@ impl Line {
                 line.said.code = Some(kick.code.clone());
             }
             Body::Message(message) => line.said = Content::of_message(message),
+            Body::BotInput(input) => {
+                line.player.clone_from(&input.player);
+                line.input = Some(input.no);
+                line.said = Content::new(input.data.as_ref());
+            }
+            Body::Answer(answer) => line.said = Content::of_answer(answer),
             Body::Create(create) => line.said.params = raw(&create.params),
             _ => {}
         }
@@ -257,6 +253,11 @@ impl Line {
                 input: rejected.seq,
                 code: rejected.code.clone(),
                 message: rejected.message.clone(),
+            }),
+            Emit::BotRejected(_, reject) => self.rejects.push(RejectLine {
+                input: self.input.unwrap_or_default(),
+                code: reject.code.to_string(),
+                message: reject.message.clone(),
             }),
             Emit::ToEdge(_, ItemKind::Refused(refused)) => {
                 self.refused = Some(RejectLine {
@@ -323,9 +324,11 @@ pub(super) fn kind(body: &Body) -> &'static str {
         Body::Kick(_) => "kick",
         Body::Close(_) => "close",
         Body::Message(_) => "message",
+        Body::Answer(_) => "answer",
         Body::Began(_) => "began",
         Body::Commit(_) => "commit",
         Body::Create(_) => "create",
+        Body::BotInput(_) => "bot_input",
     }
 }
 
@@ -338,7 +341,7 @@ fn skipped(kind: &str, emits: &[Emit]) -> String {
     });
     let stale = matches!(
         kind,
-        "timer" | "edge_lost" | "kick" | "close" | "began" | "commit"
+        "timer" | "edge_lost" | "kick" | "close" | "answer" | "began" | "commit" | "bot_input"
     );
     let why = told.unwrap_or(if stale { "stale" } else { "repeat" });
     why.to_owned()

@@ -132,9 +132,11 @@ fn is_of_older(room: &Room, logged: &Logged) -> bool {
             | Body::Kick(_)
             | Body::Close(_)
             | Body::Message(_)
+            | Body::Answer(_)
             | Body::Began(_)
             | Body::Commit(_)
-            | Body::Create(_),
+            | Body::Create(_)
+            | Body::BotInput(_),
         )
         | None => false,
         Some(body) => {

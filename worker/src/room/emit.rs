@@ -1,10 +1,10 @@
 //! The output of a room for the edges.
 
 use grandstand_common::data::Data;
-use grandstand_common::id::{EdgeId, Lane, SessionId};
+use grandstand_common::id::{EdgeId, Lane, PlayerId, SessionId};
 use grandstand_common::wire::{self, ItemKind};
-use grandstand_game::Invitation;
 use grandstand_game::host::Outgoing;
+use grandstand_game::{Invitation, Reject};
 
 use super::players::Player;
 
@@ -17,6 +17,8 @@ pub(crate) enum Emit {
     Snapshot(Lane),
     /// A fault of the game, which is logged and counted.
     Fault,
+    /// The game rejected the input of its own bot.
+    BotRejected(PlayerId, Reject),
     /// An item for one edge, about one of its sessions.
     ToEdge(EdgeId, ItemKind),
     /// A session begins. Its edge watches the players' lane from now on. It receives the lane's snapshot if it did not

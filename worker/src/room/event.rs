@@ -6,6 +6,7 @@ use grandstand_common::wire::{self, ItemKind};
 use grandstand_game::host::{GameInstance, IDLE_TIMER, Output, Panicked};
 use grandstand_game::{Event, Reject};
 
+use super::bot::SeatChange;
 use super::emit::Emit;
 use super::machine::Room;
 use super::players::Presence;
@@ -74,7 +75,7 @@ impl Room {
         let id = &self.id;
         let state = &self.state;
         let mut direct = None;
-        let kicked = &mut self.kicked;
+        let seat_changes = &mut self.seat_changes;
         let invited = &mut self.invited;
         let mut emit = |output| match output {
             Output::Update {
@@ -98,7 +99,8 @@ impl Room {
                 }
             }
             Output::Snapshot(lane) => emits.push(Emit::Snapshot(lane)),
-            Output::Kick { player, code } => kicked.push((player, code)),
+            Output::Kick { player, code } => seat_changes.push(SeatChange::Kick(player, code)),
+            Output::Bot { player, think } => seat_changes.push(SeatChange::Bot(player, think)),
             Output::Invite(invitation) => invited.push(*invitation),
             Output::Out(item) => emits.push(Emit::Out(item)),
             Output::Fault(fault) => {
@@ -132,8 +134,8 @@ impl Room {
             self.finish_idle();
             return Ok(());
         }
-        let name = timer.name.as_str();
-        self.apply(time_ms, Event::Timer { name }, None, emits)?;
+        let event = Event::of_timer(&timer.name);
+        self.apply(time_ms, event, None, emits)?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use grandstand_common::wire;
 use grandstand_game::host::{GameInstance, GameKind, InstanceState, Panicked, ServedView};
 use grandstand_game::{Invitation, LiveTo, Reject};
 
+use super::bot::SeatChange;
 use super::connected::Connected;
 use super::creation::Creation;
 use super::emit::Welcome;
@@ -23,8 +24,8 @@ pub(crate) struct Room {
     /// The sequence of the last applied entry.
     pub(super) last: u64,
     pub(super) connected: Connected,
-    /// The players whom the game has kicked in the entry that is being handled, with the codes.
-    pub(super) kicked: Vec<(PlayerId, String)>,
+    /// The players whom the game has kicked or made bots in the entry that is being handled.
+    pub(super) seat_changes: Vec<SeatChange>,
     /// The invitations of the game in the entry that is being handled.
     pub(super) invited: Vec<Invitation>,
 }
@@ -57,7 +58,7 @@ impl Room {
             state: RoomState::new(Instance::from_entry(logged.seq, logged.time_ms)),
             last: logged.seq,
             connected: Connected::default(),
-            kicked: Vec::new(),
+            seat_changes: Vec::new(),
             invited: Vec::new(),
         }))
     }
@@ -71,7 +72,7 @@ impl Room {
             state,
             last,
             connected,
-            kicked: Vec::new(),
+            seat_changes: Vec::new(),
             invited: Vec::new(),
         }
     }

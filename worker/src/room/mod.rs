@@ -5,6 +5,10 @@
 
 mod machine;
 
+mod bot;
+
+mod bots;
+
 mod connected;
 
 mod emit;
@@ -35,6 +39,7 @@ mod sessions;
 
 mod state;
 
+pub(crate) use bot::{Bot, Bots};
 pub(crate) use creation::Creation;
 pub(crate) use emit::{Emit, Invited, Welcome};
 pub(crate) use logged::Logged;

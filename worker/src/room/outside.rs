@@ -2,10 +2,11 @@
 
 use grandstand_common::data::Data;
 use grandstand_common::id::{PlayerId, RoomId};
-use grandstand_common::wire::{self, ItemKind, RoomMessage};
+use grandstand_common::wire::{self, CallFailure, ItemKind, RoomMessage};
 use grandstand_game::host::Panicked;
-use grandstand_game::{Event, Leave, Message, Origin};
+use grandstand_game::{Answer, CallError, CallId, Event, Leave, Message, Origin};
 
+use super::bot::SeatChange;
 use super::emit::{Emit, Invited};
 use super::machine::Room;
 use super::players::Presence;
@@ -24,7 +25,8 @@ impl Room {
         let Ok(player) = kick.player.parse::<PlayerId>() else {
             return Ok(());
         };
-        if self.end_session(&player, &kick.code, emits) {
+        let was_bot = self.state.bots.remove(&player).is_some();
+        if self.end_session(&player, &kick.code, emits) || was_bot {
             let left = Event::Left {
                 player: &player,
                 how: Leave::Kicked,
@@ -51,11 +53,17 @@ impl Room {
         }
     }
 
-    /// Takes the players out of the room whom its game has kicked.
-    pub(super) fn end_kicked(&mut self, emits: &mut Vec<Emit>) {
-        for (player, code) in std::mem::take(&mut self.kicked) {
-            if self.end_session(&player, &code, emits) {
-                self.state.forget_left();
+    /// Takes the players out of the room whom its game has kicked, and adds its bots.
+    pub(super) fn change_seats(&mut self, emits: &mut Vec<Emit>) {
+        for change in std::mem::take(&mut self.seat_changes) {
+            match change {
+                SeatChange::Kick(player, code) => {
+                    self.state.bots.remove(&player);
+                    if self.end_session(&player, &code, emits) {
+                        self.state.forget_left();
+                    }
+                }
+                SeatChange::Bot(player, think) => self.seat_bot(player, think, emits),
             }
         }
     }
@@ -122,11 +130,50 @@ impl Room {
         Ok(())
     }
 
+    /// Passes the answer to a call to the game, unless the call has one, or is one of an earlier instance.
+    pub(super) fn on_answer(
+        &mut self,
+        time_ms: u64,
+        answer: &wire::Answer,
+        emits: &mut Vec<Emit>,
+    ) -> Result<(), Panicked> {
+        let instance = self.state.instance.to_string();
+        let no = answer.call.strip_prefix(&instance);
+        let no = no.and_then(|no| no.strip_prefix('.')?.parse().ok());
+        let Some(call) = no.map(CallId) else {
+            return Ok(());
+        };
+        if !self.game.take_call(call) {
+            return Ok(());
+        }
+        let result = call_result(answer);
+        let event = Event::Answer(Answer { call, result });
+        self.apply(time_ms, event, None, emits)?;
+        Ok(())
+    }
+
     /// Ends the room at an operator's request.
     pub(super) fn on_close(&mut self, time_ms: u64) {
         if !self.game.state().finished {
             self.game.finish();
             self.delete_after(time_ms);
         }
+    }
+}
+
+/// The result that an answer has for the game.
+fn call_result(answer: &wire::Answer) -> Result<&Data, CallError> {
+    const TIMEOUT: u32 = CallFailure::Timeout as u32;
+    const NO_ENDPOINT: u32 = CallFailure::NoEndpoint as u32;
+    const BAD_ANSWER: u32 = CallFailure::BadAnswer as u32;
+    if let Some(status) = u16::try_from(answer.status).ok().filter(|&s| s != 0) {
+        return Err(CallError::Status(status));
+    }
+    match (answer.failure, &answer.data) {
+        (0, Some(data)) => Ok(data),
+        (0 | BAD_ANSWER, _) => Err(CallError::BadAnswer),
+        (TIMEOUT, _) => Err(CallError::Timeout),
+        (NO_ENDPOINT, _) => Err(CallError::NoEndpoint),
+        _ => Err(CallError::Unavailable),
     }
 }

@@ -23,7 +23,7 @@ impl Room {
         self.last = logged.seq;
         self.handle_entry(logged, emits)?;
         self.send_invitations(emits);
-        self.end_kicked(emits);
+        self.change_seats(emits);
         self.game.set_idle(self.connected_players() == 0)
     }
 
@@ -35,6 +35,7 @@ impl Room {
             Some(Body::Message(message)) => {
                 return self.on_message(logged.time_ms, message, emits);
             }
+            Some(Body::Answer(answer)) => return self.on_answer(logged.time_ms, answer, emits),
             Some(Body::Close(_)) => {
                 self.on_close(logged.time_ms);
                 return Ok(());
@@ -44,6 +45,7 @@ impl Room {
                 return Ok(());
             }
             Some(Body::Commit(commit)) => return self.on_commit(logged.time_ms, commit, emits),
+            Some(Body::BotInput(input)) => return self.on_bot_input(logged.time_ms, input, emits),
             _ => {}
         }
         let Some(sender) = Sender::from_entry(entry) else {
@@ -56,6 +58,9 @@ impl Room {
             _ => self.on_chained(logged, &sender, emits),
         }?;
         let now = self.connected_on(&sender.player);
+        if now.is_some() {
+            self.state.bots.remove(&sender.player);
+        }
         self.connected.count(before, now);
         Ok(())
     }
@@ -206,6 +211,7 @@ impl Room {
                 player.presence = Presence::Left;
                 player.ended = true;
                 player.left_at = self.game.state().events;
+                self.state.bots.remove(id);
                 self.state.reject_bytes -= player.drop_texts();
                 self.apply(
                     logged.time_ms,

@@ -7,6 +7,7 @@ use grandstand_common::id::{EdgeId, Instance, PlayerId, SessionId};
 use grandstand_game::Reject;
 use serde::{Deserialize, Serialize};
 
+use super::bot::Bots;
 use super::players::{self, Player, SESSION_BYTES};
 use super::rejects::shortened;
 use super::seen::SeenMessages;
@@ -30,6 +31,7 @@ pub(crate) struct RoomState {
     pub(crate) players: BTreeMap<PlayerId, Player>,
     pub(crate) refused: VecDeque<RefusedSession>,
     pub(crate) seen: SeenMessages,
+    pub(crate) bots: Bots,
     /// The part of a room in real time; `None` if no owner has moved its world.
     pub(crate) realtime: Option<RealtimeState>,
     /// The stored bytes of the texts of all players' rejects.
@@ -51,6 +53,7 @@ impl RoomState {
             players: BTreeMap::new(),
             refused: VecDeque::new(),
             seen: SeenMessages::default(),
+            bots: Bots::new(),
             realtime: None,
             reject_bytes: 0,
         }
@@ -62,6 +65,7 @@ impl RoomState {
         mut players: BTreeMap<PlayerId, Player>,
         refused: VecDeque<RefusedSession>,
         seen: SeenMessages,
+        bots: Bots,
         realtime: Option<RealtimeState>,
     ) -> Self {
         players.values_mut().for_each(Player::restore_rejects);
@@ -71,6 +75,7 @@ impl RoomState {
             players,
             refused,
             seen,
+            bots,
             realtime,
             reject_bytes,
         };

@@ -17,6 +17,9 @@ pub(crate) struct PendingItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<RoomId>,
     pub(crate) topic: Topic,
+    /// The time at which a call is over, Unix milliseconds; `None` for other items. The topic is then the endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due_ms: Option<u64>,
     /// JSON.
     #[serde(with = "text")]
     pub(crate) data: String,
@@ -30,6 +33,7 @@ impl PendingItem {
             at_ms: item.at_ms,
             to: item.to,
             topic: item.topic,
+            due_ms: item.due_ms,
             // It was serialized as JSON, which is text.
             data: String::from_utf8(item.data.into()).unwrap_or_default(),
         }
@@ -71,6 +75,7 @@ mod tests {
             at_ms: 5,
             to: None,
             topic: "results".parse().unwrap(),
+            due_ms: None,
             data: r#"{"winner":"al\"ice"}"#.into(),
         };
         let item = PendingItem::new(Instance(255), item);

@@ -8,7 +8,9 @@ use grandstand_game::host::{Armed, InstanceState};
 use serde::{Deserialize, Serialize};
 
 use super::head::{StoredHead, first_version};
-use crate::room::{Player, Presence, RealtimeState, RefusedSession, Room, RoomState, SeenMessages};
+use crate::room::{
+    Bots, Player, Presence, RealtimeState, RefusedSession, Room, RoomState, SeenMessages,
+};
 
 /// A room's state as stored. The order of the fields is part of the format, because the stored hash covers the text.
 #[derive(Serialize, Deserialize)]
@@ -27,6 +29,8 @@ pub(super) struct RoomRecord<'a> {
     refused: Cow<'a, VecDeque<RefusedSession>>,
     #[serde(default, skip_serializing_if = "is_empty")]
     seen: Cow<'a, SeenMessages>,
+    #[serde(default, skip_serializing_if = "has_none")]
+    bots: Cow<'a, Bots>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     realtime: Option<Cow<'a, RealtimeState>>,
 }
@@ -37,6 +41,10 @@ fn is_zero(number: &u64) -> bool {
 
 fn is_empty(seen: &SeenMessages) -> bool {
     seen.is_empty()
+}
+
+fn has_none(bots: &Bots) -> bool {
+    bots.is_empty()
 }
 
 impl<'a> RoomRecord<'a> {
@@ -56,6 +64,7 @@ impl<'a> RoomRecord<'a> {
             players: Cow::Borrowed(&state.players),
             refused: Cow::Borrowed(&state.refused),
             seen: Cow::Borrowed(&state.seen),
+            bots: Cow::Borrowed(&state.bots),
             realtime: state.realtime.as_ref().map(Cow::Borrowed),
         }
     }
@@ -88,8 +97,9 @@ impl<'a> RoomRecord<'a> {
         let players = self.players.into_owned();
         let refused = self.refused.into_owned();
         let seen = self.seen.into_owned();
+        let bots = self.bots.into_owned();
         let realtime = self.realtime.map(Cow::into_owned);
-        let state = RoomState::restore(self.instance, players, refused, seen, realtime);
+        let state = RoomState::restore(self.instance, players, refused, seen, bots, realtime);
         (game, state)
     }
 }

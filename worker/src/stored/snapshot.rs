@@ -98,6 +98,13 @@ struct Stored<'a> {
     outlet: Option<&'a RawValue>,
 }
 
+impl<'a> Stored<'a> {
+    /// The state of the game of a room that was not deleted. That of a game without fields may be `null`.
+    fn game_state(&self) -> &'a RawValue {
+        self.game.unwrap_or(RawValue::NULL)
+    }
+}
+
 /// The fields of a snapshot besides the room.
 #[derive(Deserialize)]
 struct Header {
@@ -239,12 +246,12 @@ pub(crate) fn summarize(value: &[u8]) -> Result<SnapshotSummary, DecodeError> {
     }
     let place = decode_head(value)?;
     let stored: Stored<'_> = serde_json::from_slice(value)?;
-    let head = match (stored.room, stored.game) {
-        (Some(room), Some(_)) => Some(StoredHead {
+    let head = match stored.room {
+        Some(room) => Some(StoredHead {
             version: stored.version,
             ..serde_json::from_str::<RoomRecord<'_>>(room.get())?.head()
         }),
-        _ => None,
+        None => None,
     };
     Ok(SnapshotSummary {
         place,
@@ -286,9 +293,10 @@ pub(crate) fn decode_state(
     value: &[u8],
 ) -> Result<Option<(StoredState, Option<StateHash>)>, DecodeError> {
     let stored: Stored<'_> = serde_json::from_slice(value)?;
-    let (Some(room), Some(game)) = (stored.room, stored.game) else {
+    let Some(room) = stored.room else {
         return Ok(None);
     };
+    let game = stored.game_state();
     let state = StoredState {
         room: room.to_owned(),
         game: game.to_owned(),
@@ -305,9 +313,10 @@ pub(crate) fn decode(
     last: u64,
 ) -> Result<Option<Room>, DecodeError> {
     let stored: Stored<'_> = serde_json::from_slice(value)?;
-    let (Some(state), Some(game)) = (stored.room, stored.game) else {
+    let Some(state) = stored.room else {
         return Ok(None);
     };
+    let game = stored.game_state();
     let is_intact = match stored.state_hash {
         Some(hash) => hash == StateHash::new(state, game),
         None => stored.hash == xxh3_64(game.get().as_bytes()),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use grandstand_common::bus::OutPosition;
+use grandstand_common::scores::TOPIC;
 use tokio_postgres::{Client, Statement, Transaction};
 
 use super::copy::Rows;
@@ -11,7 +12,6 @@ use super::migrate::version;
 use crate::archive::batch::{Batch, StoreError, Stored};
 use crate::archive::result::{GameResult, Item};
 use crate::archive::tally::{Changes, Key, Standing, Tally};
-use crate::archive::topic::TOPIC;
 
 /// The transactions that store wait for each other.
 const STORE_LOCK: i64 = 0x6772_616e_6473_7402;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use grandstand_common::bus::OutPosition;
+use grandstand_common::scores::TOPIC;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::open::{SqliteDatabase, store_error, version};
 use crate::archive::batch::{Batch, StoreError, Stored};
 use crate::archive::result::{GameResult, Item};
 use crate::archive::tally::{Changes, Key, Standing, Tally};
-use crate::archive::topic::TOPIC;
 
 const POSITION: &str = "SELECT stream_ms, seq FROM positions WHERE topic = ?1";
 

@@ -129,6 +129,10 @@ impl Embedded {
         &self.client.stats
     }
 
+    pub(crate) fn shared_stats(&self) -> Arc<BusStats> {
+        self.client.stats.clone()
+    }
+
     pub(super) fn shared(&self) -> &Shared {
         &self.store.shared
     }

@@ -183,7 +183,7 @@ fn item(entry: KvEntry) -> Option<OutItem> {
     Some(OutItem {
         seq: entry.revision,
         time_ms: entry.time_ms,
-        topic: topic.parse().ok()?,
+        topic: Topic::of_name(topic).ok()?,
         id: id.to_owned(),
         body: entry.value?,
     })

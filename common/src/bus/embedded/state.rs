@@ -93,20 +93,24 @@ pub(super) fn bucket_index(options: &BusOptions, bucket: Bucket) -> usize {
         Bucket::Cluster => after_rooms(3),
         Bucket::Revocations => after_rooms(4),
         Bucket::Worlds => after_rooms(5),
+        Bucket::Outlet => after_rooms(7),
+        Bucket::Listings => after_rooms(8),
     }
 }
 
-/// The place of what games emit, behind the buckets.
+/// The place of what games emit, among the buckets.
 pub(super) fn out_index(options: &BusOptions) -> usize {
-    buckets(&options.layout()).len()
+    bucket_index(options, Bucket::Worlds) + 1
 }
 
-/// The names of what [`State::buckets`] holds, in order. Folders of older programs lack the last ones.
+/// The names of what [`State::buckets`] holds, in order. Folders of older programs lack the last ones, and the record of a
+/// folder knows them by their places, so a new one is always the last.
 pub(super) fn table_names(options: &BusOptions) -> Vec<String> {
     let layout = options.layout();
     let buckets = buckets(&layout).into_iter();
-    let names = buckets.map(|bucket| bucket_name(&layout, bucket));
-    names.chain(["=out".to_owned()]).collect()
+    let mut names: Vec<_> = buckets.map(|bucket| bucket_name(&layout, bucket)).collect();
+    names.insert(out_index(options), "=out".to_owned());
+    names
 }
 
 impl State {
@@ -256,5 +260,28 @@ impl State {
             self.routes.deliver(message);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The record of a folder has the marks of buckets by their places, so that an older folder is only read if they stay.
+    #[test]
+    fn the_places_of_buckets_are_those_of_older_programs() {
+        let options = BusOptions {
+            streams: 1,
+            ..BusOptions::default()
+        };
+        let names = table_names(&options);
+        let older =
+            "rooms_0 workers leases quarantine cluster revocations worlds =out outlet listings";
+        assert_eq!(names.join(" "), older);
+        for bucket in buckets(&options.layout()) {
+            let name = bucket_name(&options.layout(), bucket);
+            assert_eq!(names[bucket_index(&options, bucket)], name);
+        }
+        assert_eq!(names[out_index(&options)], "=out");
     }
 }

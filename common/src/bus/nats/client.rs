@@ -121,6 +121,10 @@ impl Nats {
         &self.inner.connection.replies.stats
     }
 
+    pub(crate) fn shared_stats(&self) -> Arc<BusStats> {
+        self.inner.connection.replies.stats.clone()
+    }
+
     pub(crate) fn errors(&self) -> &NatsErrors {
         &self.inner.connection.errors
     }

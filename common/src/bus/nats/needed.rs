@@ -80,6 +80,7 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             needs.read_one(&record, "the record of the cluster");
             needs.revoke();
             needs.publish(subject::LEADERBOARD, "questions about leaderboards");
+            needs.read_one(&needs.bucket(Bucket::Listings), "the rooms in lobbies");
         }
         BusRole::Worker => {
             needs.answers(BusRole::Edge, "answers to edges");
@@ -103,6 +104,9 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             let worlds = needs.bucket(Bucket::Worlds);
             needs.get(&worlds);
             needs.write(&worlds, TRIAL);
+            let listings = needs.bucket(Bucket::Listings);
+            needs.get(&listings);
+            needs.write(&listings, TRIAL);
         }
         BusRole::Repartition => {
             needs.stream("CREATE", "the streams of the next layout");
@@ -123,6 +127,19 @@ fn general(names: &Names, role: BusRole) -> Vec<Need> {
             );
             needs.read_stream(&names.out(), "what games emit");
         }
+        BusRole::Outlet => {
+            needs.read_one(&record, "the record of the cluster");
+            needs.read_stream(&names.out(), "what games emit and call");
+            let bucket = needs.bucket(Bucket::Outlet);
+            let why = "what is delivered, and what is not";
+            needs.read_one(&bucket, why);
+            needs.add(
+                Direction::Publish,
+                bucket.subject(">"),
+                bucket.subject(TRIAL),
+                why,
+            );
+        }
         BusRole::Operator => {
             needs.publish(pattern::CTL, "questions about rooms, to their owners");
             needs.read_one(&record, "the record of the cluster");
@@ -141,6 +158,7 @@ fn of_layout(names: &Names, role: BusRole, layout: &Layout) -> Vec<Need> {
     let entries = match role {
         BusRole::Archive | BusRole::Tool => None,
         BusRole::Edge => Some("inputs, joins and leaves: the log"),
+        BusRole::Outlet => Some("answers to calls"),
         BusRole::Operator => Some("kicks, messages and ends of rooms"),
         BusRole::Worker => Some("timers, and players of dead edges"),
         BusRole::Repartition => Some("entries that no snapshot covers"),
@@ -154,7 +172,10 @@ fn of_layout(names: &Names, role: BusRole, layout: &Layout) -> Vec<Need> {
             why,
         );
     }
-    if matches!(role, BusRole::Edge | BusRole::Archive | BusRole::Operator) {
+    if matches!(
+        role,
+        BusRole::Edge | BusRole::Archive | BusRole::Outlet | BusRole::Operator
+    ) {
         return needs.all;
     }
     for stream in layout.all_streams() {

@@ -55,9 +55,12 @@ fn wanted(options: &BusOptions, layout: &Layout) -> Vec<(Purpose, Config)> {
     let log = wanted_log(options, layout).into_iter();
     let is_edge = options.role == Some(BusRole::Edge);
     let out = (!is_edge).then(|| wanted_out(options));
-    // Edges use no worlds, and are upgraded before the workers that create the bucket.
+    // Edges use no worlds and no outlets, and listings only when somebody asks; they are upgraded before the workers that
+    // create the buckets.
     let buckets = options::buckets(layout).into_iter();
-    let buckets = buckets.filter(|bucket| !is_edge || *bucket != Bucket::Worlds);
+    let is_unused =
+        |bucket: &Bucket| matches!(bucket, Bucket::Worlds | Bucket::Outlet | Bucket::Listings);
+    let buckets = buckets.filter(|bucket| !is_edge || !is_unused(bucket));
     let buckets = buckets.map(|bucket| wanted_bucket(options, layout, bucket));
     log.map(|config| (Purpose::Log, config))
         .chain(out.map(|config| (Purpose::Out, config)))

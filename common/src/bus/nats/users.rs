@@ -12,10 +12,11 @@ use crate::bus::types::BusRole;
 const COLUMN: usize = 58;
 
 /// The roles, and the programs that have them.
-const ROLES: [(BusRole, &str); 6] = [
+const ROLES: [(BusRole, &str); 7] = [
     (BusRole::Edge, "grandstand edge"),
     (BusRole::Worker, "grandstand worker"),
     (BusRole::Archive, "grandstand archive"),
+    (BusRole::Outlet, "grandstand outlet"),
     (BusRole::Tool, "grandstand replay, which only reads"),
     (BusRole::Operator, "grandstand rooms"),
     (BusRole::Repartition, "grandstand cluster repartition"),

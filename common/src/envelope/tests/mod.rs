@@ -6,6 +6,8 @@ mod proto_file;
 
 mod server;
 
+mod vectors;
+
 use bytes::Bytes;
 use grandstand_types::data::Data;
 use grandstand_types::id::RoomId;

@@ -1,7 +1,7 @@
 //! The API of a process on its admin port: what a process lets its operators see and do, and who may use it.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,14 @@ use hyper::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
     ORIGIN, WWW_AUTHENTICATE,
 };
-use hyper::http::uri::Authority;
 use hyper::{Request, Response, StatusCode};
 use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
 
 use super::answer::{ApiAnswer, ApiRequest};
+use super::page_api::{Admitted, PageApi, wrapped};
 use super::predecessors::Predecessors;
+use crate::http::is_loopback_host;
 
 /// The least bytes of a token of the API.
 pub const MIN_TOKEN_BYTES: usize = 32;
@@ -50,6 +51,8 @@ pub trait Api: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct ApiAccess {
     api: Arc<dyn Api>,
+    /// A part that pages may use, and the API that answers it.
+    pages: Option<(Arc<PageApi>, Arc<dyn Api>)>,
     // Held to copy or replace it.
     token: Arc<Mutex<Option<Arc<str>>>>,
 }
@@ -68,10 +71,20 @@ impl ApiAccess {
     pub fn new(api: Arc<impl Api>, token: &str) -> Self {
         let access = Self {
             api,
+            pages: None,
             token: Arc::default(),
         };
         access.set_token(token);
         access
+    }
+
+    /// Adds a part that pages may use, which `api` answers.
+    #[must_use]
+    pub fn with_pages(self, pages: PageApi, api: Arc<impl Api>) -> Self {
+        Self {
+            pages: Some((Arc::new(pages), api)),
+            ..self
+        }
     }
 
     /// Replaces the token.
@@ -115,32 +128,54 @@ impl ApiAccess {
     where
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
     {
+        let path = request.uri().path();
+        if let Some((pages, api)) = &self.pages
+            && pages.serves(path)
+        {
+            return self.answer_page(pages, api, request).await;
+        }
         let checked = if is_checked {
             Ok(())
         } else {
-            self.check(request.headers())
+            self.check(request.headers(), false)
         };
-        let refused = match checked {
-            Ok(()) => match read(request).await {
-                Ok(request) => {
-                    let answer = Arc::clone(&self.api).answer(request).await;
-                    return respond(answer.unwrap_or_else(|problem| problem));
-                }
-                Err(refused) => refused,
-            },
-            Err(refused) => refused,
+        let answer = match checked {
+            Ok(()) => ask(&self.api, request).await,
+            Err(refused) => Err(refused),
         };
-        let is_unauthorized = refused.status == StatusCode::UNAUTHORIZED;
-        let mut response = respond(refused);
-        if is_unauthorized {
-            let challenge = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
-        response
+        respond(answer.unwrap_or_else(|problem| problem))
     }
 
-    /// Checks the token of a request. Without a configured token, refuses web pages in a browser on this machine.
-    fn check(&self, headers: &HeaderMap) -> Result<(), ApiAnswer> {
+    /// Answers a request for the part that pages may use.
+    async fn answer_page<B>(
+        &self,
+        pages: &PageApi,
+        api: &Arc<dyn Api>,
+        request: Request<B>,
+    ) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+    {
+        let headers = request.headers();
+        let origin = pages.origin(headers);
+        let admitted = pages.check(request.method(), headers);
+        let is_preflight = matches!(admitted, Ok(Admitted::Preflight));
+        let answer = match admitted {
+            // Browsers send no token with it.
+            Ok(Admitted::Preflight) => Ok(ApiAnswer::empty()),
+            Ok(Admitted::Request) => match self.check(headers, true) {
+                Ok(()) => ask(api, request).await,
+                Err(refused) => Err(refused),
+            },
+            Err(refused) => Err(refused),
+        };
+        let response = respond(answer.unwrap_or_else(wrapped));
+        pages.complete(response, origin, is_preflight)
+    }
+
+    /// Checks the token of a request. Without a configured token, refuses requests to other names than those of this
+    /// machine, and web pages in a browser on this machine unless they are `known`.
+    fn check(&self, headers: &HeaderMap, known: bool) -> Result<(), ApiAnswer> {
         let token = self.token.lock().clone();
         if let Some(token) = token {
             let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -158,7 +193,8 @@ impl ApiAccess {
         let fetch = HeaderName::from_static("sec-fetch-site");
         let is_page =
             headers.contains_key(ORIGIN) || headers.get(fetch).is_some_and(|site| site != "none");
-        if is_page || !is_of_this_machine(headers) {
+        let host = headers.get(HOST).map(HeaderValue::as_bytes);
+        if is_page && !known || !host.is_some_and(is_loopback_host) {
             return Err(ApiAnswer::problem(
                 StatusCode::FORBIDDEN,
                 "forbidden",
@@ -178,15 +214,13 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
         .then_some(token.trim_ascii())
 }
 
-/// Whether `Host` is a name of this machine. A page whose own name leads to loopback has another one.
-fn is_of_this_machine(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).map(HeaderValue::as_bytes);
-    let Some(Ok(host)) = host.map(Authority::try_from) else {
-        return false;
-    };
-    let name = host.host().trim_matches(['[', ']']);
-    let address = name.parse::<IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
+/// Reads a request, and has it answered.
+async fn ask<B>(api: &Arc<dyn Api>, request: Request<B>) -> Result<ApiAnswer, ApiAnswer>
+where
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+{
+    let request = read(request).await?;
+    Arc::clone(api).answer(request).await
 }
 
 /// Reads the body of a request.
@@ -247,6 +281,9 @@ fn respond(answer: ApiAnswer) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(answer.body));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
+    if answer.status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if has_body {
         headers.insert(CONTENT_TYPE, JSON);
     }

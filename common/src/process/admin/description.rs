@@ -17,9 +17,8 @@ pub fn check_description<O: Copy>(
     is_paged: impl Fn(O) -> bool,
 ) -> Result<(), String> {
     const PAGED: &[(&str, &str)] = &[("query", "limit"), ("query", "after")];
-    check_parameters(description, routes, |operation| match is_paged(operation) {
-        true => PAGED,
-        false => &[],
+    check_parameters(description, routes, |operation| {
+        if is_paged(operation) { PAGED } else { &[] }
     })
 }
 

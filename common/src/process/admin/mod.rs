@@ -26,6 +26,8 @@ mod predecessors;
 
 mod api;
 
+mod page_api;
+
 mod answer;
 
 mod ask;
@@ -75,6 +77,7 @@ pub use body::read_body;
 pub use description::{check_description, check_parameters};
 pub use hyper::{Method, StatusCode};
 pub use operations::Operations;
+pub use page_api::PageApi;
 pub use paging::Paging;
 pub use predecessors::{ListedPredecessor, Predecessors};
 pub use pulse::{ASK_EVERY, Pulse, Question};

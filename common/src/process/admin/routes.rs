@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 
 use super::answer::ApiAnswer;
 
-/// A path with a method, and the operation that they name. A last segment in braces is a parameter; two of them are
+/// A path with a method, and the operation that they name. A segment in braces is a parameter; two of them at the end are
 /// one, which may have slashes.
 #[derive(Debug)]
 pub struct Route<O: 'static> {
@@ -98,9 +98,30 @@ fn parameter(route: &str, path: &str) -> Option<String> {
         let (first, rest) = value.split_once('/')?;
         return (!first.is_empty() && !rest.is_empty()).then(|| value.to_owned());
     }
+    let (_, suffix) = route.split_once('}')?;
+    let value = value.strip_suffix(suffix)?;
     if value.is_empty() || value.contains('/') {
         return None;
     }
     let value = percent_decode_str(value).decode_utf8().ok()?;
     Some(value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_a_segment_between_fixed_ones_or_at_the_end() {
+        let at = |route, path| parameter(route, path);
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(at("/rooms/{room}/log", "/rooms/a%2Db/log"), some("a-b"));
+        for path in ["/rooms/a", "/rooms//log", "/rooms/a/b/log", "/rooms/a/logs"] {
+            assert_eq!(at("/rooms/{room}/log", path), None, "{path}");
+        }
+        assert_eq!(at("/rooms/{room}", "/rooms/a"), some("a"));
+        assert_eq!(at("/rooms/{room}", "/rooms/a/log"), None);
+        assert_eq!(at("/of/{id}/{path}", "/of/7/v1/rooms"), some("7/v1/rooms"));
+        assert_eq!(at("/log", "/log"), some(""));
+    }
 }

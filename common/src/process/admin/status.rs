@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::pulse::{Pulse, Question};
 use crate::process::service_manager;
@@ -50,6 +51,8 @@ struct Shared {
     /// Loops that have been reported as silent.
     silent: usize,
     answer_within: Duration,
+    /// Tells of each new phase.
+    changed: watch::Sender<()>,
 }
 
 impl Default for Shared {
@@ -59,6 +62,7 @@ impl Default for Shared {
             questions: Vec::new(),
             silent: 0,
             answer_within: ANSWER_WITHIN,
+            changed: watch::Sender::new(()),
         }
     }
 }
@@ -177,6 +181,15 @@ impl Component {
         self.change(phase);
     }
 
+    /// Waits until the component is ready.
+    pub async fn until_ready(&self) {
+        let mut changed = self.status.0.lock().changed.subscribe();
+        while self.status.0.lock().states[self.index].phase != Phase::Ready {
+            // The sender lives as long as `self`.
+            changed.changed().await.ok();
+        }
+    }
+
     /// Adds another component of the same process, which is starting.
     pub fn beside(&self, name: &'static str) -> Self {
         self.status.component(name)
@@ -193,6 +206,7 @@ impl Component {
         state.started |= starts;
         state.phase = phase.clone();
         let name = state.name;
+        shared.changed.send_replace(());
         if starts && shared.states.iter().all(|state| state.started) {
             service_manager::ready();
         }

@@ -5,6 +5,8 @@ use super::*;
 use crate::exit::{Exit, ExitError as _};
 use crate::process::metrics::{Build, registry};
 
+mod page_api;
+
 fn start(status: &Status) -> (Admin, Counter) {
     let mut registry = registry(Build {
         service: "test",

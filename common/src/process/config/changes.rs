@@ -53,12 +53,15 @@ pub(super) fn compare(
     (table, changes)
 }
 
-/// A value for people. The address of NATS may have a login.
+/// A value for people. The address of NATS may have a login, and sections in a list may have secrets.
 fn shown(key: &str, value: &Value) -> String {
+    let has_sections = value
+        .as_array()
+        .is_some_and(|items| items.iter().any(Value::is_table));
     let is_secret = ["secret", "token", "password"]
         .iter()
         .any(|word| key.contains(word));
-    if is_secret || key == "cluster.url" {
+    if is_secret || has_sections || key == "cluster.url" {
         "…".to_owned()
     } else {
         value.to_string()
@@ -96,8 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_nats_is_left_out() {
+    fn the_address_of_nats_and_sections_with_secrets_are_left_out() {
         let url = Value::String("nats://user:password@n1".to_owned());
         assert_eq!(shown("cluster.url", &url), "…");
+        let sections: Table = "[[endpoints]]\nsecret = \"hidden\"".parse().unwrap();
+        assert_eq!(shown("outlet.endpoints", &sections["endpoints"]), "…");
     }
 }

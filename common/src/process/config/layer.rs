@@ -55,10 +55,13 @@ impl Keys {
 
     fn nearest(&self, key: &str) -> Option<&str> {
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-        let distance = |known: &str| match last(known) == last(key) {
-            // The key is in the wrong section.
-            true => 1,
-            false => strsim::levenshtein(known, key),
+        let distance = |known: &str| {
+            if last(known) == last(key) {
+                // The key is in the wrong section.
+                1
+            } else {
+                strsim::levenshtein(known, key)
+            }
         };
         let known = self
             .defaults

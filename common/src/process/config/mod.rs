@@ -392,7 +392,7 @@ impl Merged {
         let mut checks = Checks::default();
         validate(&config, &mut checks);
         for (key, what) in checks.0 {
-            let origin = self.origins.get(&key).cloned().unwrap_or(Origin::Default);
+            let origin = Origin::of(&key, &self.origins);
             self.problem(&key, origin, what);
         }
         no_problems(self.problems).map(|()| config)

@@ -1,5 +1,6 @@
 //! Problems of a configuration.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -111,6 +112,15 @@ pub enum Origin {
     Flag(String),
     /// A new value beside earlier ones that count until the next start.
     Merged,
+}
+
+impl Origin {
+    /// The source of a key: its own, or that of the value that contains it, as a list contains its sections.
+    pub(super) fn of(key: &str, origins: &BTreeMap<String, Self>) -> Self {
+        let parent = || key.rsplit_once('.').map(|(parent, _)| parent);
+        let inherited = || parent().map_or(Self::Default, |parent| Self::of(parent, origins));
+        origins.get(key).cloned().unwrap_or_else(inherited)
+    }
 }
 
 impl fmt::Display for Origin {

@@ -60,6 +60,14 @@ impl Config for Test {
         let bytes = self.limits.message_bytes;
         checks.range("limits.message_bytes", bytes, 125..=1 << 24);
         checks.require("name", !self.name.is_empty(), || "must not be empty");
+        for origin in &self.origins {
+            let key = format!("origins.{origin}.url");
+            checks.require(
+                &key,
+                origin.starts_with("https:"),
+                || "must begin with https:",
+            );
+        }
     }
 }
 
@@ -156,6 +164,15 @@ b = 2
             "test.toml:8: `admin.grace_period_ms` is not a known key; did you mean `limits.grace_period_ms`?",
             "test.toml:9: `nothing` is not a known section",
         ]
+    );
+}
+
+#[test]
+fn a_problem_within_a_list_has_the_position_of_the_list() {
+    let problems = merge("\norigins = ['ftp']\n", &[], &[]).unwrap_err();
+    assert_eq!(
+        problems,
+        ["test.toml:2: `origins.ftp.url` must begin with https:"]
     );
 }
 

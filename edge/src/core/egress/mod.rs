@@ -20,7 +20,7 @@ use grandstand_common::wire::{
 };
 use prost::Message;
 
-use super::command::{AppendTag, InterestTag};
+use super::command::{AppendTag, Command, InterestTag};
 use super::delivery;
 use super::effects::{Effects, OwnerNote, Timer};
 use super::ids::RoomKey;
@@ -302,11 +302,18 @@ fn resume(state: &mut State, effects: &mut Effects, now: Now) {
     effects.repeat(unprocessed.map(|room| room.address().key), now);
 }
 
-/// Appends the windows of a room's sessions again (D3). `now` is the time at which the bus came back.
-pub(super) fn repeat_windows(state: &mut State, effects: &mut Effects, key: RoomKey, now: Now) {
-    if let Some(room) = state.hub.rooms.get_mut(key) {
-        let (address, sessions) = room.addressed_sessions();
-        sessions.restart(address, now, effects);
+/// Returns the next command for the bus. Appends the windows of rooms' sessions again (D3) when no other command waits.
+pub(super) fn poll_command(state: &mut State, effects: &mut Effects) -> Option<Command> {
+    loop {
+        if let Some(command) = effects.poll_command() {
+            return Some(command);
+        }
+        // `now` is the time at which the bus came back.
+        let (key, now) = effects.pop_repeat()?;
+        if let Some(room) = state.hub.rooms.get_mut(key) {
+            let (address, sessions) = room.addressed_sessions();
+            sessions.restart(address, now, effects);
+        }
     }
 }
 

@@ -176,9 +176,10 @@ impl Owners {
     pub(crate) fn on_spectators_timer(&mut self) {
         for (room, due) in std::mem::take(&mut self.spectators_due) {
             if let Some(owner) = self.of_room(due.partition) {
-                match due.needs_sync {
-                    true => owner.set_sync(room, true),
-                    false => owner.change(room),
+                if due.needs_sync {
+                    owner.set_sync(room, true)
+                } else {
+                    owner.change(room)
                 }
                 self.touch(due.partition);
             }

@@ -107,14 +107,11 @@ impl LaneClients {
 
     /// Takes all clients, at the end of the lane. The lane stays where it is in the queue of lanes to flush.
     pub(super) fn take(&mut self) -> Self {
-        let queued = self.queued;
-        std::mem::replace(
-            self,
-            Self {
-                queued,
-                ..Self::default()
-            },
-        )
+        let empty = Self {
+            queued: self.queued,
+            ..Self::default()
+        };
+        std::mem::replace(self, empty)
     }
 
     /// Some client that is a member or waits.
@@ -224,9 +221,8 @@ impl LaneClients {
 
     /// Whether the member at `slot` is slow and must be sent a snapshot, because it reads again and waits for none yet.
     pub(crate) fn needs_snapshot(&self, slot: u32) -> bool {
-        let stale = self.members.get(slot as usize);
-        let stale = stale.filter(|member| member.stale);
-        stale.is_some_and(|member| !self.slow.waits(member.conn))
+        let member = self.members.get(slot as usize);
+        member.is_some_and(|member| member.stale && !self.slow.waits(member.conn))
     }
 
     /// Whether the member at `slot` is slow and gets a snapshot, and with it its private messages, once it reads again.
@@ -312,8 +308,7 @@ impl LaneClients {
         if let Some(member) = self.members.get_mut(slot as usize) {
             member.offset = position;
             if std::mem::take(&mut member.stale) {
-                let conn = member.conn;
-                self.slow.remove(conn);
+                self.slow.remove(member.conn);
             }
         }
     }

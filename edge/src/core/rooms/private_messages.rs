@@ -61,6 +61,11 @@ impl PrivateMessages {
         self.rejects_due = self.rejects.len().min(self.rejects_due + 1);
     }
 
+    /// Whether rejects wait to be sent.
+    pub(super) fn has_due_rejects(&self) -> bool {
+        self.rejects_due > 0
+    }
+
     /// Notes that all messages are sent later.
     pub(super) fn delay_answer(&mut self) {
         self.answer_due = true;

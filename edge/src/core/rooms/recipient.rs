@@ -54,7 +54,8 @@ impl<'a> Recipient<'a> {
         if self.player.reject(reject.seq).is_some() {
             return None;
         }
-        if self.waits {
+        // Behind one that waits, it waits as well: the latest ones are sent together.
+        if self.waits || self.player.private_mut().has_due_rejects() {
             self.player.private_mut().keep_reject(reject);
             self.player.private_mut().delay_reject();
             self.set_due();

@@ -286,3 +286,31 @@ fn d04_a_repeated_input_is_answered_when_what_the_room_lacks_has_come() {
     let expected = [("ack", Some(1)), ("ack", Some(2))];
     assert_eq!(told(&mut bench, conn), named(&expected));
 }
+
+/// The first rejects of a new owner wait until nothing that precedes them can be lost, and the next one comes in the batch
+/// that ends the wait.
+#[test]
+fn d04_a_reject_behind_others_that_wait_displaces_none_of_them() {
+    let mut bench = Bench::new();
+    let (conn, session) = bench.player(1, "alice");
+    bench.take_messages(conn);
+    (1..=3).for_each(|seq| bench.repeat_input(conn, seq));
+    bench.set_epoch(2);
+    bench.receive(vec![
+        snapshot(0, 1),
+        rejected(session, 1),
+        rejected(session, 2),
+        processed(session, 2, 2),
+        ItemKind::Synced(Synced { number: 0 }),
+        rejected(session, 3),
+        processed(session, 3, 3),
+    ]);
+    let expected = [
+        ("snapshot", Some(1)),
+        ("reject", Some(1)),
+        ("reject", Some(2)),
+        ("reject", Some(3)),
+        ("ack", Some(3)),
+    ];
+    assert_eq!(told(&mut bench, conn), named(&expected));
+}

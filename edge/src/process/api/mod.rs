@@ -11,7 +11,7 @@ mod revoke;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use grandstand_common::process::admin::{
     Answering, Api, ApiAnswer, ApiRequest, Found, ListedPredecessor, Operations, Paging,
@@ -19,6 +19,7 @@ use grandstand_common::process::admin::{
 };
 use grandstand_common::process::shutdown::Signals;
 use grandstand_common::process::telemetry::Log;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::limits::SharedLimits;
@@ -37,7 +38,8 @@ pub(crate) const DESCRIPTION: &str = include_str!("../../../../docs/admin.openap
 pub struct EdgeApi {
     operations: Operations,
     predecessors: Predecessors,
-    parts: OnceLock<Parts>,
+    // Held to copy or replace it.
+    parts: Mutex<Option<Arc<Parts>>>,
 }
 
 /// The parts of a running edge that operators see and change.
@@ -66,7 +68,7 @@ impl EdgeApi {
         Arc::new(Self {
             operations: Operations::new(log),
             predecessors: Predecessors::default(),
-            parts: OnceLock::new(),
+            parts: Mutex::default(),
         })
     }
 
@@ -80,15 +82,14 @@ impl EdgeApi {
         &self.predecessors
     }
 
-    /// Shows a running edge to operators.
+    /// Shows a running edge to operators, in the place of an earlier one.
     pub(super) fn show(&self, shards: Vec<Asker>, revoke: RevokeParts, limits: SharedLimits) {
         let parts = Parts {
             shards: Shards::new(shards),
             revoker: Revoker::new(revoke),
             limits,
         };
-        // An edge starts once.
-        self.parts.set(parts).ok();
+        *self.parts.lock() = Some(Arc::new(parts));
     }
 
     async fn respond(&self, request: ApiRequest) -> Result<ApiAnswer, ApiAnswer> {
@@ -112,7 +113,8 @@ impl EdgeApi {
                 .await;
         }
         let paging = Paging::parse(operation.is_paged(), &request.query)?;
-        let Some(parts) = self.parts.get() else {
+        let parts = self.parts.lock().clone();
+        let Some(parts) = parts else {
             let text = "the edge is starting; /startup says what it waits for";
             let starting = StatusCode::SERVICE_UNAVAILABLE;
             return Err(ApiAnswer::problem(starting, "starting", text));

@@ -15,19 +15,17 @@ use tokio::sync::oneshot;
 
 use crate::codec::events::{EventEncoder, EventId, Passed};
 use crate::conn::key::ConnKey;
-use crate::conn::session::EventSession;
+use crate::conn::session::{EventSession, JOIN_ID};
 use crate::server::connections::receive::{Received, receive, receive_encrypted};
+use crate::server::connections::ticket::Ticket;
+use crate::server::connections::ticket_link::{Said, TicketLink};
+use crate::server::connections::viewed::Viewed;
+use crate::server::connections::waiters::{InputAnswer, Waiters};
 use crate::server::tls::session::TlsSession;
 use crate::websocket::frame;
 
-/// The `id` of the join that the edge sends for the client.
-pub(crate) const JOIN_ID: u64 = 1;
-
 /// The most bytes that are read with TLS at once.
 const READ: usize = 4 << 10;
-
-/// The most requests of a client that wait for the answers to their inputs.
-const WAITERS: usize = 256;
 
 /// The milliseconds after which a client connects again whose stream has ended, as the first event says.
 const RETRY_MS: u32 = 2_000;
@@ -39,6 +37,8 @@ pub(crate) struct EventLink {
     socket: Option<TcpStream>,
     /// The request that waits for the view.
     view: Option<oneshot::Sender<Viewed>>,
+    /// The ticket of a queue, whose client has no socket.
+    ticket: Option<Box<TicketLink>>,
     tls: Option<Box<TlsSession>>,
     encoder: EventEncoder,
     /// Bytes of events, of which the first `sent` are with the socket or TLS.
@@ -49,7 +49,7 @@ pub(crate) struct EventLink {
     has_news: bool,
     room: RoomId,
     secret: u128,
-    waiters: Vec<Waiter>,
+    waiters: Waiters,
     /// Whether the client's close frame is among the input.
     is_closed: bool,
 }
@@ -83,44 +83,6 @@ pub(crate) enum PushError {
     Full,
 }
 
-/// The message that answers an input: an `ack`, a `reject` or an `error`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InputAnswer {
-    /// The type of the message.
-    pub(crate) kind: String,
-    /// The code of a reject or an error; empty for an ack.
-    pub(crate) code: String,
-    /// The milliseconds after which the input may be sent again.
-    pub(crate) retry_after_ms: Option<u64>,
-    /// The message in JSON.
-    pub(crate) text: String,
-}
-
-/// The answer to a request for the view of a lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Viewed {
-    /// The snapshot.
-    Snapshot {
-        /// Its place.
-        id: EventId,
-        /// The message in JSON.
-        text: String,
-    },
-    /// There is no such room, or spectators do not see it yet.
-    Missing,
-    /// The room has ended, with this code.
-    Left(String),
-    /// An error.
-    Refused(InputAnswer),
-}
-
-/// A request that waits for the answer to its input.
-#[derive(Debug)]
-struct Waiter {
-    seq: u64,
-    answer: oneshot::Sender<InputAnswer>,
-}
-
 impl EventLink {
     /// Creates the link of a stream whose response has been begun.
     pub(crate) fn new(
@@ -130,25 +92,33 @@ impl EventLink {
     ) -> Self {
         Self {
             socket: Some(socket),
-            view: None,
             tls,
             encoder: EventEncoder::new(stream.epoch),
-            unsent: Vec::new(),
-            sent: 0,
-            input: VecDeque::new(),
-            has_news: false,
-            room: stream.room,
-            secret: stream.secret,
-            waiters: Vec::new(),
-            is_closed: false,
+            ..Self::without_socket(stream.room, stream.secret)
         }
     }
 
     /// Creates the link of a request for the view of a lane.
     pub(crate) fn of_view(room: RoomId, view: oneshot::Sender<Viewed>) -> Self {
         Self {
-            socket: None,
             view: Some(view),
+            ..Self::without_socket(room, rand::random())
+        }
+    }
+
+    /// Creates the link of a ticket in a queue.
+    pub(crate) fn of_ticket(queue: RoomId, secret: u128, ticket: Ticket) -> Self {
+        Self {
+            ticket: Some(Box::new(TicketLink::new(ticket))),
+            ..Self::without_socket(queue, secret)
+        }
+    }
+
+    fn without_socket(room: RoomId, secret: u128) -> Self {
+        Self {
+            socket: None,
+            view: None,
+            ticket: None,
             tls: None,
             encoder: EventEncoder::new(String::new()),
             unsent: Vec::new(),
@@ -156,8 +126,8 @@ impl EventLink {
             input: VecDeque::new(),
             has_news: false,
             room,
-            secret: rand::random(),
-            waiters: Vec::new(),
+            secret,
+            waiters: Waiters::default(),
             is_closed: false,
         }
     }
@@ -206,16 +176,17 @@ impl EventLink {
         if self.is_closed || self.room != input.room {
             return Err(PushError::NoSession);
         }
-        self.waiters.retain(|waiter| !waiter.answer.is_closed());
         let is_full = !self.input.is_empty() && self.input.len() + input.message.len() > most;
-        if is_full || self.waiters.len() >= WAITERS {
+        if is_full || self.waiters.is_full() {
             return Err(PushError::Full);
         }
+        if let Some(ticket) = &mut self.ticket {
+            let said = ticket.ask(&input.message, waiter);
+            self.say(said);
+            return Ok(());
+        }
         self.put_input(&frame::text(&input.message));
-        self.waiters.push(Waiter {
-            seq: input.seq,
-            answer: waiter,
-        });
+        self.waiters.push(input.seq, waiter);
         Ok(())
     }
 
@@ -319,11 +290,12 @@ impl EventLink {
         let is_whole = passed.is_some();
         match passed {
             None => {}
-            Some(Passed::Ping(payload)) => self.put_input(&frame::pong(&payload)),
+            Some(Passed::Ping(payload)) => self.pong(&payload),
             Some(Passed::Close) => self.close(),
             Some(Passed::Message { head, text }) if self.view.is_some() => {
                 self.see(&head, text);
             }
+            Some(Passed::Message { head, .. }) if self.ticket.is_some() => self.see_ticket(&head),
             Some(Passed::Message { head, text }) => {
                 let code = head.code.unwrap_or_default();
                 let is_final = head.id == Some(JOIN_ID) && !is_temporary(&code);
@@ -335,7 +307,7 @@ impl EventLink {
                             retry_after_ms: head.retry_after_ms,
                             text: text.unwrap_or_default(),
                         };
-                        self.answer(head.seq.unwrap_or(0), &answer);
+                        self.waiters.answer(head.seq.unwrap_or(0), &answer);
                     }
                     "left" => self.close(),
                     "error" if is_final => self.close(),
@@ -351,18 +323,7 @@ impl EventLink {
 
     /// Answers the request for the view with a message that says what it is.
     fn see(&mut self, head: &EventHead, text: Option<String>) {
-        let seen = match head.kind.as_str() {
-            "snapshot" => self.snapshot(head),
-            "joined" if !head.has_instance => Some(Viewed::Missing),
-            "error" => Some(Viewed::Refused(InputAnswer {
-                kind: head.kind.clone(),
-                code: head.code.clone().unwrap_or_default(),
-                retry_after_ms: head.retry_after_ms,
-                text: text.unwrap_or_default(),
-            })),
-            "left" => Some(Viewed::Left(head.code.clone().unwrap_or_default())),
-            _ => None,
-        };
+        let seen = Viewed::of_message(head, text, || self.snapshot(head));
         if let Some(seen) = seen
             && let Some(view) = self.view.take()
         {
@@ -374,8 +335,7 @@ impl EventLink {
 
     /// The snapshot whose event has just been made.
     fn snapshot(&self, head: &EventHead) -> Option<Viewed> {
-        let event = std::str::from_utf8(&self.unsent).ok()?;
-        let text = event.lines().find_map(|line| line.strip_prefix("data: "))?;
+        let text = self.event_text()?;
         let id = EventId {
             epoch: self.encoder.epoch().to_owned(),
             version: head.version?,
@@ -386,13 +346,36 @@ impl EventLink {
         })
     }
 
-    /// Answers the requests whose inputs a message is about.
-    fn answer(&mut self, seq: u64, answer: &InputAnswer) {
-        let is_cumulative = answer.kind == "ack";
-        let is_met = |waiter: &mut Waiter| waiter.seq == seq || is_cumulative && waiter.seq < seq;
-        for waiter in self.waiters.extract_if(.., is_met) {
-            // The request may have given up.
-            waiter.answer.send(answer.clone()).ok();
+    /// The message whose event has just been made.
+    fn event_text(&self) -> Option<&str> {
+        let event = std::str::from_utf8(&self.unsent).ok()?;
+        event.lines().find_map(|line| line.strip_prefix("data: "))
+    }
+
+    /// Answers a ping, unless it is that of a ticket after which nobody asks.
+    fn pong(&mut self, payload: &[u8]) {
+        match self.ticket.as_mut().and_then(|ticket| ticket.ping()) {
+            Some(said) => self.say(said),
+            None => self.put_input(&frame::pong(payload)),
+        }
+    }
+
+    /// Passes a message to the ticket.
+    fn see_ticket(&mut self, head: &EventHead) {
+        if let Some(mut ticket) = self.ticket.take() {
+            let said = self.event_text().map(|text| ticket.see(head, text));
+            self.ticket = Some(ticket);
+            self.say(said.unwrap_or_default());
+        }
+    }
+
+    /// Sends what the client of a ticket says.
+    fn say(&mut self, said: Said) {
+        for message in said.messages {
+            self.put_input(&frame::text(&message));
+        }
+        if said.closes {
+            self.close();
         }
     }
 

@@ -28,9 +28,10 @@ impl Flags {
     /// Sets or clears the flag. Returns whether it was set.
     pub(super) fn set(&mut self, flag: Flag, on: bool) -> bool {
         let before = self.has(flag);
-        match on {
-            true => self.0 |= flag as u8,
-            false => self.0 &= !(flag as u8),
+        if on {
+            self.0 |= flag as u8
+        } else {
+            self.0 &= !(flag as u8)
         }
         before
     }

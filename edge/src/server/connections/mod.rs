@@ -10,6 +10,14 @@ mod facts;
 
 pub(crate) mod events;
 
+pub(crate) mod waiters;
+
+pub(crate) mod viewed;
+
+pub(crate) mod ticket;
+
+mod ticket_link;
+
 mod link;
 
 pub mod outbox;
@@ -17,6 +25,10 @@ pub mod outbox;
 mod poller;
 
 mod receive;
+
+mod opening;
+
+mod silence;
 
 mod socket;
 
@@ -40,10 +52,11 @@ use crate::limits::Presence;
 use crate::server::handler::{ConnectInfo, error_kind};
 use crate::websocket::error::ProtocolError;
 use crate::websocket::frame;
-use events::{InputAnswer, PushError, PushedInput};
+use events::{PushError, PushedInput};
 use flags::Flag;
 use outbox::FrameClass;
 use table::Table;
+use waiters::InputAnswer;
 
 pub(crate) use facts::ConnFacts;
 pub(crate) use link::Link;
@@ -62,6 +75,8 @@ pub(crate) struct Upgraded {
     pub(crate) info: ConnectInfo,
     /// Counts the connection.
     pub(crate) presence: Presence,
+    /// The head of the response to the handshake, which is not written yet; empty if there is none.
+    pub(crate) head: Bytes,
     /// Bytes received after the handshake.
     pub(crate) early: Box<[u8]>,
 }
@@ -160,6 +175,17 @@ impl Connections {
     pub(crate) fn insert(&self, link: Link, address: IpAddr, cap: u32) -> io::Result<ConnKey> {
         let mut table = self.0.table.borrow_mut();
         table.insert(link, address, cap, now())
+    }
+
+    /// Sends `head` before the first frames of a connection that is being opened, until
+    /// [`end_opening`](Self::end_opening).
+    pub(crate) fn begin_opening(&self, key: ConnKey, head: Bytes) {
+        self.0.table.borrow_mut().begin_opening(key, head);
+    }
+
+    /// Sends the head of a new connection, unless it was sent with its first frames.
+    pub(crate) fn end_opening(&self, key: ConnKey) {
+        self.0.table.borrow_mut().end_opening(key);
     }
 
     /// The facts about a connection that operators see; `None` if it was removed.

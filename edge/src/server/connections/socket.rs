@@ -160,6 +160,33 @@ impl ConnEntry {
         }
     }
 
+    /// Writes the head of the response to the handshake, with the first frames. There must be no outbox.
+    pub(super) fn write_first(
+        &mut self,
+        head: &Bytes,
+        frames: &Bytes,
+        class: FrameClass,
+    ) -> SendStatus {
+        let all = Bytes::from([head.as_ref(), frames].concat());
+        let written = self.write_to_link(&all);
+        let of_frames = |count: usize| count.checked_sub(head.len());
+        match written.map(|count| (count, of_frames(count))) {
+            Ok((count, Some(rest))) => {
+                self.sent += rest as u64;
+                if self.has_written(count, all.len()) {
+                    return SendStatus::Written;
+                }
+                self.queue_rest(frames, rest, class);
+                SendStatus::Queued
+            }
+            // A new socket that does not even take a head is lost.
+            Ok((_, None)) | Err(_) => {
+                self.state = ConnState::Dead;
+                SendStatus::Gone
+            }
+        }
+    }
+
     /// Queues `frames`, of which `written` bytes are written.
     fn queue_rest(&mut self, frames: &Bytes, written: usize, class: FrameClass) {
         let mut outbox = Box::new(Outbox::new(self.cap as usize));
@@ -246,9 +273,10 @@ impl ConnEntry {
             Link::Tls(socket, tls) => {
                 // Records that bring next to nothing are charged after they are decrypted, so that they are decrypted a
                 // few at a time.
-                let most = match self.flags.has(Flag::Bulk) {
-                    true => buffer.len(),
-                    false => FIRST_READ,
+                let most = if self.flags.has(Flag::Bulk) {
+                    buffer.len()
+                } else {
+                    FIRST_READ
                 };
                 let received = receive_encrypted(socket, tls, most, buffer);
                 let is_bulk = |received: &Received| received.more && received.idle_records == 0;

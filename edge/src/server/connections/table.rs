@@ -19,7 +19,9 @@ use crate::conn::transport::SendStatus;
 use crate::server::connections::facts::{ConnFacts, Facts};
 use crate::server::connections::flags::{Flag, Flags};
 use crate::server::connections::link::Link;
+use crate::server::connections::opening::Opening;
 use crate::server::connections::outbox::{FrameClass, Outbox};
+use crate::server::connections::silence::silence;
 use crate::server::connections::socket::{ConnEntry, ConnState};
 use crate::time::coarse::CoarseInstant;
 use crate::time::wheel::TimerWheel;
@@ -27,9 +29,6 @@ use crate::websocket::frame;
 
 /// The most time for the close handshake.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(5);
-
-/// The part of the heartbeat over which the pings of connections are spread.
-const SPREAD: u32 = 8;
 
 /// An empty ping.
 const PING: Bytes = Bytes::from_static(&[0x89, 0]);
@@ -47,6 +46,8 @@ pub(super) struct Table {
     bell: Rc<Notify>,
     /// The data that only operators ask for, apart from the data that every write touches.
     facts: ConnMap<Facts>,
+    /// The response to the handshake of the connection that is being opened: a write costs more than all else of it.
+    opening: Opening,
 }
 
 impl Table {
@@ -65,6 +66,23 @@ impl Table {
             woken: VecDeque::new(),
             bell,
             facts: ConnMap::default(),
+            opening: Opening::default(),
+        }
+    }
+
+    /// Begins to open a connection: sends `head` before its first frames. [`end_opening`](Self::end_opening) must follow
+    /// before another connection is opened.
+    pub(super) fn begin_opening(&mut self, key: ConnKey, head: Bytes) {
+        self.opening.begin(key, head);
+    }
+
+    /// Sends the head of the response to a handshake if nothing else was sent.
+    pub(super) fn end_opening(&mut self, key: ConnKey) {
+        if let Some(head) = self.opening.take(key)
+            && let Some(conn) = self.get_mut(key)
+            && conn.write_first(&head, &Bytes::new(), FrameClass::Control) != SendStatus::Written
+        {
+            self.wake(key);
         }
     }
 
@@ -217,6 +235,7 @@ impl Table {
     }
 
     pub(super) fn send(&mut self, key: ConnKey, frames: &Bytes, class: FrameClass) -> SendStatus {
+        let head = self.opening.take(key);
         let Some(conn) = self.get_mut(key) else {
             return SendStatus::Gone;
         };
@@ -226,7 +245,10 @@ impl Table {
         if let Some(outbox) = &mut conn.outbox {
             return outbox.push(frames.clone(), class);
         }
-        let sent = conn.write_or_queue(frames, class);
+        let sent = match head {
+            Some(head) => conn.write_first(&head, frames, class),
+            None => conn.write_or_queue(frames, class),
+        };
         if sent != SendStatus::Written || conn.link.take_news() {
             self.wake(key);
         }
@@ -282,6 +304,7 @@ impl Table {
     ) -> bool {
         let deadline = now + CLOSE_GRACE;
         let coarse_deadline = self.coarse(deadline);
+        let head = self.opening.take(key);
         let Some(conn) = self.get_mut(key).filter(|c| c.state == ConnState::Open) else {
             return false;
         };
@@ -289,7 +312,10 @@ impl Table {
         if let (Link::Quic(stream), ConnState::Closing(why)) = (&mut conn.link, state) {
             stream.set_reason(why.close_code(), why.code());
         }
-        conn.send_last(last);
+        match head {
+            Some(head) => drop(conn.write_first(&head, last, FrameClass::Control)),
+            None => conn.send_last(last),
+        }
         conn.deadline = coarse_deadline;
         self.wake(key);
         self.wheel.insert(deadline, key);
@@ -351,9 +377,10 @@ impl Table {
         let silence = coarse.since(conn.last_activity);
         let silent = silence >= tolerated;
         conn.flags.set(Flag::Pinged, silent);
-        let wait = match silent {
-            true => heartbeat,
-            false => tolerated - silence,
+        let wait = if silent {
+            heartbeat
+        } else {
+            tolerated - silence
         };
         conn.deadline = coarse.after(wait);
         if silent && !conn.ping_link() && !queued {
@@ -361,13 +388,6 @@ impl Table {
         }
         self.wheel.insert(now + wait, key);
     }
-}
-
-/// The silence after which a connection is pinged: the heartbeat or up to an eighth less, so that connections that were
-/// silent together are not pinged together forever.
-fn silence(heartbeat: Duration, key: ConnKey) -> Duration {
-    let part = key.index.wrapping_mul(0x9E37_79B9) >> 16;
-    heartbeat - (heartbeat / SPREAD * part) / (1 << 16)
 }
 
 fn slot_key(key: ConnKey) -> DefaultKey {

@@ -13,7 +13,7 @@ pub enum HttpError {
     BadHost,
     /// The request has a body.
     Body,
-    /// The query's `token` or `user` is not UTF-8.
+    /// A parameter of the query is not UTF-8.
     BadQuery,
     /// `Sec-WebSocket-Key` is missing or not 16 bytes in base64.
     BadKey,
@@ -128,7 +128,7 @@ impl HttpError {
                  only after the response"
             }
             Self::BadQuery => {
-                "`token` and `user` in the query must be UTF-8; percent-encode each byte of other characters"
+                "parameters in the query must be UTF-8; percent-encode each byte of other characters"
             }
             Self::BadKey => {
                 "Sec-WebSocket-Key must be 16 random bytes in base64; use a WebSocket client library"

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -24,6 +25,8 @@ pub(super) struct Upgrade {
     /// The index of the route.
     pub(super) route: u8,
     pub(super) info: ConnectInfo,
+    /// The head of the response, which hyper does not write.
+    pub(super) head: Vec<u8>,
     /// The event stream that the socket carries; `None` for a WebSocket.
     pub(super) events: Option<BegunEvents>,
 }
@@ -31,8 +34,6 @@ pub(super) struct Upgrade {
 /// An event stream whose response is not written yet.
 pub(super) struct BegunEvents {
     pub(super) stream: EventStream,
-    /// The head of the response.
-    pub(super) head: Vec<u8>,
     /// The join, as a frame of the client.
     pub(super) join: Bytes,
 }
@@ -126,13 +127,17 @@ impl Exchange {
         self.gate.open();
     }
 
-    /// Ends a request of the API. The response of an event stream is written by its connection, not by hyper.
+    /// Ends a request of the API.
     pub(super) fn end<B>(&self, response: &Response<B>) {
         self.is_busy.set(false);
         self.extend();
-        let mut upgrade = self.upgrade.borrow_mut();
-        match upgrade.as_mut().and_then(|u| u.events.as_mut()) {
-            Some(events) => events.head = response::head(response),
+        self.pass(response);
+    }
+
+    /// Passes a response on to hyper. One that upgrades the socket is kept, and is sent with the first frames of the connection.
+    pub(super) fn pass<B>(&self, response: &Response<B>) {
+        match self.upgrade.borrow_mut().as_mut() {
+            Some(upgrade) => upgrade.head = response::head(response),
             None => self.gate.open(),
         }
     }
@@ -166,7 +171,9 @@ impl Exchange {
         let path = request.uri().path();
         let mut routes = (0_u8..).zip(&self.context.routes);
         let Some((index, route)) = routes.find(|(_, route)| route.path == path) else {
-            let page = self.context.pages.get(path).ok_or(HttpError::NotFound)?;
+            let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
+            let page = self.context.pages.find(path, host.unwrap_or_default());
+            let page = page.ok_or(HttpError::NotFound)?;
             request::check_page(request)?;
             return Ok(response::page(page));
         };
@@ -175,6 +182,7 @@ impl Exchange {
         self.set_upgrade(Upgrade {
             route: index,
             info,
+            head: Vec::new(),
             events: None,
         });
         Ok(response::upgraded(&upgrade))

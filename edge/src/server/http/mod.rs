@@ -1,6 +1,7 @@
 //! Handshakes: HTTP/1.1 on an accepted socket, with a deadline, until the upgrade.
 //!
-//! hyper handles the HTTP. After it has written the 101 response it returns the socket and its memory is freed.
+//! hyper handles the HTTP. After an upgrade it returns the socket and its memory is freed. The 101 response leaves with the
+//! first frames of the connection.
 
 mod error;
 
@@ -42,7 +43,7 @@ use crate::server::connections::{Link, Upgraded};
 use crate::server::context::ServerContext;
 use crate::server::proxy;
 use crate::server::tls::stream::TlsStream;
-use exchange::{BegunEvents, Exchange, Exchanged, Upgrade};
+use exchange::{Exchange, Exchanged, Upgrade};
 use gate::{Gate, Gated};
 use service::HttpService;
 use stream::ClientStream;
@@ -207,10 +208,12 @@ async fn open(
     let Upgrade {
         route,
         info,
+        mut head,
         events,
     } = upgrade;
-    if let Some(BegunEvents { head, .. }) = &events {
-        write(&mut stream, head).await;
+    if events.is_some() {
+        // Frames of an event stream leave as events, so that the head cannot be sent with them.
+        write(&mut stream, &std::mem::take(&mut head)).await;
     }
     let (socket, tls, unread) = stream.into_parts();
     let socket = mio::net::TcpStream::from_std(socket.into_std().ok()?);
@@ -233,6 +236,7 @@ async fn open(
         route,
         info,
         presence: arrived.open(),
+        head: head.into(),
         early: early.into(),
     })
 }

@@ -205,6 +205,18 @@ pub(super) fn parameter(query: &str, name: &str) -> Result<Option<String>, HttpE
         .transpose()
 }
 
+/// All query parameters of this name, decoded.
+///
+/// # Errors
+/// If one is not UTF-8.
+pub(super) fn parameters(query: &str, name: &str) -> Result<Vec<String>, HttpError> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let values = pairs.filter(|(key, _)| *key == name);
+    values
+        .map(|(_, value)| decode(value).ok_or(HttpError::BadQuery))
+        .collect()
+}
+
 /// Decodes percent-encoding, and `+` as a space. A `%` without two hexadecimal digits stays as it is.
 ///
 /// `form_urlencoded` would replace invalid UTF-8 instead of refusing it.
@@ -227,6 +239,8 @@ mod tests {
         assert_eq!(parameter(query, "bad"), Err(HttpError::BadQuery));
         assert_eq!(parameter(query, "none"), Ok(None));
         assert_eq!(parameter("user", "user"), Ok(None));
+        let all = vec!["Zoë X%zz%4".to_owned(), "other".to_owned()];
+        assert_eq!(parameters(query, "user"), Ok(all));
     }
 
     #[test]

@@ -13,10 +13,6 @@ use crate::server::http::error::HttpError;
 use crate::server::http::request::Upgrade;
 use crate::server::routes::Page;
 
-/// The policy of a page: it may run its own scripts, and open WebSockets, also at other edges.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 /// The time for which a browser that has seen a response over TLS uses nothing else for this host: a year.
 const STRICT: &str = "max-age=31536000";
 
@@ -42,18 +38,18 @@ pub(super) fn upgraded(upgrade: &Upgrade) -> Response<Full<Bytes>> {
 }
 
 /// 200 with a page.
-pub(super) fn page(page: &Page) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(page.body)));
+pub(super) fn page(page: Page) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(page.body));
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static(page.content_type),
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(PAGE_POLICY),
-    );
+    // Without a valid one the strictest is added.
+    if let Ok(policy) = HeaderValue::try_from(&*page.policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     response
 }
 
@@ -154,9 +150,10 @@ fn bare(error: HttpError, body: &serde_json::Value, is_encrypted: bool) -> Vec<u
     let (status, body) = (error.status(), body.to_string() + "\n");
     let retry = error.retry_after_s();
     let retry = retry.map_or_else(String::new, |after| format!("Retry-After: {after}\r\n"));
-    let strict = match is_encrypted {
-        true => format!("Strict-Transport-Security: {STRICT}\r\n"),
-        false => String::new(),
+    let strict = if is_encrypted {
+        format!("Strict-Transport-Security: {STRICT}\r\n")
+    } else {
+        String::new()
     };
     format!(
         "HTTP/1.1 {} {}\r\nConnection: close\r\nContent-Type: application/json\r\n{retry}\

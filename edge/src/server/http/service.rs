@@ -27,8 +27,8 @@ impl Service<Request<Incoming>> for HttpService {
         exchange.count();
         let is_api = exchange.context.api.is_some() && api::has_path(request.uri().path());
         if !is_api {
-            exchange.open_gate();
             let response = exchange.answer(&request);
+            exchange.pass(&response);
             return Box::pin(std::future::ready(Ok(response)));
         }
         Box::pin(async move {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::supervisor::Supervisor;
+use prometheus_client::metrics::gauge::Gauge;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -180,14 +181,31 @@ fn refuse(
     }
 }
 
+/// A handshake in the gauge, also if its task is dropped.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// Runs a handshake in a task of its own, whose memory is freed when the connection opens.
 fn start(driver: &Rc<Driver>, supervisor: &Supervisor, arrival: Arrival) {
     let driver = Rc::clone(driver);
     supervisor.run_local("handshake", async move {
         let context = Rc::clone(&driver.context);
-        context.metrics.handshakes.inc();
-        let upgraded = drive_handshake(Rc::clone(&context), arrival).await;
-        context.metrics.handshakes.dec();
+        let upgraded = {
+            let _counted = Counted::new(&context.metrics.handshakes);
+            drive_handshake(Rc::clone(&context), arrival).await
+        };
         if let Some(upgraded) = upgraded
             && let Err(error) = driver.open(upgraded)
         {

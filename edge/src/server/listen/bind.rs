@@ -138,10 +138,11 @@ pub fn bind_beside(
         tune(&SockRef::from(listener), options).map_err(beside)?;
     }
     while adopted.len() < count {
-        let listener = match is_shared {
-            true => listen(options, addr),
+        let listener = if is_shared {
+            listen(options, addr)
+        } else {
             // Its queue is for several shards.
-            false => adopted[0].try_clone(),
+            adopted[0].try_clone()
         };
         adopted.push(listener.map_err(beside)?);
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 use quinn_proto::{ConnectionHandle, Event, StreamEvent, StreamId};
 use tracing::{debug, warn};
@@ -234,6 +235,7 @@ impl Clients {
             route: 0,
             info,
             presence: arrived.open(),
+            head: Bytes::new(),
             early: early.into(),
         });
         self.leave_handshake(session, "open");

@@ -155,13 +155,13 @@ fn read_key(
     provider: &CryptoProvider,
 ) -> Result<Arc<dyn SigningKey>, CertificateError> {
     let pem = file::read(path).map_err(|why| unreadable(path, &why))?;
-    let key =
-        PrivateKeyDer::from_pem_slice(&pem).map_err(|why| {
-            match String::from_utf8_lossy(&pem).contains("ENCRYPTED") {
-                true => CertificateError::Encrypted(path.to_owned()),
-                false => unreadable(path, &words(&why)),
-            }
-        })?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|why| {
+        if String::from_utf8_lossy(&pem).contains("ENCRYPTED") {
+            CertificateError::Encrypted(path.to_owned())
+        } else {
+            unreadable(path, &words(&why))
+        }
+    })?;
     let key = provider.key_provider.load_private_key(key);
     key.map_err(|_| CertificateError::Kind(path.to_owned()))
 }
@@ -173,15 +173,16 @@ fn misfit(files: &CertificateFiles, key: &CertifiedKey) -> CertificateError {
         let other = CertifiedKey::new(vec![der.clone()], Arc::clone(&key.key));
         other.keys_match().is_ok()
     };
-    match key.cert.iter().any(is_of) {
-        true => CertificateError::Order {
+    if key.cert.iter().any(is_of) {
+        CertificateError::Order {
             path,
             key: key_path,
-        },
-        false => CertificateError::Key {
+        }
+    } else {
+        CertificateError::Key {
             key: key_path,
             certificate: path,
-        },
+        }
     }
 }
 

@@ -282,9 +282,10 @@ impl TlsSession {
                     None
                 }
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    Some(match write(&mut traffic, &mut self.encrypted) {
-                        true => Ok(()),
-                        false => Err(io::ErrorKind::BrokenPipe.into()),
+                    Some(if write(&mut traffic, &mut self.encrypted) {
+                        Ok(())
+                    } else {
+                        Err(io::ErrorKind::BrokenPipe.into())
                     })
                 }
                 Ok(_) => Some(Err(io::ErrorKind::NotConnected.into())),

@@ -255,7 +255,7 @@ fn each_response_tells_browsers_to_use_nothing_but_tls() {
     let (tls, certificate) = localhost(&folder);
     let config = Arc::new(client(&[certificate], &BOTH));
     let handshakes = HandshakeLimits {
-        timeout: Duration::from_millis(300),
+        timeout: Duration::from_secs(1),
         ..HandshakeLimits::default()
     };
     let options = ServerOptions {

@@ -15,11 +15,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grandstand_game::{
-    Auto, Effects, Game, Idle, Lane, Leave, NoParams, PlayerId, Realtime, Reject, Rng, Setup, Tick,
-    TickEffects, Verdict, View, ensure,
+    Auto, Effects, Game, Idle, Lane, Leave, Listing, NoParams, PlayerId, Realtime, Reject, Rng,
+    Setup, Tick, TickEffects, Verdict, View, ensure,
 };
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use world::{HEIGHT, WIDTH, World};
 
@@ -69,6 +70,13 @@ struct Board<'a> {
     scores: &'a BTreeMap<PlayerId, u32>,
 }
 
+impl Arena {
+    /// The scripted player of tools: rolls in a random direction, or stops.
+    pub fn play(_view: &Value, _player: &PlayerId, rng: &mut Rng) -> Value {
+        json!({"x": rng.random_range(-1..=1), "y": rng.random_range(-1..=1)})
+    }
+}
+
 impl Game for Arena {
     const NAME: &'static str = "arena";
     type Params = Params;
@@ -115,6 +123,10 @@ impl Game for Arena {
             height: HEIGHT,
             scores: &self.scores,
         })
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        Some(Listing::of_seats(self.scores.len(), PLAYERS))
     }
 
     fn idle(&self) -> Idle {

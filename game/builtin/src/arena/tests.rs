@@ -84,6 +84,7 @@ fn players_who_leave_take_their_discs_and_points_with_them() {
     room.ticks(1);
     assert_eq!(discs(room.frame(Lane::Players).unwrap()).len(), 1);
     assert_eq!(room.view(Lane::Players)["scores"], json!({"player-01": 0}));
+    assert_eq!(room.listing(), Some(Listing::of_seats(1, 16)));
 }
 
 #[test]

@@ -97,9 +97,10 @@ impl World {
                 if distance >= 2.0 * DISC {
                     continue;
                 }
-                let (nx, ny) = match distance > 0.001 {
-                    true => (dx / distance, dy / distance),
-                    false => (1.0, 0.0),
+                let (nx, ny) = if distance > 0.001 {
+                    (dx / distance, dy / distance)
+                } else {
+                    (1.0, 0.0)
                 };
                 let push = (2.0 * DISC - distance) / 2.0;
                 one.at = (one.at.0 - nx * push, one.at.1 - ny * push);

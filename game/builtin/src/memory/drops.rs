@@ -14,6 +14,11 @@ impl Memory {
         effects: &mut Effects<Update>,
     ) -> Verdict {
         ensure!(self.phase != Phase::Over, "finished", "the game is over");
+        ensure!(
+            !self.is_bot(player),
+            "name_taken",
+            "a bot has the name {player}"
+        );
         // A player whom the computer replaced may join again, but only watches.
         if self.seat(player).is_some() {
             return Ok(());
@@ -27,13 +32,14 @@ impl Memory {
         Ok(())
     }
 
-    /// Gives a player a place, and starts the game with the last one.
+    /// Gives a player a place, and the bots, and starts the game with the last one.
     fn sit(&mut self, player: &PlayerId, effects: &mut Effects<Update>) {
         self.seats.push(Seat {
             player: player.clone(),
             score: 0,
             hand: Hand::Here,
         });
+        self.seat_bots(effects);
         effects.clear_timer(EMPTY);
         if self.seats.len() < self.params.players {
             effects.update(Update::Waiting {
@@ -76,7 +82,7 @@ impl Memory {
             return;
         };
         match self.seats[seat].hand {
-            Hand::Here | Hand::Gone => {}
+            Hand::Here | Hand::Gone | Hand::Bot => {}
             Hand::Away | Hand::Missing { .. } => {
                 self.seats[seat].hand = Hand::Here;
                 effects.clear_timer(&away(player));
@@ -114,7 +120,7 @@ impl Memory {
         effects.update(Update::Waiting {
             players: players(&self.seats),
         });
-        if self.seats.is_empty() {
+        if self.seats.iter().all(|seat| seat.hand == Hand::Bot) {
             effects.set_timer(EMPTY, ms(self.params.pause_ms));
         }
     }
@@ -141,7 +147,8 @@ impl Memory {
                     player: self.seats[seat].player.clone(),
                     by: "computer",
                 });
-                if self.seats.iter().all(|seat| seat.hand == Hand::Gone) {
+                let is_computer = |seat: &Seat| matches!(seat.hand, Hand::Gone | Hand::Bot);
+                if self.seats.iter().all(is_computer) {
                     return self.end(self.best(), effects);
                 }
                 self.set_pause(effects);

@@ -8,7 +8,10 @@
 //! minutes. Then the computer plays on or the others win ([`OnDrop`]). A player who leaves is replaced at once. The
 //! game ends when the computer has replaced every player.
 //!
-//! At the end the game emits `{"scores":{"alice":3,"bob":5},"winners":["bob"]}` with the topic `results`.
+//! With `params.bots` the computer plays against the first player, under the names `bot-1`, `bot-2`, …
+//!
+//! At the end the game emits its result with the topic `results`, without the bots:
+//! `{"players":[{"player":"alice","score":3,"won":false},{"player":"bob","score":5,"won":true}]}`.
 //!
 //! | reject | when |
 //! | --- | --- |
@@ -23,7 +26,8 @@
 //! | `two_open` | two different cards are still open |
 //! | `card_open` | the card is open |
 //!
-//! A join is rejected with `room_full` when all places are taken, and with `finished` after the end.
+//! A join is rejected with `room_full` when all places are taken, with `finished` after the end, and with `name_taken` under
+//! the name of a bot.
 
 mod params;
 
@@ -37,11 +41,14 @@ mod play;
 
 mod drops;
 
+mod bots;
+
 pub use params::{OnDrop, Params};
 pub use table::{Memory, Phase};
 
 use grandstand_game::{
-    Data, Effects, FromInput, Game, Lane, Leave, PlayerId, Reject, Setup, Verdict, View,
+    Data, Effects, FromInput, Game, Lane, Leave, Listing, PlayerId, Reject, Rng, Setup, Verdict,
+    View,
 };
 use rand::seq::SliceRandom;
 use serde::Deserialize;
@@ -127,6 +134,11 @@ impl Game for Memory {
         Ok(())
     }
 
+    fn bot(&self, player: &PlayerId, rng: &mut Rng) -> Option<serde_json::Value> {
+        let card = self.choose(player, rng)?;
+        Some(serde_json::json!({"op": "flip", "card": card}))
+    }
+
     fn timer(&mut self, name: &str, effects: &mut Effects<Update>) {
         match name {
             TURN => self.pass(effects),
@@ -139,6 +151,14 @@ impl Game for Memory {
                 }
             }
         }
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        let cards = format!("{}x{}", self.params.rows, self.params.cols);
+        let mut listing =
+            Listing::of_seats(self.seats.len(), self.params.players).with("cards", cards);
+        listing.open &= self.phase == Phase::Waiting;
+        Some(listing)
     }
 
     fn view(&self, _lane: Lane) -> View {

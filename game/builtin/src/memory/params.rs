@@ -18,6 +18,10 @@ const MAX_CARDS: usize = 2 * FACES.len();
 pub struct Params {
     /// The number of players, 2 to 4. The game starts when all have joined. 2 by default.
     pub players: usize,
+    /// The number of players whom the computer plays from the beginning, less than `players`. They sit down after the first
+    /// player, under the names `bot-1`, `bot-2`, … 0 by default.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bots: usize,
     /// Rows of cards. 4 by default.
     pub rows: usize,
     /// Columns of cards; `rows * cols` is even and at most 64. 4 by default.
@@ -32,8 +36,12 @@ pub struct Params {
     pub grace_ms: u64,
     /// The time for which the game then pauses for this player. 2 min by default, 10 ms to 1 h.
     pub pause_ms: u64,
-    /// The delay of the computer player before it flips a card. 800 ms by default, 10 ms to 10 s.
+    /// The delay of the computer before it flips a card. 800 ms by default, 10 ms to 10 s.
     pub computer_ms: u64,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The replacement of a player who does not return.
@@ -50,6 +58,7 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             players: 2,
+            bots: 0,
             rows: 4,
             cols: 4,
             on_drop: OnDrop::Computer,
@@ -71,6 +80,12 @@ impl Params {
         let bad = |message: String| Err(Reject::new("bad_params", message));
         if !(2..=4).contains(&self.players) {
             return bad(format!("players is {}, must be 2 to 4", self.players));
+        }
+        if self.bots >= self.players {
+            return bad(format!(
+                "bots is {}, must be less than players, which is {}",
+                self.bots, self.players
+            ));
         }
         let rows = self.rows;
         let cols = self.cols;

@@ -6,7 +6,7 @@ use rand::seq::IteratorRandom;
 use super::params::FACES;
 use super::table::{Hand, Memory, Phase};
 use super::timer::{COMPUTER, EMPTY, HIDE, TURN, away, ms};
-use super::update::{Outcome, Update, players, scores};
+use super::update::{Outcome, PlayerOutcome, Update, players, scores};
 
 impl Memory {
     /// Starts the game.
@@ -157,12 +157,20 @@ impl Memory {
         for seat in &self.seats {
             effects.clear_timer(&away(&seat.player));
         }
+        let people = self.seats.iter().filter(|seat| !self.is_bot(&seat.player));
+        let players = people.map(|seat| PlayerOutcome {
+            player: seat.player.clone(),
+            score: seat.score,
+            won: winners.contains(&seat.player),
+        });
         let outcome = Outcome {
-            scores: scores(&self.seats),
-            winners: &winners,
+            players: players.collect(),
         };
-        // A topic without spaces and a few names always go out.
-        effects.emit("results", &outcome).ok();
+        // A room that its players have left before the start has no result.
+        if !outcome.players.is_empty() {
+            // A topic without spaces and a few names always go out.
+            effects.emit("results", &outcome).ok();
+        }
         effects.update(Update::Over {
             scores: scores(&self.seats),
             winners: winners.clone(),

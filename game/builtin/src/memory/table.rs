@@ -59,6 +59,8 @@ pub(super) enum Hand {
     Missing { until_ms: u64 },
     /// The computer; no one if the game was abandoned.
     Gone,
+    /// A bot, from the beginning.
+    Bot,
 }
 
 impl Memory {

@@ -66,11 +66,18 @@ pub enum Update {
     },
 }
 
-/// The outcome of a game, which goes out of the room.
+/// The outcome of a game, which goes out of the room, as leaderboards read it.
 #[derive(Serialize)]
-pub(super) struct Outcome<'a> {
-    pub(super) scores: Scores,
-    pub(super) winners: &'a [PlayerId],
+pub(super) struct Outcome {
+    pub(super) players: Vec<PlayerOutcome>,
+}
+
+/// The outcome for a player.
+#[derive(Serialize)]
+pub(super) struct PlayerOutcome {
+    pub(super) player: PlayerId,
+    pub(super) score: u32,
+    pub(super) won: bool,
 }
 
 /// Points by name, in the order of the players' turns.

@@ -22,8 +22,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use grandstand_game::{
-    Data, Effects, Game, Idle, Lane, Leave, LiveEffects, Message, PlayerId, Raw, Reject, Setup,
-    Spectating, Verdict, View, ensure,
+    Data, Effects, Game, Idle, Lane, Leave, Listing, LiveEffects, Message, PlayerId, Raw, Reject,
+    Setup, Spectating, Verdict, View, ensure,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -164,6 +164,10 @@ impl Game for Relay {
         if name == IDLE {
             effects.finish();
         }
+    }
+
+    fn listing(&self) -> Option<Listing> {
+        Some(Listing::of_seats(self.players.len(), 0))
     }
 
     fn idle(&self) -> Idle {

@@ -87,7 +87,7 @@ fn a_game_from_the_first_join_to_the_scores() {
     flip(&mut room, "bob", a);
     let over = flip(&mut room, "bob", b).emits(
         "results",
-        &[json!({"scores": {"alice": 0, "bob": 2}, "winners": ["bob"]})],
+        &[json!({"players": [{"player": "alice", "score": 0, "won": false}, {"player": "bob", "score": 2, "won": true}]})],
     );
     assert_eq!(
         over.all()[2..],
@@ -306,4 +306,38 @@ fn the_same_seed_is_the_same_deck_and_another_is_another() {
     let mut faces = deck(&a);
     faces.sort_unstable();
     assert_eq!(faces, (0..16).map(|card| card / 2).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_player_plays_against_bots() {
+    let params = json!({"players": 3, "bots": 2, "rows": 2, "cols": 2});
+    let mut room = room(&params, 1);
+    let joined = room.join("alice");
+    assert_eq!(joined.kinds(), ["started"]);
+    assert_eq!(
+        joined.all()[0]["players"],
+        json!(["alice", "bot-1", "bot-2"])
+    );
+    assert_eq!(room.join("bot-1").code(), Some("name_taken"));
+    let (a, b) = cards(&room, false);
+    flip(&mut room, "alice", a);
+    flip(&mut room, "alice", b);
+    let played = pass(&mut room, 1_900);
+    assert_eq!(played.kinds(), ["hidden", "turn", "flipped"]);
+    assert_eq!(played.all()[2]["by"], "bot-1");
+    // The bots end the game, because Alice does nothing.
+    let players = json!([{"player": "alice", "score": 0, "won": false}]);
+    pass(&mut room, 2_000_000).emits("results", &[json!({"players": players})]);
+    assert!(room.is_finished());
+    assert!(Room::seeded(&json!({"bots": 2}), 1).is_err());
+}
+
+#[test]
+fn a_room_with_bots_ends_when_its_players_have_left() {
+    let mut room = room(&json!({"players": 3, "bots": 1}), 1);
+    room.join("alice");
+    room.join("bob");
+    room.leave("alice");
+    assert!(!room.is_finished());
+    assert_eq!(room.leave("bob").kinds(), ["replaced", "over"]);
 }

@@ -1,21 +1,43 @@
 //! The distribution of players and spectators over rooms, edges and connections.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::envelope::Encoding;
 use grandstand_common::id::Lane;
 
 use super::page::Plan;
+use super::script::{Game, OwnGame};
 
 /// Rooms of a connection that is in many rooms.
 const ROOMS_PER_CONNECTION: usize = 16;
 /// One in this many rooms has players with a connection for that room alone.
 const SINGLE_ROOM_EVERY: usize = 5;
+/// The names of the first players of each room. Further ones have a number.
+const NAMES: [&str; 2] = ["ann", "bob"];
 
-/// Returns all clients of `rooms` rooms: two players in each, and a spectator on each edge. Most connections are in
+/// The rooms of a run, and how they are played.
+#[derive(Debug, Clone)]
+pub(super) struct Cast {
+    /// The number of rooms.
+    pub(super) rooms: usize,
+    /// The game of the program that is played; `None` for the built-in ones.
+    pub(super) own: Option<Arc<OwnGame>>,
+    /// The seed of the clients' decisions.
+    pub(super) seed: u64,
+    /// The mean time between two inputs.
+    pub(super) pace: Duration,
+}
+
+/// Returns all clients of the rooms: the players of each game, and a spectator on each edge. Most connections are in
 /// many rooms, some in one. Half of them use protobuf.
-pub(super) fn crowd(rooms: usize, edges: &[SocketAddr], seed: u64, pace: Duration) -> Vec<Plan> {
+pub(super) fn crowd(cast: &Cast, edges: &[SocketAddr]) -> Vec<Plan> {
+    let Cast {
+        rooms, seed, pace, ..
+    } = *cast;
+    let players = |slot: usize| Game::of_slot(slot, cast.own.as_ref()).players();
+    let most = (0..rooms).map(players).max().unwrap_or_default();
     let mut plans: Vec<Plan> = Vec::new();
     let mut add = |client: String, lane, slots: Vec<usize>| {
         if slots.is_empty() {
@@ -35,15 +57,20 @@ pub(super) fn crowd(rooms: usize, edges: &[SocketAddr], seed: u64, pace: Duratio
             seed: seed.wrapping_mul(1_000_003).wrapping_add(number as u64),
         });
     };
-    // The second player's groups of rooms overlap with two groups of the first player.
-    for (name, shift) in [("ann", 0), ("bob", ROOMS_PER_CONNECTION / 2)] {
+    for player in 0..most {
+        let name = NAMES.get(player).map(|&name| name.to_owned());
+        let name = name.unwrap_or_else(|| format!("player{}", player + 1));
+        // The second player's groups of rooms overlap with two groups of the first player.
+        let shift = player % 2 * (ROOMS_PER_CONNECTION / 2);
+        let seats = (0..rooms).filter(|slot| players(*slot) > player);
         let groups = (rooms + shift).div_ceil(ROOMS_PER_CONNECTION);
         for group in 0..groups {
-            let slots = (0..rooms).filter(|slot| (slot + shift) / ROOMS_PER_CONNECTION == group);
+            let slots = seats.clone();
+            let slots = slots.filter(|slot| (slot + shift) / ROOMS_PER_CONNECTION == group);
             let slots = slots.filter(|slot| slot % SINGLE_ROOM_EVERY != 0).collect();
             add(format!("{name}-{group}"), Lane::Players, slots);
         }
-        for slot in (0..rooms).step_by(SINGLE_ROOM_EVERY) {
+        for slot in seats.filter(|slot| slot.is_multiple_of(SINGLE_ROOM_EVERY)) {
             add(format!("{name}-alone-{slot}"), Lane::Players, vec![slot]);
         }
     }
@@ -88,10 +115,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_room_has_two_players_and_a_spectator_on_each_edge() {
+    fn every_room_has_its_players_and_a_spectator_on_each_edge() {
         let edges = [([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into()];
         for rooms in [1, 7, 33, 200] {
-            let plans = crowd(rooms, &edges, 1, Duration::ZERO);
+            let cast = Cast {
+                rooms,
+                own: None,
+                seed: 1,
+                pace: Duration::ZERO,
+            };
+            let plans = crowd(&cast, &edges);
             let mut seats = BTreeMap::<_, usize>::new();
             let mut names: Vec<_> = plans.iter().map(|plan| &plan.client).collect();
             for plan in &plans {
@@ -101,7 +134,10 @@ mod tests {
                 }
             }
             assert_eq!(seats.len(), rooms * 2);
-            assert!(seats.values().all(|&count| count == 2), "{seats:?}");
+            for ((slot, lane), count) in &seats {
+                let with_bot = slot % 8 == 7 && *lane == Lane::Players;
+                assert_eq!(*count, if with_bot { 1 } else { 2 }, "{seats:?}");
+            }
             names.sort_unstable();
             names.dedup();
             assert_eq!(names.len(), plans.len());

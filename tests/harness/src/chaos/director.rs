@@ -7,7 +7,7 @@ use std::time::Duration;
 use grandstand_common::exit::Exit;
 
 use super::faults::Faults;
-use super::field::Field;
+use super::field::{Field, Shared};
 use super::flood::flood;
 use super::schedule::{Action, Event, Kind, Target};
 use super::violation::Rule;
@@ -148,6 +148,33 @@ impl Director {
                 // It may have ended because NATS was away.
                 process!(self.rig, target, p => { p.relaunch()?; p.try_ready(READY_TIMEOUT).await? });
             }
+        }
+        Ok(())
+    }
+
+    /// Ends all workers at once, so that they store all rooms, and starts them again.
+    ///
+    /// # Errors
+    /// If a worker does not become ready.
+    pub(super) async fn restart_workers(&mut self, field: &Shared) -> Result<(), RigError> {
+        for worker in &self.rig.workers {
+            worker.try_term()?;
+        }
+        for (index, worker) in self.rig.workers.iter_mut().enumerate() {
+            let ended = worker.try_ended(SHUTDOWN_TIMEOUT).await;
+            if !ended.is_some_and(|status| status.success()) {
+                let found = ended.map_or("it still runs".to_owned(), |s| s.to_string());
+                let expected = format!("exit code 0 within {SHUTDOWN_TIMEOUT:?} of SIGTERM");
+                let name = Target::Worker(index).to_string();
+                let ledger = &mut field.borrow_mut().ledger;
+                ledger.blame(Rule::Process, "", &name, &expected, &found);
+            }
+        }
+        for worker in &mut self.rig.workers {
+            worker.relaunch()?;
+        }
+        for worker in &mut self.rig.workers {
+            worker.try_ready(READY_TIMEOUT).await?;
         }
         Ok(())
     }

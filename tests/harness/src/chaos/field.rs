@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use grandstand_common::id::Lane;
@@ -12,9 +13,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::ledger::Ledger;
-use super::script::Game;
+use super::script::{Game, OwnGame};
 use super::violation::Rule;
 use super::waits::Waits;
+use crate::error::RigError;
 
 /// The phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +40,8 @@ pub(super) struct Field {
     pub(super) mode: Mode,
     /// Counts of client events.
     pub(super) counts: Counts,
+    /// The refusal of a player by a game of the program.
+    pub(super) refused: Option<RigError>,
     slots: Vec<Slot>,
     seats: BTreeMap<usize, SeatState>,
     next_seat: usize,
@@ -71,6 +75,8 @@ pub(super) struct SeatState {
     pub(super) probes: bool,
     /// Whether it has seen the game's end.
     pub(super) over: bool,
+    /// Whether a bot has to move in the view that it shows.
+    pub(super) waits_for_bot: bool,
 }
 
 /// Counts of client events.
@@ -96,6 +102,8 @@ pub struct Counts {
     pub busy: u64,
     /// Games that were played to their end.
     pub games_over: u64,
+    /// Games against bots that were played to their end.
+    pub bot_games_over: u64,
     /// `degraded` notices.
     pub degraded: u64,
     /// Joins that failed with `room_unavailable` and were retried.
@@ -103,10 +111,10 @@ pub struct Counts {
 }
 
 impl Field {
-    /// A field with `rooms` rooms, alternately of `relay` and `memory`.
-    pub(super) fn new(rooms: usize, start: Instant) -> Self {
+    /// A field with `rooms` rooms of a game of the program, or of `relay` and `memory`.
+    pub(super) fn new(rooms: usize, own: Option<&Arc<OwnGame>>, start: Instant) -> Self {
         let slot = |index| Slot {
-            game: [Game::Relay, Game::Memory][index % 2],
+            game: Game::of_slot(index, own),
             generation: 0,
             members: 0,
             over: 0,
@@ -116,6 +124,7 @@ impl Field {
             waits: Waits::default(),
             mode: Mode::Play,
             counts: Counts::default(),
+            refused: None,
             slots: (0..rooms).map(slot).collect(),
             seats: BTreeMap::new(),
             next_seat: 0,
@@ -140,7 +149,7 @@ impl Field {
     }
 
     pub(super) fn game(&self, slot: usize) -> Game {
-        self.slots[slot].game
+        self.slots[slot].game.clone()
     }
 
     /// The number of games of a slot that have ended.
@@ -203,6 +212,8 @@ impl Field {
         self.check_views(&room);
         self.ledger.close(&room);
         self.counts.games_over += 1;
+        let has_bot = matches!(self.game(slot), Game::Bots);
+        self.counts.bot_games_over += u64::from(has_bot);
         self.slots[slot].generation += 1;
         self.open(slot);
     }

@@ -5,41 +5,42 @@
 
 mod player_log;
 
+mod room_log;
+
+mod replayed;
+
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use grandstand_common::clock::unix_ms;
 use grandstand_common::id::Lane;
 use serde_json::Value;
 
-use super::lanes::{Histories, LaneLog, SeenUpdate, slot};
+use super::digest::digest;
+use super::lanes::{Histories, SeenUpdate, slot};
 use super::script::Game;
 use super::violation::{Rule, Violation, Violations};
 use player_log::PlayerLog;
+use room_log::RoomLog;
+
+pub use replayed::Replayed;
+
+/// The most rooms that are kept for the comparison with their logs: of those whose games have ended, and of the others.
+const MAX_KEPT_ENDED: usize = 100;
+const MAX_KEPT_OPEN: usize = 200;
 
 /// The record of all messages to clients about all rooms.
 #[derive(Debug, Default)]
 pub struct Ledger {
     rooms: BTreeMap<String, RoomLog>,
+    /// Closed rooms whose logs are still to be compared, by whether their games have ended.
+    kept: [Vec<(String, RoomLog)>; 2],
     /// The times at which the store came back in an older state, Unix milliseconds.
     rollbacks: Vec<u64>,
     /// The time since the start of the run, for violations.
     pub now: Duration,
     /// The violations.
     pub violations: Violations,
-}
-
-#[derive(Debug)]
-struct RoomLog {
-    game: Game,
-    instance: Option<String>,
-    /// Whether the game is over.
-    over: bool,
-    histories: Histories,
-    /// Whether the room was created again because the store had lost it.
-    restarted: bool,
-    players: BTreeMap<String, PlayerLog>,
 }
 
 /// The observer of a message: a client in a room, or the bus.
@@ -61,7 +62,7 @@ impl Ledger {
         let log = RoomLog {
             game,
             instance: None,
-            over: false,
+            over: None,
             histories: Histories::default(),
             restarted: false,
             players: BTreeMap::new(),
@@ -88,13 +89,19 @@ impl Ledger {
 
     /// Whether a client has seen the game's end.
     pub fn is_over(&self, room: &str) -> bool {
-        self.rooms.get(room).is_none_or(|log| log.over)
+        self.rooms.get(room).is_none_or(|log| log.over.is_some())
+    }
+
+    /// The time at which a client has seen the game's end.
+    pub fn over_since(&self, room: &str) -> Option<Duration> {
+        self.rooms.get(room)?.over
     }
 
     /// Records that a client has seen the game's end, after which the room is deleted.
     pub fn over(&mut self, room: &str) {
+        let now = self.now;
         if let Some(log) = self.rooms.get_mut(room) {
-            log.over = true;
+            log.over.get_or_insert(now);
         }
     }
 
@@ -115,14 +122,14 @@ impl Ledger {
             return true;
         }
         let expected = format!("instance {known}");
-        if !log.over && !self.rollbacks.is_empty() {
+        if log.over.is_none() && !self.rollbacks.is_empty() {
             // The store had lost the room, and a player has created it again.
             instance.clone_into(known);
             log.players.clear();
             log.restarted = true;
             return true;
         }
-        if !log.over {
+        if log.over.is_none() {
             self.blame(Rule::Restarted, room, client, &expected, instance);
         }
         false
@@ -144,6 +151,8 @@ impl Ledger {
     /// Records that the store comes back in an older state.
     pub fn rolled_back(&mut self) {
         self.rollbacks.push(unix_ms());
+        // Those of games that had ended before it lack their last entries, too.
+        self.kept.iter_mut().for_each(Vec::clear);
     }
 
     /// The number of times that the store came back in an older state.
@@ -196,7 +205,7 @@ impl Ledger {
             return;
         };
         let seen = SeenUpdate {
-            hash: hash(update),
+            hash: digest(update),
             by: log.game.shown_input(update),
         };
         let lane = log.histories.lane(history, observer.lane);
@@ -233,7 +242,7 @@ impl Ledger {
             lane.top = lane.top.max(version);
             lane.last = view.clone();
         }
-        let found = hash(view);
+        let found = digest(view);
         let known = *slot(&mut lane.views, version).get_or_insert(found);
         if known != found {
             let expected = format!("version {version} as others show it, now {}", lane.last);
@@ -258,6 +267,32 @@ impl Ledger {
                 self.blame(rule, room, lane_name(lane), &expected, &found);
             }
         }
+        // The log of a store that went back does not have all that its owners had applied.
+        let is_comparable = log.game.is_replayed() && self.rollbacks.is_empty();
+        let has_ended = log.over.is_some();
+        let kept = &mut self.kept[usize::from(has_ended)];
+        let most = if has_ended {
+            MAX_KEPT_ENDED
+        } else {
+            MAX_KEPT_OPEN
+        };
+        if is_comparable && log.instance.is_some() && kept.len() < most {
+            kept.push((room.to_owned(), log));
+        }
+    }
+
+    /// The rooms whose logs are to be compared.
+    pub fn kept(&self) -> impl Iterator<Item = &str> {
+        self.kept.iter().flatten().map(|(room, _)| room.as_str())
+    }
+
+    /// Compares what clients saw of a kept room with the replay of its log.
+    pub fn compare(&mut self, room: &str, replayed: &Replayed) {
+        let log = self.kept.iter().flatten().find(|(name, _)| name == room);
+        let wrong = log.map(|(_, log)| log.differences(replayed));
+        for (rule, observer, expected, found) in wrong.into_iter().flatten() {
+            self.blame(rule, room, &observer, &expected, &found);
+        }
     }
 
     /// Closes all rooms that are left, like [`Self::close`].
@@ -268,98 +303,6 @@ impl Ledger {
     }
 }
 
-impl RoomLog {
-    /// Returns the violations in a lane: the rule, the expected state and the found state.
-    fn check(&self, lane: Lane) -> Vec<(Rule, String, String)> {
-        let mut wrong = Vec::new();
-        let Some(log) = self.histories.newest(lane) else {
-            return wrong;
-        };
-        if self.restarted || self.histories.are_many() {
-            return self.check_count(log).into_iter().collect();
-        }
-        let mut shown: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        for (player, what) in log.updates.iter().flatten().filter_map(|s| s.by.as_ref()) {
-            shown.entry(player).or_default().push(*what);
-        }
-        let unseen = (log.top as usize).saturating_sub(log.updates.iter().flatten().count());
-        let mut missing = 0;
-        for (player, inputs) in &self.players {
-            let accepted = inputs.accepted();
-            let shown = shown.remove(player.as_str()).unwrap_or_default();
-            missing += accepted.len().saturating_sub(shown.len());
-            if let Some(at) = first_out_of_place(&shown, &accepted) {
-                let again = shown[..at].contains(&shown[at]) && self.game.is_numbered();
-                let rule = if again { Rule::Doubled } else { Rule::Order };
-                wrong.push((
-                    rule,
-                    format!("{player}: a subsequence of {}", around(&accepted, at)),
-                    format!("from {at}: {}", around(&shown, at)),
-                ));
-            }
-        }
-        for (player, inputs) in shown {
-            let found = format!("{} inputs of {player}", inputs.len());
-            wrong.push((
-                Rule::Doubled,
-                "only inputs that the players sent".to_owned(),
-                found,
-            ));
-        }
-        if missing > unseen + self.unsettled() {
-            let expected = format!("{missing} more acked inputs, of {:?}", self.counts());
-            let found = format!("version {}, {unseen} updates unseen", log.top);
-            wrong.push((Rule::Lost, expected, found));
-        } else if missing < unseen && self.game.is_numbered() {
-            // Every update of such a game is an input.
-            let expected = format!("as many updates as inputs: {:?}", self.counts());
-            let found = format!("version {}", log.top);
-            wrong.push((Rule::Doubled, expected, found));
-        }
-        wrong
-    }
-
-    /// Returns the violation of a room whose store went back: its view must count the inputs that were accepted and not
-    /// reported as lost. The updates say less, because no observer saw all of them.
-    fn check_count(&self, log: &LaneLog) -> Option<(Rule, String, String)> {
-        let count = log.last["count"].as_u64()?;
-        let accepted: usize = self.counts().values().sum();
-        let accepted = accepted as u64;
-        let at_least = accepted.saturating_sub(self.unsettled() as u64);
-        let rule = match count {
-            count if count < at_least => Rule::Lost,
-            count if count > accepted => Rule::Doubled,
-            _ => return None,
-        };
-        let expected = format!(
-            "the inputs that were not reported as lost: {:?}",
-            self.counts()
-        );
-        Some((rule, expected, format!("{count} inputs")))
-    }
-
-    /// The number of inputs that count as accepted, but whose rejects may not have come before the room ended.
-    fn unsettled(&self) -> usize {
-        self.players.values().map(PlayerLog::unsettled).sum()
-    }
-
-    /// The number of accepted inputs of each player.
-    fn counts(&self) -> BTreeMap<&str, usize> {
-        let players = self.players.iter();
-        players
-            .map(|(name, inputs)| (name.as_str(), inputs.accepted().len()))
-            .collect()
-    }
-}
-
-/// Returns the index at which `shown` stops being a subsequence of `accepted`.
-fn first_out_of_place(shown: &[u64], accepted: &[u64]) -> Option<usize> {
-    let mut rest = accepted.iter();
-    shown
-        .iter()
-        .position(|what| !rest.any(|candidate| candidate == what))
-}
-
 /// The lane's name in reports.
 fn lane_name(lane: Lane) -> &'static str {
     match lane {
@@ -368,19 +311,8 @@ fn lane_name(lane: Lane) -> &'static str {
     }
 }
 
-/// Formats the elements of `list` around index `at`.
-fn around(list: &[u64], at: usize) -> String {
-    let from = at.saturating_sub(8);
-    let to = (at + 8).min(list.len());
-    let part = list.get(from..to).unwrap_or_default();
-    format!("{part:?} (of {})", list.len())
-}
-
-fn hash(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.to_string().hash(&mut hasher);
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod replay_tests;

@@ -192,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn two_owners_are_reported() {
-        let mut field = Field::new(1, Instant::now());
+        let mut field = Field::new(1, None, Instant::now());
         field.ledger.joined("relay-0-0", "ann", "7");
         let mut listener = Listener::new(64);
         let mut rules = |worker, epoch, says| {

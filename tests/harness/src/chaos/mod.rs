@@ -4,7 +4,8 @@
 //! distributes the clients over rooms. Each `page` is a connection that reconnects whenever it is lost. It has a `seat`
 //! in each of its rooms, which checks every message against the protocol and plays as `script` says. The `ledger`
 //! records the messages to all clients and the batches that `listener` observes on the bus. At the end, when all
-//! processes have recovered, the ledger checks every room.
+//! processes have recovered, the ledger checks every room, and `replays` compares rooms of games of which the ledger knows
+//! less with the replay of their logs.
 
 mod kind;
 
@@ -15,6 +16,8 @@ mod faults;
 mod flood;
 
 mod director;
+
+mod digest;
 
 pub mod script;
 
@@ -32,6 +35,8 @@ mod lanes;
 
 pub mod ledger;
 
+mod replays;
+
 pub mod waits;
 
 pub mod violation;
@@ -44,3 +49,4 @@ pub use field::Counts;
 pub use listener::Traffic;
 pub use report::Report;
 pub use run::{Progress, Settings, Stage, run};
+pub use script::OwnGame;

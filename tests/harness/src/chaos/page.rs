@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use grandstand_common::envelope::{Encoding, decode_server};
+use grandstand_common::envelope::{Encoding, Role, decode_server};
 use grandstand_common::id::Lane;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +18,7 @@ use super::field::Shared;
 use super::seat::Seat;
 use super::violation::Rule;
 use crate::client::{ClientOptions, proto};
-use crate::site::{everywhere, token};
+use crate::site::token;
 
 /// Interval at which players decide whether to send an input.
 const TICK_INTERVAL: Duration = Duration::from_millis(50);
@@ -28,6 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const PING_AFTER: Duration = Duration::from_secs(5);
 /// The lifetime of a token.
 const TOKEN_LIFETIME_S: u64 = 24 * 3600;
+/// The rooms of all games, because a program has its own.
+const EVERYWHERE: [(&str, Role); 1] = [("*", Role::Player)];
 
 /// A client's identity, rooms and behavior.
 #[derive(Debug, Clone)]
@@ -85,7 +87,7 @@ impl Page {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
         let first = plan.edges.first().copied();
         let mut options = ClientOptions::new(first.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()));
-        options.token = Some(token(&plan.client, TOKEN_LIFETIME_S, &everywhere()));
+        options.token = Some(token(&plan.client, TOKEN_LIFETIME_S, &EVERYWHERE));
         options.encoding = plan.encoding;
         Self {
             seats,

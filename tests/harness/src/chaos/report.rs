@@ -25,6 +25,10 @@ pub struct Report {
     pub ended_early: bool,
     /// Rooms that were played at a time.
     pub rooms: usize,
+    /// The game of the program that was played; `None` for the built-in ones.
+    pub game: Option<String>,
+    /// Rooms that were compared with the replays of their logs.
+    pub replayed: usize,
     /// Connections of players and spectators.
     pub connections: usize,
     /// Restarts of processes that ended because NATS was away.
@@ -60,9 +64,11 @@ impl fmt::Display for Report {
         } else {
             ""
         };
+        let game = self.game.as_ref();
+        let game = game.map_or_else(String::new, |game| format!(" of {game}"));
         writeln!(
             f,
-            "chaos: seed {}, {} s{early}, {:.0} s with start and recovery; {} rooms, {} connections",
+            "chaos: seed {}, {} s{early}, {:.0} s with start and recovery; {} rooms{game}, {} connections",
             self.seed, self.seconds, self.took_s, self.rooms, self.connections
         )?;
         writeln!(
@@ -75,13 +81,21 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "clients: {} reconnects, {} updates, {} snapshots, {} games played to their end, {} `degraded` notices",
+            "clients: {} reconnects, {} updates, {} snapshots, {} games played to their end ({} against bots), {} `degraded` notices",
             clients.reconnects,
             clients.updates,
             clients.snapshots,
             clients.games_over,
+            clients.bot_games_over,
             clients.degraded
         )?;
+        if self.replayed > 0 {
+            writeln!(
+                f,
+                "logs: {} rooms are what the replays of their logs lead to, unless a violation names them",
+                self.replayed
+            )?;
+        }
         if clients.inputs_lost + clients.busy > 0 {
             writeln!(
                 f,

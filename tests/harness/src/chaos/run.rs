@@ -2,20 +2,23 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, interval, sleep};
 
-use super::crowd;
+use super::crowd::{self, Cast};
 use super::director::Director;
 use super::faults::nats_config;
 use super::field::{Field, Mode, SeatState, Shared};
 use super::listener::{Listener, listen};
 use super::page::{Page, Plan as PagePlan};
+use super::replays::{check_quarantine, compare_logs};
 use super::report::Report;
 use super::schedule::{Event, Kind, Shape, schedule};
+use super::script::OwnGame;
 use super::violation::Rule;
 use crate::error::RigError;
 use crate::rig::{Plan, Rig};
@@ -42,6 +45,8 @@ pub struct Settings {
     pub duration: Duration,
     /// The number of rooms that are played at a time.
     pub rooms: usize,
+    /// The game of this program that is played; `None` for the built-in ones.
+    pub game: Option<OwnGame>,
     /// The mean time between two inputs of a player in a room.
     pub pace: Duration,
     /// Keeps the processes' logs always, not only after a violation.
@@ -93,7 +98,7 @@ pub async fn run(
     LocalSet::new()
         .run_until(async move {
             let mut run = Run::start(settings).await?;
-            run.gather(progress, &stop).await;
+            run.gather(progress, &stop).await?;
             run.chaos(progress, &stop).await?;
             run.heal(progress).await?;
             Ok(run.report(*stop.borrow()))
@@ -111,6 +116,8 @@ struct Run {
     start: Instant,
     /// The most time for a step of the recovery.
     patience: Duration,
+    /// The rooms whose logs were replayed.
+    replayed: usize,
 }
 
 impl Run {
@@ -121,7 +128,14 @@ impl Run {
         }
         let rig = Rig::start(settings.rig.clone()).await?;
         let start = Instant::now();
-        let field = Rc::new(RefCell::new(Field::new(settings.rooms, start)));
+        let cast = Cast {
+            rooms: settings.rooms,
+            own: settings.game.clone().map(Arc::new),
+            seed: settings.seed,
+            pace: settings.pace,
+        };
+        let field = Field::new(settings.rooms, cast.own.as_ref(), start);
+        let field = Rc::new(RefCell::new(field));
         let listener = Listener::new(rig.plan().partitions);
         let listener = Rc::new(RefCell::new(listener));
         let url = rig.nats.url();
@@ -145,11 +159,9 @@ impl Run {
             connections: 0,
             start,
             patience: STEP_TIMEOUT,
+            replayed: 0,
         };
-        let Settings {
-            seed, pace, rooms, ..
-        } = run.settings;
-        for plan in crowd::crowd(rooms, &run.edges(), seed, pace) {
+        for plan in crowd::crowd(&cast, &run.edges()) {
             run.enter(plan);
         }
         Ok(run)
@@ -179,13 +191,21 @@ impl Run {
     }
 
     /// Waits until all clients are in their rooms.
-    async fn gather(&mut self, progress: &mut dyn FnMut(Progress), stop: &watch::Receiver<bool>) {
+    async fn gather(
+        &mut self,
+        progress: &mut dyn FnMut(Progress),
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), RigError> {
         let since = Instant::now();
         let shown = |seat: &SeatState| seat.version.is_some();
         while !self.all(shown) && since.elapsed() < JOIN_TIMEOUT && !*stop.borrow() {
             progress(self.progress(Stage::Gathering, since, Vec::new()));
             sleep(PROGRESS_INTERVAL / 4).await;
+            if let Some(refusal) = self.field.borrow_mut().refused.take() {
+                return Err(refusal);
+            }
         }
+        Ok(())
     }
 
     async fn chaos(
@@ -233,6 +253,14 @@ impl Run {
             probed,
         )
         .await;
+        if self.settings.game.is_some() {
+            // All clients show the newest views now. They must not change when all rooms are stored and loaded.
+            self.settle().await;
+            self.director.restart_workers(&self.field).await?;
+            let shown = |seat: &SeatState| seat.over || seat.version.is_some();
+            let what = "a view of each room once all workers were restarted";
+            self.wait(what, progress, since, shown).await;
+        }
         for mut plan in crowd::late(self.settings.rooms, &self.edges()) {
             // Where a game has just ended there may be no next one.
             plan.slots
@@ -243,15 +271,22 @@ impl Run {
         self.wait("a current view of every room", progress, since, shown)
             .await;
         self.settle().await;
-        let field = &mut self.field.borrow_mut();
-        field.now();
-        for slot in 0..field.rooms() {
-            let room = field.room(slot);
-            field.check_views(&room);
+        {
+            let field = &mut self.field.borrow_mut();
+            field.now();
+            for slot in 0..field.rooms() {
+                let room = field.room(slot);
+                field.check_views(&room);
+            }
+            field.ledger.close_all();
+            self.director.check_logs(field);
         }
-        field.ledger.close_all();
-        self.director.check_logs(field);
-        Ok(())
+        let nats = self.director.rig.nats.url();
+        let replay = compare_logs(&self.field, &nats, || {
+            progress(self.progress(Stage::Healing, since, Vec::new()));
+        });
+        self.replayed = replay.await?;
+        check_quarantine(&self.field, &self.director.rig.bus().await?).await
     }
 
     fn all(&self, holds: impl Fn(&SeatState) -> bool) -> bool {
@@ -296,8 +331,10 @@ impl Run {
             let seats = field.seats().filter(|seat| !seat.over);
             let now: Vec<_> = seats.map(|seat| seat.version).collect();
             let mut seats = field.seats().filter(|seat| !seat.over);
-            let level =
-                seats.all(|seat| seat.version == Some(field.ledger.top(&seat.room, seat.lane)));
+            let level = seats.all(|seat| {
+                let newest = field.ledger.top(&seat.room, seat.lane);
+                seat.version == Some(newest) && !seat.waits_for_bot
+            });
             if now != before || !level {
                 (before, since) = (now, Instant::now());
             } else if since.elapsed() > SETTLED_AFTER {
@@ -322,6 +359,8 @@ impl Run {
             took_s: self.start.elapsed().as_secs_f64(),
             ended_early,
             rooms: self.settings.rooms,
+            game: self.settings.game.as_ref().map(|game| game.name.clone()),
+            replayed: self.replayed,
             connections: self.connections,
             restarts: self.director.restarts,
             events: self.director.events.clone(),

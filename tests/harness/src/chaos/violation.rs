@@ -27,7 +27,11 @@ pub enum Rule {
     Owners,
     /// The room was created again.
     Restarted,
-    /// A client waits too long for an answer.
+    /// The log of a room leads to another room than the stored one, or not to the same one each time.
+    Replay,
+    /// A room is in quarantine.
+    Quarantined,
+    /// A client waits too long for an answer, or for the move of a bot.
     Stuck,
     /// A process ended by itself, panicked, or does not end.
     Process,

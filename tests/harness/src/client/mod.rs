@@ -4,6 +4,8 @@
 
 pub(crate) mod proto;
 
+mod json;
+
 pub mod room;
 
 use std::collections::BTreeMap;
@@ -138,7 +140,13 @@ impl Client {
     /// Connects to `address` and joins all its rooms again, each with the version that it has seen.
     pub async fn reconnect(&mut self, address: SocketAddr) {
         self.options.address = address;
-        self.socket = Some(self.options.open().await);
+        let socket = self.options.open().await;
+        self.resume(socket).await;
+    }
+
+    /// Joins all its rooms again on a new connection.
+    async fn resume(&mut self, socket: WebSocketStream<TcpStream>) {
+        self.socket = Some(socket);
         self.page.1 += 1;
         (self.log, self.expected, self.closed) = (Vec::new(), 0, None);
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
@@ -150,6 +158,23 @@ impl Client {
     /// Reconnects to the same edge as before.
     pub async fn reconnect_here(&mut self) {
         self.reconnect(self.options.address).await;
+    }
+
+    /// Reconnects to the same edge, which may be away or die meanwhile.
+    pub async fn reconnect_until_open(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        let socket = loop {
+            match self.options.try_open().await {
+                Ok(socket) => break socket,
+                Err(error) => assert!(
+                    Instant::now() < deadline,
+                    "{}: {error}",
+                    self.options.address
+                ),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        self.resume(socket).await;
     }
 
     /// Sends a message as it is, with `data` or `data_b64` as the encoding requires. An answer that is

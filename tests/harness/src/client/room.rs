@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
+use super::json::{faces, merge};
 use crate::memory;
 
 /// The progress of a `join`.
@@ -24,6 +25,9 @@ enum Stage {
 #[error("{0}")]
 pub struct Broken(String);
 
+/// Applies an update to a view.
+pub type Reduce = fn(&mut Value, &Value);
+
 /// A client's knowledge of a room.
 #[derive(Debug)]
 pub struct Room {
@@ -41,8 +45,14 @@ pub struct Room {
     pub version: u64,
     /// The last snapshot with all later updates applied.
     pub view: Value,
+    /// Whether updates are merge patches of the view, as the last snapshot said.
+    merges: bool,
+    /// The reducer for updates that are no merge patches; `None` for the built-in games.
+    reduce: Option<Reduce>,
     /// The data of all updates, including those of earlier connections.
     pub updates: Vec<Value>,
+    /// The data of the last `direct`.
+    pub direct: Value,
     /// The number of snapshots that came.
     pub snapshots: usize,
     /// All inputs up to this sequence number are processed.
@@ -76,7 +86,10 @@ impl Room {
             epoch: None,
             version: 0,
             view: Value::Null,
+            merges: false,
+            reduce: None,
             updates: Vec::new(),
+            direct: Value::Null,
             snapshots: 0,
             acked: 0,
             settled: 0,
@@ -89,6 +102,11 @@ impl Room {
             waiting: VecDeque::new(),
             resend: false,
         }
+    }
+
+    /// Applies the updates of the room's game with `reduce`, unless they are merge patches.
+    pub fn reduce_with(&mut self, reduce: Reduce) {
+        self.reduce = Some(reduce);
     }
 
     /// Whether the client is in the room and has its current view. A resumed client that missed nothing gets no
@@ -182,7 +200,10 @@ impl Room {
             "error" if message["code"] == "room_rolled_back" => self.on_rolled_back(message)?,
             "snapshot" => self.on_snapshot(message)?,
             "update" => self.on_update(message)?,
-            "direct" => self.require_shown(message)?,
+            "direct" => {
+                self.require_shown(message)?;
+                self.direct = message["data"].clone();
+            }
             "error" if message["code"] == "busy" => self.on_busy(message)?,
             "reject" => self.on_reject(message)?,
             "ack" => self.on_ack(message)?,
@@ -219,6 +240,7 @@ impl Room {
         self.epoch = message["epoch"].as_str().map(str::to_owned);
         self.version = number(message, "version")?;
         self.view = message["data"].clone();
+        self.merges = message["patch"] == "merge";
         self.snapshots += 1;
         Ok(())
     }
@@ -296,11 +318,27 @@ impl Room {
     }
 
     fn apply(&mut self, update: &Value) -> Result<(), Broken> {
+        match (self.merges, self.reduce) {
+            (true, _) => merge(&mut self.view, update),
+            (false, Some(reduce)) => reduce(&mut self.view, update),
+            (false, None) => self.apply_built_in(update)?,
+        }
+        self.updates.push(update.clone());
+        Ok(())
+    }
+
+    /// Applies an update of a game of the workspace.
+    fn apply_built_in(&mut self, update: &Value) -> Result<(), Broken> {
         match self.name.split('-').next() {
             Some("memory") => memory::try_apply(&mut self.view, update)
                 .map_err(|misfit| Broken(misfit.to_string()))?,
             Some("queue") => self.view.clone_from(update),
-            Some("arena") => merge(&mut self.view, update),
+            Some("http") => {
+                // What other updates do to the view is the endpoint's.
+                if let Some(view) = update.get("snapshot") {
+                    self.view.clone_from(view);
+                }
+            }
             _ => match (update.get("players_only"), update["key"].as_str()) {
                 (Some(value), _) => self.view["players_only"] = value.clone(),
                 (None, Some(key)) => self.view["values"][key] = update["value"].clone(),
@@ -312,7 +350,6 @@ impl Room {
                 }
             },
         }
-        self.updates.push(update.clone());
         Ok(())
     }
 
@@ -339,31 +376,6 @@ impl Room {
         require(faces(data) == allowed, || {
             format!("a message that must reveal {allowed} faces: {message}")
         })
-    }
-}
-
-/// Applies a JSON merge patch (RFC 7396) whose arrays and texts are whole.
-fn merge(view: &mut Value, patch: &Value) {
-    let Some(members) = patch.as_object() else {
-        view.clone_from(patch);
-        return;
-    };
-    for (name, change) in members {
-        if change.is_null() {
-            view.as_object_mut().and_then(|view| view.remove(name));
-        } else {
-            merge(&mut view[name], change);
-        }
-    }
-}
-
-/// Counts the texts of one letter in a message, at any depth.
-fn faces(value: &Value) -> usize {
-    match value {
-        Value::String(text) => usize::from(text.chars().count() == 1),
-        Value::Array(items) => items.iter().map(faces).sum(),
-        Value::Object(fields) => fields.values().map(faces).sum(),
-        _ => 0,
     }
 }
 

@@ -128,15 +128,30 @@ impl World {
         }
     }
 
-    /// Stores an item that a game emits, unless it or its ack is lost. A repeat has the same content.
-    pub(super) fn emit(&mut self, id: String, body: Bytes, token: Token) {
+    /// Stores an entry of the worker, unless it or its receipt is lost. An entry may come long after its append has failed,
+    /// when the worker or its successor has appended it again.
+    pub(super) fn append(&mut self, subject: String, payload: Bytes, token: Token) {
         if self.chance(self.plan.lost) {
             return self.outcome(token, Outcome::Failed);
         }
-        let first = self.emitted.entry(id).or_insert_with(|| body.clone());
-        assert_eq!(*first, body, "an item was emitted again as another one");
-        let stored = Outcome::Appended(self.emitted.len() as u64);
-        let heard = !self.chance(self.plan.lost);
-        self.outcome(token, if heard { stored } else { Outcome::Failed });
+        let is_late = self.chance(self.plan.reordered);
+        let heard = !is_late && !self.chance(self.plan.lost);
+        if is_late {
+            self.outcome(token, Outcome::Failed);
+        }
+        let generation = self.generation;
+        let store = move |world: &mut World| {
+            let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
+            let outcome = if heard {
+                Outcome::Appended(seq)
+            } else {
+                Outcome::Failed
+            };
+            if generation == world.generation && !is_late {
+                world.outcome(token, outcome);
+            }
+        };
+        let delay = if is_late { 500..3_000 } else { 0..5 };
+        self.after(delay, SimEvent::Store(Box::new(store)));
     }
 }

@@ -10,6 +10,8 @@ mod sockets;
 
 mod edges;
 
+mod outlet;
+
 mod check;
 
 use std::cmp::Reverse;
@@ -42,7 +44,7 @@ use serde_json::Value;
 
 use crate::bus::Store;
 use crate::client::Client;
-use crate::ledger::Ledger;
+use crate::ledger::{BOT, CALL_TIMEOUT_MS, LAST_OF_BOT, Ledger};
 pub(crate) use plan::Plan;
 
 use event::SimEvent;
@@ -110,8 +112,10 @@ pub(crate) struct World {
     routes: BTreeSet<(usize, String)>,
     away: [bool; EDGES],
     heated: u64,
-    /// The items that games emitted, by id.
+    /// The items that games emitted, and their calls, by id.
     emitted: BTreeMap<String, Bytes>,
+    /// The number of requests of the outlet.
+    requests: u64,
 }
 
 fn conn(index: u32) -> ConnKey {
@@ -171,6 +175,7 @@ impl World {
             away: [false; EDGES],
             heated: 0,
             emitted: BTreeMap::new(),
+            requests: 0,
             generation: 1,
             epoch: 0,
             readers: BTreeMap::new(),

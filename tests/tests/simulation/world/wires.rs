@@ -163,6 +163,14 @@ impl World {
                 value,
                 expected,
                 token,
+            }
+            | C::PutExpiring {
+                bucket,
+                key,
+                value,
+                expected,
+                token,
+                ..
             } => {
                 let put = Put {
                     bucket,
@@ -245,23 +253,6 @@ impl World {
             let answer = SimEvent::Answer(edge, parts[1], Some(payload));
             self.after(0..5, answer);
         }
-    }
-
-    /// Stores an entry of the worker, unless it or its receipt is lost.
-    fn append(&mut self, subject: String, payload: Bytes, token: Token) {
-        if self.chance(self.plan.lost) {
-            return self.outcome(token, Outcome::Failed);
-        }
-        let heard = !self.chance(self.plan.lost);
-        let store = move |world: &mut World| {
-            let seq = world.store.append(subject, payload, 1_000_000 + world.ms);
-            let outcome = match heard {
-                true => Outcome::Appended(seq),
-                false => Outcome::Failed,
-            };
-            world.outcome(token, outcome);
-        };
-        self.after(0..5, SimEvent::Store(Box::new(store)));
     }
 
     /// Sends a message of the worker to one edge, or to all edges that watch a hot room.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use grandstand_common::data::Data;
 use grandstand_common::id::{Lane, PlayerId};
 use grandstand_game::{
-    Effects, Game, Leave, Message, Origin, Raw, Reject, Setup, Verdict, View, ensure,
+    Answer, Effects, Game, Leave, Message, Origin, Raw, Reject, Setup, Verdict, View, ensure,
 };
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,14 @@ impl Game for Echo {
         Ok(())
     }
 
+    fn answer(&mut self, answer: Answer<'_>, fx: &mut Effects<String>) {
+        let result = match answer.result {
+            Ok(data) => String::from_utf8_lossy(data.bytes()).into_owned(),
+            Err(error) => format!("{error:?}"),
+        };
+        self.note(format!("answer {} {result}", answer.call.0), fx);
+    }
+
     fn view(&self, _lane: Lane) -> View {
         if VIEW_PANICS.get() > 0 {
             VIEW_PANICS.set(VIEW_PANICS.get() - 1);
@@ -125,6 +133,10 @@ impl Echo {
                 for n in 0..count {
                     fx.emit("notes", &n).unwrap();
                 }
+            }
+            Some(("call", endpoint)) => {
+                fx.call(endpoint, &self.log.len(), Duration::from_secs(5))
+                    .unwrap();
             }
             Some(("send", room)) => {
                 let room = room.parse().unwrap();

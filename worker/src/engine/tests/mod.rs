@@ -24,6 +24,7 @@ mod operators;
 
 mod outlets;
 
+mod calls;
 mod outside;
 
 mod stored;
@@ -51,6 +52,10 @@ mod tally;
 mod versions;
 
 mod worlds;
+
+mod bots;
+
+mod lobby;
 
 use super::Engine;
 use crate::command::Now;

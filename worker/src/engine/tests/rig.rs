@@ -96,6 +96,8 @@ impl Rig {
         };
         let mut games = Games::new().with::<Echo>().with::<tally::Tally>();
         games.add_realtime::<worlds::Rolling>();
+        games.add::<bots::Duel>();
+        games.add::<lobby::Listed>();
         Self {
             owner: owner(now, games.clone(), change),
             games,

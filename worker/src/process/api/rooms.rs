@@ -6,10 +6,7 @@ use serde::Serialize;
 
 use crate::engine::RoomPlace;
 use crate::partition::ListedRoom;
-use crate::process::questions::{Question, Questions};
-
-/// The problem with a room loop that does not answer.
-const SILENT: &str = "a room loop does not answer; /health says whether it turns";
+use crate::process::questions::{Question, Questions, SILENT};
 
 /// The most questions for one page, so that a page of a worker with few rooms and many slots does not take long.
 const QUESTIONS_PER_PAGE: usize = 64;

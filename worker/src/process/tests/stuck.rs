@@ -21,11 +21,17 @@ impl Game for Sleepy {
         Ok(Self { inputs: 0 })
     }
 
-    /// Blocks the thread, as a game with a fault does.
+    /// Blocks or crashes the thread, as a game with a fault does.
     #[allow(clippy::disallowed_methods)]
     fn input(&mut self, _: &PlayerId, input: serde_json::Value, _: &mut Effects<u64>) -> Verdict {
         if input == "sleep" {
             std::thread::sleep(Duration::from_secs(6));
+        }
+        if input == "overflow" {
+            self.inputs += depth(u64::MAX);
+        }
+        if input == "abort" {
+            std::process::abort();
         }
         self.inputs += 1;
         Ok(())
@@ -36,9 +42,33 @@ impl Game for Sleepy {
     }
 }
 
+/// Calls itself until the stack overflows.
+fn depth(left: u64) -> u64 {
+    match std::hint::black_box(left) {
+        0 => 0,
+        left => 1 + depth(left - 1),
+    }
+}
+
 /// The rooms are on the same loop.
 #[tokio::test]
 async fn d28_a_room_at_which_a_loop_is_stuck_twice_is_put_away_and_the_others_go_on() {
+    put_away("sleep", 0).await;
+}
+
+#[tokio::test]
+async fn d28_a_room_whose_game_overflows_the_stack_is_put_away_and_the_others_go_on() {
+    put_away("overflow", 2).await;
+}
+
+#[tokio::test]
+async fn d28_a_room_whose_game_aborts_is_put_away_and_the_others_go_on() {
+    put_away("abort", 2).await;
+}
+
+/// Plays in two rooms of a loop until the one that sends `input` is in quarantine, and in the other one after that.
+/// `left`: the loops that never return.
+async fn put_away(input: &str, left: i64) {
     let bus = bus();
     let mut sleeper = Edge::new(&bus, "sleepy-1").await;
     let mut other = Edge::new(&bus, "sleepy-2").await;
@@ -55,8 +85,8 @@ async fn d28_a_room_at_which_a_loop_is_stuck_twice_is_put_away_and_the_others_go
         other.watch().await;
         sleeper.join().await;
         other.join().await;
-        sleeper.say(1, r#""sleep""#).await;
-        // The game sleeps before the other room's input is read.
+        sleeper.say(1, format!("\"{input}\"")).await;
+        // The game is called before the other room's input is read.
         other.say(1, "1").await;
         while metrics.loops_stuck.get() == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -70,7 +100,7 @@ async fn d28_a_room_at_which_a_loop_is_stuck_twice_is_put_away_and_the_others_go
         assert_eq!(metrics.loops_stuck.get(), 2);
         other.say(2, "2").await;
         other.until(processed(2)).await;
-        while metrics.stuck_loops.get() > 0 {
+        while metrics.stuck_loops.get() != left {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -147,6 +147,29 @@ fn an_archive_reads_only_what_games_emit() {
 }
 
 #[test]
+fn an_outlet_reads_what_games_send_out_and_appends_answers() {
+    let permits = |subject| permits(BusRole::Outlet, Direction::Publish, subject);
+    for subject in [
+        "$JS.API.CONSUMER.CREATE.OUT.x.out.results",
+        "$JS.API.CONSUMER.CREATE.KV_cluster.x.$KV.cluster.>",
+        "$KV.outlet.dead.billing.7f_1",
+        "in.7.memory-42",
+    ] {
+        assert!(permits(subject), "{subject}");
+    }
+    for subject in [
+        "out.results",
+        "$KV.rooms_0.7.memory-42",
+        "$JS.API.STREAM.MSG.GET.KV_rooms_0",
+        "$JS.API.CONSUMER.CREATE.IN_0.x.in.7.*",
+        "$JS.API.STREAM.CREATE.OUT",
+        "$JS.API.STREAM.PURGE.OUT",
+    ] {
+        assert!(!permits(subject), "{subject}");
+    }
+}
+
+#[test]
 fn edges_and_tools_ask_an_archive() {
     let subject = subject::LEADERBOARD;
     for (role, asks, answers) in [

@@ -28,9 +28,12 @@ pub(super) async fn read(
     exchange.open_gate();
     let read = Limited::new(body, most).collect().await;
     let bytes: Bytes = read
-        .map_err(|error| match error.is::<LengthLimitError>() {
-            true => Failure::Api(too_big(most)),
-            false => Failure::Http(HttpError::BadRequest),
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Failure::Api(too_big(most))
+            } else {
+                Failure::Http(HttpError::BadRequest)
+            }
         })?
         .to_bytes();
     exchange.extend();

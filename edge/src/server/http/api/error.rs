@@ -4,7 +4,7 @@ use grandstand_common::error::ErrorKind;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 
-use super::answer::{Answer, json};
+use super::answer::{Answer, Problem, json};
 use crate::server::backend::ApiError;
 use crate::server::http::error::HttpError;
 
@@ -34,6 +34,22 @@ pub(super) fn response(error: &ApiError) -> Answer {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         _ => {}
+    }
+    response
+}
+
+/// The response for an error that exists over HTTP only.
+pub(super) fn own(problem: &Problem) -> Answer {
+    let mut body =
+        serde_json::json!({"type": "error", "code": problem.code, "message": problem.message});
+    if let Some(ms) = problem.retry_after_ms {
+        body["retry_after_ms"] = ms.into();
+    }
+    let mut response = json(problem.status, body.to_string());
+    response.extensions_mut().insert(Code(problem.code));
+    if let Some(ms) = problem.retry_after_ms {
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, ms.div_ceil(1000).into());
     }
     response
 }

@@ -16,8 +16,9 @@ use serde_json::value::RawValue;
 use super::answer::{self, Answer, Failure, backend};
 use super::body;
 use crate::codec::events::EventId;
+use crate::conn::session::JOIN_ID;
 use crate::server::backend::ApiError;
-use crate::server::connections::events::{EventStream, JOIN_ID};
+use crate::server::connections::events::EventStream;
 use crate::server::http::error::HttpError;
 use crate::server::http::exchange::{BegunEvents, Exchange, Upgrade};
 use crate::server::http::request;
@@ -41,8 +42,21 @@ pub(super) async fn open(
     body::refuse(request)?;
     let (text, join) = join(request, &room)?;
     let info = answer::connect_info(exchange, request, PATH)?;
-    let grants = backend(exchange)?.admit(info.clone()).await?;
-    check_role(&grants, &join)?;
+    let backend = backend(exchange)?;
+    let grants = backend.clone().admit(info.clone()).await?;
+    match &join.token {
+        None => check_role(&grants, &join)?,
+        Some(token) => {
+            let mut invited = info.clone();
+            invited.token = Some(token.clone());
+            let invited = backend.admit(invited).await?;
+            if invited.player() != grants.player() {
+                let text = "the invitation is for another player";
+                return Err(ApiError::new(ErrorKind::Forbidden, text).into());
+            }
+            check_role(&invited, &join)?;
+        }
+    }
     let stream = EventStream {
         room,
         secret: rand::random(),
@@ -51,9 +65,9 @@ pub(super) async fn open(
     exchange.set_upgrade(Upgrade {
         route: ROUTE,
         info,
+        head: Vec::new(),
         events: Some(BegunEvents {
             stream,
-            head: Vec::new(),
             join: frame::text(&text),
         }),
     });
@@ -95,6 +109,9 @@ fn join(request: &Request<Incoming>, room: &RoomId) -> Result<(String, Join), Fa
         if let Some(text) = request::parameter(query, name)? {
             fields.push((name, quoted(&text)));
         }
+    }
+    if let Some(token) = request::parameter(query, "invite")? {
+        fields.push(("token", quoted(&token)));
     }
     if let Some(text) = request::parameter(query, "attempt")? {
         fields.push(("attempt", number(text)));

@@ -20,7 +20,8 @@ use super::error::{Code, status};
 use crate::conn::session::EventSession;
 use crate::server::backend::ApiError;
 use crate::server::connections::Connections;
-use crate::server::connections::events::{InputAnswer, PushError, PushedInput};
+use crate::server::connections::events::{PushError, PushedInput};
+use crate::server::connections::waiters::InputAnswer;
 use crate::server::http::exchange::Exchange;
 use crate::server::http::request;
 

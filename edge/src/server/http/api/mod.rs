@@ -19,6 +19,14 @@ mod routes;
 
 mod service;
 
+mod ranks;
+
+mod lobby;
+
+mod tokens;
+
+mod queues;
+
 mod view;
 
 #[cfg(test)]
@@ -32,13 +40,12 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
-use super::error::HttpError;
 use super::exchange::Exchange;
 use super::request;
 use crate::server::backend::ApiError;
 use answer::{Answer, Failure};
 use error::Code;
-use routes::Operation;
+use routes::{Named, Operation};
 
 pub(crate) use inputs::{ANSWER_WITHIN, deliver, no_session};
 pub(super) use routes::has_path;
@@ -52,6 +59,7 @@ pub(super) async fn answer(exchange: &Rc<Exchange>, request: Request<Incoming>) 
     let (operation, result) = respond(exchange, request, origin.as_deref()).await;
     let mut response = result.unwrap_or_else(|failure| match failure {
         Failure::Api(error) => error::response(&error),
+        Failure::Own(problem) => error::own(&problem),
         Failure::Http(error) => {
             let mut response = exchange.refuse(error);
             response.extensions_mut().insert(Code(error.code()));
@@ -82,7 +90,7 @@ async fn respond(
 ) -> (Option<Operation>, Result<Answer, Failure>) {
     let found = routes::find(request.method(), request.uri().path());
     let checked = check(exchange, &request, origin);
-    let (operation, room) = match (found, checked) {
+    let (operation, named) = match (found, checked) {
         (_, Err(failure)) => return (None, Err(failure)),
         (Ok(found), Ok(())) => found,
         (Err(allow), Ok(())) if *request.method() == Method::OPTIONS => {
@@ -90,7 +98,7 @@ async fn respond(
         }
         (Err(allow), Ok(())) => return (None, Err(Failure::Method(allow))),
     };
-    let result = carry_out(exchange, request, operation, room).await;
+    let result = carry_out(exchange, request, operation, named).await;
     (Some(operation), result)
 }
 
@@ -121,28 +129,31 @@ async fn carry_out(
     exchange: &Rc<Exchange>,
     request: Request<Incoming>,
     operation: Operation,
-    room: String,
+    named: Named,
 ) -> Result<Answer, Failure> {
-    if operation == Operation::Describe {
-        return Ok(answer::json(
-            StatusCode::OK,
-            DESCRIPTION.trim_end().to_owned(),
-        ));
-    }
-    if operation == Operation::Create {
-        return service::create(exchange, request).await;
-    }
-    let room = room.parse::<RoomId>().map_err(|why| {
-        let text = format!("the room in the path {why}; rooms are named [A-Za-z0-9_-]{{1,64}}");
-        ApiError::new(ErrorKind::BadRoom, text)
-    });
+    let room = || {
+        named.first.parse::<RoomId>().map_err(|why| {
+            let text = format!("the room in the path {why}; rooms are named [A-Za-z0-9_-]{{1,64}}");
+            ApiError::new(ErrorKind::BadRoom, text)
+        })
+    };
     match operation {
-        Operation::Describe | Operation::Create => Err(HttpError::NotFound.into()),
-        Operation::Show => view::show(exchange, &request, room?).await,
-        Operation::Close => service::close(exchange, request, room?).await,
-        Operation::Message => service::send(exchange, request, room?).await,
-        Operation::Kick => service::kick(exchange, request, room?).await,
-        Operation::Events => events::open(exchange, &request, room?).await,
-        Operation::Input => inputs::push(exchange, request, room?).await,
+        Operation::Describe => {
+            let text = DESCRIPTION.trim_end().to_owned();
+            Ok(answer::json(StatusCode::OK, text))
+        }
+        Operation::List => lobby::list(exchange, &request).await,
+        Operation::Create => service::create(exchange, request).await,
+        Operation::Ranks => ranks::show(exchange, &request, &named.first).await,
+        Operation::Issue => tokens::issue(exchange, request).await,
+        Operation::Enter => queues::enter(exchange, request, &named).await,
+        Operation::Ticket => queues::show(exchange, &request, &named).await,
+        Operation::Withdraw => queues::withdraw(exchange, &request, &named).await,
+        Operation::Show => view::show(exchange, &request, room()?).await,
+        Operation::Close => service::close(exchange, request, room()?).await,
+        Operation::Message => service::send(exchange, request, room()?).await,
+        Operation::Kick => service::kick(exchange, request, room()?).await,
+        Operation::Events => events::open(exchange, &request, room()?).await,
+        Operation::Input => inputs::push(exchange, request, room()?).await,
     }
 }

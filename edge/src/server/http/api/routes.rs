@@ -9,6 +9,8 @@ use percent_encoding::percent_decode_str;
 pub(super) enum Operation {
     /// The description of the API.
     Describe,
+    /// The rooms that a client may choose from.
+    List,
     /// Creates a room.
     Create,
     /// The view of a lane.
@@ -23,6 +25,16 @@ pub(super) enum Operation {
     Events,
     /// Sends an input of an event stream's player.
     Input,
+    /// The ranks of a leaderboard.
+    Ranks,
+    /// Signs a token of a player.
+    Issue,
+    /// Enters a queue.
+    Enter,
+    /// The state of a ticket in a queue.
+    Ticket,
+    /// Withdraws a ticket.
+    Withdraw,
 }
 
 impl Operation {
@@ -30,6 +42,7 @@ impl Operation {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Describe => "openapi",
+            Self::List => "rooms",
             Self::Create => "create",
             Self::Show => "view",
             Self::Close => "close",
@@ -37,6 +50,11 @@ impl Operation {
             Self::Kick => "kick",
             Self::Events => "events",
             Self::Input => "inputs",
+            Self::Ranks => "leaderboards",
+            Self::Issue => "tokens",
+            Self::Enter => "enter",
+            Self::Ticket => "ticket",
+            Self::Withdraw => "withdraw",
         }
     }
 }
@@ -49,7 +67,18 @@ pub(super) fn parameters(operation: Operation) -> &'static [(&'static str, &'sta
         | Operation::Create
         | Operation::Close
         | Operation::Message
-        | Operation::Kick => &[],
+        | Operation::Kick
+        | Operation::Issue
+        | Operation::Enter
+        | Operation::Ticket
+        | Operation::Withdraw => &[],
+        Operation::List => &[
+            ("query", "game"),
+            ("query", "open"),
+            ("query", "label"),
+            ("query", "after"),
+            ("query", "limit"),
+        ],
         Operation::Show => &[("query", "role"), ("header", "If-None-Match")],
         Operation::Events => &[
             ("query", "role"),
@@ -58,15 +87,24 @@ pub(super) fn parameters(operation: Operation) -> &'static [(&'static str, &'sta
             ("query", "attempt"),
             ("query", "since"),
             ("query", "epoch"),
+            ("query", "invite"),
             ("header", "Last-Event-ID"),
         ],
         Operation::Input => &[("query", "session"), ("header", "Grandstand-Session")],
+        Operation::Ranks => &[
+            ("query", "season"),
+            ("query", "by"),
+            ("query", "limit"),
+            ("query", "around"),
+            ("query", "after"),
+        ],
     }
 }
 
 /// All paths with their methods.
-pub(super) static ROUTES: [Route<Operation>; 8] = [
+pub(super) static ROUTES: [Route<Operation>; 14] = [
     route(Method::GET, "/v1/openapi.json", Operation::Describe),
+    route(Method::GET, "/v1/rooms", Operation::List),
     route(Method::POST, "/v1/rooms", Operation::Create),
     route(Method::GET, "/v1/rooms/{room}", Operation::Show),
     route(Method::DELETE, "/v1/rooms/{room}", Operation::Close),
@@ -78,25 +116,50 @@ pub(super) static ROUTES: [Route<Operation>; 8] = [
     route(Method::POST, "/v1/rooms/{room}/kick", Operation::Kick),
     route(Method::GET, "/v1/rooms/{room}/events", Operation::Events),
     route(Method::POST, "/v1/rooms/{room}/inputs", Operation::Input),
+    route(Method::GET, "/v1/leaderboards/{board}", Operation::Ranks),
+    route(Method::POST, "/v1/tokens", Operation::Issue),
+    route(Method::POST, "/v1/queues/{queue}/tickets", Operation::Enter),
+    route(
+        Method::GET,
+        "/v1/queues/{queue}/tickets/{ticket}",
+        Operation::Ticket,
+    ),
+    route(
+        Method::DELETE,
+        "/v1/queues/{queue}/tickets/{ticket}",
+        Operation::Withdraw,
+    ),
 ];
+
+/// The names in a path, decoded.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// The room, the queue or the board; empty if the path names nothing.
+    pub(super) first: String,
+    /// The ticket in a queue; empty otherwise.
+    pub(super) second: String,
+}
 
 /// Whether the API has a path.
 pub(in crate::server::http) fn has_path(path: &str) -> bool {
-    ROUTES.iter().any(|route| room(route.path, path).is_some())
+    ROUTES.iter().any(|route| named(route.path, path).is_some())
 }
 
-/// The operation of a request, and the room in its path, decoded; empty if the path has none.
+/// The operation of a request, and what its path names.
 ///
 /// # Errors
 /// The methods that the path has.
-pub(super) fn find(method: &Method, path: &str) -> Result<(Operation, String), String> {
+pub(super) fn find(method: &Method, path: &str) -> Result<(Operation, Named), String> {
     let mut methods = Vec::new();
     for route in &ROUTES {
-        if let Some(room) = room(route.path, path) {
+        if let Some(named) = named(route.path, path) {
             // hyper omits the body of a response to HEAD.
-            let has_head = matches!(route.operation, Operation::Describe | Operation::Show);
+            let has_head = matches!(
+                route.operation,
+                Operation::Describe | Operation::List | Operation::Show | Operation::Ranks
+            );
             if route.method == *method || has_head && *method == Method::HEAD {
-                return Ok((route.operation, room));
+                return Ok((route.operation, named));
             }
             methods.push(route.method.as_str());
             methods.extend(has_head.then_some("HEAD"));
@@ -105,15 +168,23 @@ pub(super) fn find(method: &Method, path: &str) -> Result<(Operation, String), S
     Err(methods.join(", "))
 }
 
-/// The room in a path that fits a route; empty if the route has none.
-fn room(route: &str, path: &str) -> Option<String> {
-    let Some((before, after)) = route.split_once("{room}") else {
-        return (route == path).then(String::new);
-    };
-    let room = path.strip_prefix(before)?.strip_suffix(after)?;
-    if room.is_empty() || room.contains('/') {
-        return None;
+/// The names in a path that fits a route.
+fn named(route: &str, path: &str) -> Option<Named> {
+    let mut names = Vec::new();
+    let (mut route, mut path) = (route.split('/'), path.split('/'));
+    loop {
+        match (route.next(), path.next()) {
+            (None, None) => break,
+            (Some(part), Some(name)) if part.starts_with('{') && !name.is_empty() => {
+                names.push(percent_decode_str(name).decode_utf8_lossy().into_owned());
+            }
+            (Some(part), Some(name)) if part == name => {}
+            _ => return None,
+        }
     }
-    let room = percent_decode_str(room).decode_utf8_lossy();
-    Some(room.into_owned())
+    let mut names = names.into_iter();
+    Some(Named {
+        first: names.next().unwrap_or_default(),
+        second: names.next().unwrap_or_default(),
+    })
 }

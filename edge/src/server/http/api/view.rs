@@ -17,20 +17,16 @@ use tokio::time::{Instant, timeout};
 use super::answer::{self, Answer, Failure, backend, json};
 use super::{body, inputs};
 use crate::conn::key::ConnKey;
+use crate::conn::session::JOIN_ID;
 use crate::conn::transport::Transport;
 use crate::server::backend::ApiError;
-use crate::server::connections::events::{EventLink, JOIN_ID, Viewed};
-use crate::server::connections::{Link, Upgraded};
-use crate::server::handler::ConnectInfo;
-use crate::server::http::error::HttpError;
+use crate::server::connections::events::EventLink;
+use crate::server::connections::viewed::Viewed;
 use crate::server::http::exchange::Exchange;
 use crate::server::http::request;
 
 /// The path, for the log.
 const PATH: &str = "/v1/rooms/{room}";
-
-/// The index of the route whose clients these are.
-const ROUTE: u8 = 0;
 
 /// The time for which a request waits for the view.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -50,8 +46,8 @@ pub(super) async fn show(
     let lane = lane(&grants, request, &room)?;
     let (viewed, view) = oneshot::channel();
     let link = EventLink::of_view(room.clone(), viewed);
-    let conn = open(exchange, link, info)?;
-    let handler = &exchange.context.route(ROUTE).handler;
+    let conn = answer::open(exchange, link, info, Box::default())?;
+    let handler = &exchange.context.route(answer::ROUTE).handler;
     handler.watch(conn, &room, lane, JOIN_ID, Instant::now().into_std());
     let _watching = Watching { exchange, conn };
     match timeout(WITHIN, view).await {
@@ -84,26 +80,6 @@ impl Drop for Watching<'_> {
         let mut connections = self.exchange.context.connections.clone();
         connections.close(self.conn, ErrorKind::GoingAway);
     }
-}
-
-/// Opens a connection without a socket.
-fn open(exchange: &Exchange, link: EventLink, info: ConnectInfo) -> Result<ConnKey, Failure> {
-    let context = &exchange.context;
-    let arrived = context.arrive_within();
-    let arrived = arrived.map_err(|refused| HttpError::from_refused(&refused))?;
-    let upgraded = Upgraded {
-        link: Link::Events(Box::new(link)),
-        route: ROUTE,
-        info,
-        presence: arrived.open(),
-        early: Box::default(),
-    };
-    context.open(upgraded).map_err(|_| {
-        let text = "the edge shuts down; ask another one";
-        ApiError::new(ErrorKind::GoingAway, text)
-            .retry_after(RETRY_MS)
-            .into()
-    })
 }
 
 /// The lane that a client may see: that of its role, or of a lower one that it asks for. A service sees all.
@@ -142,13 +118,12 @@ fn snapshot<B>(request: &Request<B>, id: &str, text: String) -> Answer {
         let mut tags = known.split(',').map(str::trim);
         tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
     });
-    let mut response = match is_known {
-        true => {
-            let mut response = Response::new(Full::default());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        }
-        false => json(StatusCode::OK, text),
+    let mut response = if is_known {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        json(StatusCode::OK, text)
     };
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::from_str(&tag) {

@@ -1,6 +1,7 @@
 //! Clients over QUIC that are not ours: quinn.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,10 +89,7 @@ pub(super) fn echo(supervisor: &Supervisor) -> Server {
             outbox_bytes: EchoHandler::LIMIT,
         }),
     };
-    let routes = Routes {
-        routes: vec![route],
-        ..Routes::default()
-    };
+    let routes = Routes::new(vec![route], Arc::new(BTreeMap::new()));
     let edge = "edge-0-00000000".parse().unwrap();
     let (options, metrics) = (ServerOptions::default(), ServerMetrics::default());
     let server = Server::new(options, conns, metrics, routes, edge);

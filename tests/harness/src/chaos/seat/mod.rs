@@ -2,6 +2,8 @@
 
 mod protocol;
 
+mod errors;
+
 mod play;
 
 pub(super) use protocol::Seat;

@@ -12,9 +12,6 @@ use crate::chaos::script::Game;
 use crate::chaos::violation::Rule;
 use crate::client::room::Room;
 
-/// Delay before a join is retried.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
-
 /// A client in a room.
 #[derive(Debug)]
 pub(in crate::chaos) struct Seat {
@@ -37,9 +34,11 @@ pub(in crate::chaos) struct Seat {
     /// The time at which all unanswered inputs are sent again, because one was refused as `busy`.
     pub(super) resend_at: Option<Duration>,
     /// The rollbacks of the store of which the client knows that they lost inputs of its player.
-    rollbacks: usize,
+    pub(super) rollbacks: usize,
     /// The time at which the client lost its current view.
     pub(super) hidden_since: Option<Duration>,
+    /// The version in which a bot has to move, and since when.
+    pub(super) bot_since: Option<(u64, Duration)>,
     pub(super) probed: bool,
     pub(super) over: bool,
     pub(super) stuck: bool,
@@ -57,16 +56,18 @@ impl Seat {
             unanswered: 0,
             probes: false,
             over: false,
+            waits_for_bot: false,
         };
         let numbers = (field.add_seat(slot, state), field.waits.add_seat());
         let now = field.now();
+        let game = field.game(slot);
         Self {
-            room: room(&name, lane, field.game(slot), slot),
+            room: room(&name, lane, &game, slot),
             name,
             client: client.to_owned(),
             slot,
             generation: field.generation(slot),
-            game: field.game(slot),
+            game,
             lane,
             numbers,
             waiting: VecDeque::new(),
@@ -76,6 +77,7 @@ impl Seat {
             resend_at: None,
             rollbacks: 0,
             hidden_since: Some(now),
+            bot_since: None,
             probed: false,
             over: false,
             stuck: false,
@@ -141,7 +143,12 @@ impl Seat {
         // A join that got `room_unavailable` is still answered when it can be. Another one would begin while updates come.
         self.retry_at = None;
         let Some(instance) = message["instance"].as_str() else {
-            return true;
+            // The room does not exist yet, or is deleted after its end.
+            let is_over = field.ledger.is_over(&self.name);
+            if is_over {
+                self.end(field);
+            }
+            return !is_over;
         };
         if !field
             .ledger
@@ -151,11 +158,8 @@ impl Seat {
             self.end(field);
             return false;
         }
-        let restarted = self
-            .room
-            .instance
-            .as_deref()
-            .is_some_and(|known| known != instance);
+        let known = self.room.instance.as_deref();
+        let restarted = known.is_some_and(|known| known != instance);
         let last = message["last_seq"].as_u64().unwrap_or_default();
         let acked = self.room.acked;
         let behind = self.lane == Lane::Players && (restarted || last < acked);
@@ -201,6 +205,9 @@ impl Seat {
         }
         let ledger = &mut field.ledger;
         ledger.rejected(&self.name, &self.client, seq, code);
+        if self.game.is_own() && code == "finished" {
+            ledger.over(&self.name);
+        }
     }
 
     /// Handles the consequences of a valid message.
@@ -265,89 +272,6 @@ impl Seat {
         }
     }
 
-    fn on_left(&mut self, message: &Value, field: &mut Field, now: Duration) {
-        if self.over {
-            return;
-        }
-        if message["code"] == "finished" && field.ledger.is_over(&self.name) {
-            return self.end(field);
-        }
-        // A room that the store has lost is created again by the next join.
-        if field.ledger.rollbacks() == 0 {
-            let ledger = &mut field.ledger;
-            ledger.blame(
-                Rule::Protocol,
-                &self.name,
-                &self.client,
-                "to stay in the room",
-                &message.to_string(),
-            );
-        }
-        self.retry_at = Some(now + RETRY_DELAY);
-    }
-
-    fn on_error(&mut self, message: &Value, field: &mut Field) -> Result<Vec<Value>, Unusable> {
-        let now = field.now();
-        let over = self.over || field.ledger.is_over(&self.name);
-        match message["code"].as_str() {
-            Some("room_unavailable") => {
-                field.counts.unavailable += 1;
-                self.retry_at = Some(now + RETRY_DELAY);
-            }
-            Some("finished" | "not_joined") if over => self.end(field),
-            _ if self.on_fault(message, field) => {}
-            _ => {
-                let ledger = &mut field.ledger;
-                ledger.blame(
-                    Rule::Protocol,
-                    &self.name,
-                    &self.client,
-                    "no error",
-                    &message.to_string(),
-                );
-                return Err(Unusable);
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    /// Handles the report that the store has lost the inputs after `seq`.
-    fn on_rolled_back(&mut self, seq: u64, field: &mut Field) {
-        self.rollbacks = field.ledger.rollbacks();
-        field.counts.inputs_lost += self.room.acked.saturating_sub(seq);
-        field.ledger.reported_lost(&self.name, &self.client, seq);
-        self.waiting.clear();
-        field.waits.cleared(self.numbers.1);
-        self.resend_at = None;
-    }
-
-    /// Handles an error that only a run with rollbacks or full logs may see. Returns whether it is one.
-    fn on_fault(&mut self, message: &Value, field: &mut Field) -> bool {
-        let now = field.now();
-        let rolled_back = field.ledger.rollbacks() > 0;
-        match message["code"].as_str() {
-            Some("room_rolled_back") if field.ledger.rollbacks() > self.rollbacks => {
-                let Some(seq) = message["seq"].as_u64() else {
-                    return false;
-                };
-                self.on_rolled_back(seq, field);
-                self.hidden_since.get_or_insert(now);
-                self.retry_at = Some(now + RETRY_DELAY);
-                self.room.take(message).is_ok()
-            }
-            Some("busy") => {
-                let wait = message["retry_after_ms"].as_u64();
-                self.resend_at = wait.map(|ms| now + Duration::from_millis(ms));
-                field.counts.busy += 1;
-                self.room.take(message).is_ok()
-            }
-            // Later inputs than a refused one, on their way before the client knew.
-            Some("bad_seq") => rolled_back || self.resend_at.is_some(),
-            Some("not_joined") => rolled_back,
-            _ => false,
-        }
-    }
-
     /// The epoch of the owner whose view the client shows. Clients must not look into it; this tool may.
     fn epoch(&self) -> u64 {
         let epoch = self.room.epoch.as_deref().and_then(|epoch| {
@@ -377,6 +301,7 @@ impl Seat {
             }
             state.unanswered = self.waiting.len();
             state.probes = probes && !self.over;
+            state.waits_for_bot = !self.over && self.game.waits_for_bot(&self.room.view);
             state.over = self.over;
         }
     }
@@ -386,11 +311,13 @@ impl Seat {
 #[derive(Debug)]
 pub(in crate::chaos) struct Unusable;
 
-pub(super) fn room(name: &str, lane: Lane, game: Game, slot: usize) -> Room {
+pub(super) fn room(name: &str, lane: Lane, game: &Game, slot: usize) -> Room {
     let mut join = json!({"type": "join", "room": name});
     match lane {
         Lane::Players => join["params"] = game.params(slot),
         Lane::Spectators => join["role"] = json!("spectator"),
     }
-    Room::new(&join)
+    let mut room = Room::new(&join);
+    game.prepare(&mut room);
+    room
 }

@@ -1,10 +1,21 @@
 mod back_ends;
 
+mod inputs;
+
+mod ranks;
+
+mod lobby;
+
+mod tokens;
+
+mod queues;
+
 mod views;
 
-use grandstand_common::auth::{Claims, Expected, Grants, Key, Signer, Verifier};
+use grandstand_common::auth::{Claims, Expected, Grants, Key, Signer, TokenIssuer, Verifier};
 use grandstand_common::data::Data;
 use grandstand_common::error::ErrorKind;
+use grandstand_common::leaderboard::{LeaderboardAnswer, LeaderboardRequest};
 use grandstand_common::process::admin::check_parameters;
 use grandstand_common::wire::{Body, Empty, Kick, RoomMessage};
 use hyper::StatusCode;
@@ -16,8 +27,9 @@ use std::rc::Rc;
 use super::*;
 use crate::conn::session::EventSession;
 use crate::conn::transport::Transport;
-use crate::server::backend::{ApiBackend, ApiFuture};
-use crate::server::connections::events::{InputAnswer, PushedInput};
+use crate::server::backend::{ApiBackend, ApiFuture, LobbyPage, LobbyQuestion};
+use crate::server::connections::events::PushedInput;
+use crate::server::connections::waiters::InputAnswer;
 use crate::server::handler::ConnectInfo;
 use crate::server::testing::{Peer, Rig, Setup, Told, run};
 use crate::websocket::frame;
@@ -26,6 +38,7 @@ use crate::websocket::frame;
 #[derive(Debug, Default)]
 struct Alone {
     appended: RefCell<Vec<(RoomId, Body)>>,
+    issuer: Option<TokenIssuer>,
 }
 
 impl ApiBackend for Alone {
@@ -43,6 +56,10 @@ impl ApiBackend for Alone {
         })
     }
 
+    fn issuer(&self) -> Option<&TokenIssuer> {
+        self.issuer.as_ref()
+    }
+
     fn append(self: Rc<Self>, room: RoomId, body: Body) -> ApiFuture<()> {
         self.appended.borrow_mut().push((room, body));
         Box::pin(std::future::ready(Ok(())))
@@ -50,6 +67,14 @@ impl ApiBackend for Alone {
 
     fn forward(self: Rc<Self>, _: EventSession, _: PushedInput) -> ApiFuture<Option<InputAnswer>> {
         Box::pin(async move { Err(no_session()) })
+    }
+
+    fn ranks(self: Rc<Self>, request: LeaderboardRequest) -> ApiFuture<Rc<LeaderboardAnswer>> {
+        Box::pin(std::future::ready(Ok(Rc::new(ranks::answer(&request)))))
+    }
+
+    fn lobby(self: Rc<Self>, question: LobbyQuestion, _: Grants) -> ApiFuture<Option<LobbyPage>> {
+        Box::pin(std::future::ready(Ok(lobby::answer(&question))))
     }
 }
 
@@ -185,71 +210,6 @@ fn a_silent_stream_gets_heartbeats_and_stays_open() {
         for _ in 0..4 {
             assert_eq!(event(&mut peer).await, ":");
         }
-    });
-}
-
-#[test]
-fn an_input_gets_the_answer_of_its_stream() {
-    run(setup(), async |rig| {
-        let (_peer, conn, session) = open(&rig, "", "").await;
-        message(&rig).await;
-        let mut conns = rig.conns.clone();
-        let mut poster = rig.connect().await;
-        let ack = r#"{"type":"ack","room":"relay-1","seq":2}"#;
-        let reject =
-            r#"{"type":"reject","room":"relay-1","seq":3,"code":"not_your_turn","message":"wait"}"#;
-        let busy = r#"{"type":"error","code":"busy","message":"later","room":"relay-1","seq":4,"retry_after_ms":1000}"#;
-        for (seq, answer, status, retry) in [
-            (1, ack, 200, false),
-            (3, reject, 422, false),
-            (4, busy, 503, true),
-        ] {
-            // Several requests on one socket.
-            poster
-                .write(post(&session, &format!("{{\"seq\":{seq}, \"data\":null}}")))
-                .await;
-            let sent = message(&rig).await;
-            assert_eq!(
-                sent,
-                serde_json::json!({"type": "input", "room": "relay-1", "seq": seq, "data": null})
-            );
-            conns.send(conn, &frame::text(answer));
-            let (head, body) = poster.response().await;
-            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
-            assert_eq!(head.contains("retry-after: 1\r\n"), retry, "{head}");
-            assert_eq!(body.trim(), answer);
-        }
-        // Two at once.
-        let both = [1, 2].map(|seq| post(&session, &format!("{{\"seq\":{seq},\"data\":1}}")));
-        poster.write(both.concat()).await;
-        for _ in 0..2 {
-            message(&rig).await;
-            conns.send(conn, &frame::text(ack));
-            let (head, body) = poster.response().await;
-            assert!(
-                head.starts_with("http/1.1 200 ") && body.trim() == ack,
-                "{head}{body}"
-            );
-        }
-    });
-}
-
-#[test]
-fn an_input_that_waits_learns_that_its_stream_has_ended() {
-    run(setup(), async |rig| {
-        let (peer, _, session) = open(&rig, "", "").await;
-        message(&rig).await;
-        let mut poster = rig.connect().await;
-        poster.write(post(&session, r#"{"seq":1,"data":1}"#)).await;
-        message(&rig).await;
-        drop(peer);
-        let (head, body) = poster.response().await;
-        assert!(head.starts_with("http/1.1 404 "), "{head}");
-        assert!(body.contains("\"not_joined\""), "{body}");
-        poster.write(post(&session, r#"{"seq":1,"data":1}"#)).await;
-        let (head, body) = poster.response().await;
-        assert!(head.starts_with("http/1.1 404 "), "{head}");
-        assert!(body.contains("there is no event stream"), "{body}");
     });
 }
 
