@@ -219,18 +219,25 @@ namespace Grandstand
                 rejoinAt = null;
             }
             Link = peer;
+            // One that nobody asked for changes nothing about inputs that were sent, unless they are gone.
+            bool restarts = isAnswer;
             if (instance != null && told != null && instance != told)
             {
+                restarts = true;
                 inputs.OnRestarted();
                 version = null;
                 Tell(new RoomEvent(RoomEventKind.Reset) { Error = new JoinException("room_restarted", "the room was created again", Name) });
             }
-            else if (role == "player" && inputs.RollBack(lastSeq)) OnRolledBack(lastSeq);
+            else if (role == "player" && inputs.RollBack(lastSeq))
+            {
+                restarts = true;
+                OnRolledBack(lastSeq);
+            }
             instance = told ?? instance;
             Tell(new RoomEvent(RoomEventKind.Joined) { Text = role });
             if (role == "player")
             {
-                inputs.Restart(lastSeq);
+                if (restarts) inputs.Restart(lastSeq);
                 Poll(now, null);
             }
             else inputs.FailAll(InputException.Of(Spectator()));

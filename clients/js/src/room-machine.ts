@@ -205,18 +205,22 @@ export class RoomMachine {
     if (this.link !== link) this.#lastN = -1;
     if (isAnswer) this.#joining = this.#rejoinAt = null;
     this.link = link;
+    // One that nobody asked for changes nothing about inputs that were sent, unless they are gone.
+    let restarts = isAnswer;
     if (this.#instance !== null && instance !== null && this.#instance !== instance) {
+      restarts = true;
       this.#inputs.onRestarted();
       this.#version = null;
       this.#event("reset", [{ why: "room_restarted" }]);
     } else if (role === "player" && this.#inputs.rollBack(lastSeq)) {
+      restarts = true;
       this.#onRolledBack(lastSeq);
     }
     this.#instance = instance ?? this.#instance;
     this.#role = role;
     this.#event("joined", [], { role });
     if (role === "player") {
-      this.#inputs.restart(lastSeq);
+      if (restarts) this.#inputs.restart(lastSeq);
       this.poll(now);
     } else {
       this.#inputs.failAll(spectator(this.name));

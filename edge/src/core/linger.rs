@@ -36,3 +36,12 @@ pub(super) fn on_timer(hub: &mut Hub, effects: &mut Effects, key: RoomKey, now: 
     room.unwatch();
     effects.tell_owner(key, OwnerNote::Unwatched);
 }
+
+/// Tells owners that rooms without clients are not watched any more, because no client will return to this edge.
+pub(super) fn end(hub: &mut Hub, effects: &mut Effects) {
+    let left = hub.rooms.iter_mut();
+    for room in left.filter(|room| room.is_idle() && room.is_watched()) {
+        room.unwatch();
+        effects.tell_owner(room.address().key, OwnerNote::Unwatched);
+    }
+}

@@ -350,13 +350,15 @@ impl Core {
 
     /// Tells every client to reconnect, at random times within `within`. Clients that connect later are told as well.
     pub fn drain(&mut self, within: Duration, now: Now) {
-        let seed = self.state.rng.random();
-        self.state.hub.announcements.drain(within, now.at, seed);
+        let State { hub, rng, .. } = &mut self.state;
+        hub.announcements.drain(within, now.at, rng.random());
     }
 
-    /// Whether the owner has not yet reported some entry as processed. Takes time in proportion to the number of rooms.
-    pub fn has_unprocessed(&self) -> bool {
-        self.state.hub.rooms.has_unprocessed()
+    /// Withdraws from rooms without clients. Returns whether none is left: owners have answered, and processed all entries.
+    pub fn withdraw(&mut self, now: Now) -> bool {
+        linger::end(&mut self.state.hub, &mut self.effects);
+        self.tell_owners(now);
+        self.state.hub.rooms.len() == 0
     }
 
     /// The name of a connection, as in its `welcome`.

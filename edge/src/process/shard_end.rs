@@ -9,7 +9,6 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::conn::transport::Transport;
-use crate::core::Core;
 use crate::server::connections::Connections;
 use crate::server::listen::ListenerEnd;
 use crate::server::quic::Status;
@@ -25,7 +24,7 @@ const SETTLING: Duration = Duration::from_millis(500);
 /// The interval at which a drain checks whether the clients have left.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The time for inputs on their way to the log after the drain time.
+/// The time after the drain time for inputs on their way to the log, and for the answers of owners.
 const LAST_APPENDS: Duration = Duration::from_secs(1);
 
 /// The way in which a shard ends.
@@ -95,14 +94,15 @@ async fn drain(shard: &Shard, server: &Server, mut connections: Connections, wit
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     // The last inputs, and the entries that the players are lost, must be stored and processed, because no other process
-    // appends them again.
+    // appends them again. Owners must know that nobody watches here, or the spectators would be counted twice where they
+    // have gone.
     let end = Instant::now() + LAST_APPENDS;
     loop {
         // A handshake may have opened another one.
         for conn in connections.open_keys() {
             connections.close(conn, ErrorKind::GoingAway);
         }
-        let is_done = server.is_empty() && !shard.read(Core::has_unprocessed);
+        let is_done = server.is_empty() && shard.run(|core, _, now| core.withdraw(now));
         if is_done || Instant::now() >= end {
             return;
         }

@@ -211,7 +211,7 @@ class Machine:
 
     def _on_joined(self, link: int, message: Message, now: float) -> None:
         role, instance, last = text(message, "role"), message.get("instance"), whole(message, "last_seq", 0)
-        self._joins.pop(link, None)
+        again = self._joins.pop(link, None) is not None  # what was sent is sent again; not if nobody has asked
         self._join_at.pop(link, None)
         if link == self._next:
             self._take(link)
@@ -232,7 +232,7 @@ class Machine:
             self.instance = text(message, "instance")
         self._next_seq = max([last, *(item.seq for item in self.inputs)]) + 1
         for item in self.inputs:
-            item.sent = False
+            item.sent = item.sent and not again
         self.joined, self._counts, self.role = True, True, role
         self.happened.append(events.Joined(role, instance))
         self._flush(now)

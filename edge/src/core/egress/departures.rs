@@ -62,6 +62,11 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
     };
     let id = address.id.clone();
     let code = gone.code.as_str();
+    if code == ErrorKind::NotJoined.code() && player.is_joined() && player.is_of(instance) {
+        // The room returned in a state from before the session began.
+        on_rolled_back(hub, effects, key, &player, 0, now);
+        return;
+    }
     if let Some(departed) = player.departed() {
         hub.clients.uncount_departing(departed);
     }
@@ -93,7 +98,7 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
 }
 
 /// Handles a session that the owner has in an older state than an earlier owner had reported (D23). The client learns
-/// the last input that holds, and may join again. The owner learns that the session is gone.
+/// the last input that holds, 0 if that is not known, and may join again. The owner learns that the session is gone.
 pub(super) fn on_rolled_back(
     hub: &mut Hub,
     effects: &mut Effects,

@@ -176,11 +176,6 @@ impl Rooms {
         self.rooms.iter_mut().map(|(_, room)| room)
     }
 
-    /// Whether the owner of some room has not yet reported some entry as processed.
-    pub(crate) fn has_unprocessed(&self) -> bool {
-        self.iter().any(|room| room.sessions().has_unprocessed())
-    }
-
     /// The number of rooms.
     pub(crate) fn len(&self) -> usize {
         self.rooms.len()

@@ -231,6 +231,11 @@ impl PlayerSession {
         self.joined && !report.ended && self.chain.is_beyond(report.n)
     }
 
+    /// Whether the session has joined this instance of the room.
+    pub(crate) fn is_of(&self, instance: Instance) -> bool {
+        instance.0 != 0 && instance == self.instance
+    }
+
     /// The first input that failed because the room was created again; `None` if none did. `instance` is the room's now.
     pub(crate) fn restarted_from(&self, instance: Instance) -> Option<u64> {
         let is_another = self.joined && instance.0 != 0 && instance != self.instance;

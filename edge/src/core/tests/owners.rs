@@ -385,3 +385,37 @@ fn d33_a_layout_that_has_changed_unseen_is_followed() {
     assert!(!bench.core.handle_layout(after, false, bench.now));
     assert_eq!(bench.entries(), []);
 }
+
+#[test]
+fn owners_are_told_at_once_that_a_draining_edge_watches_no_longer() {
+    let mut bench = Bench::new();
+    let (conn, _) = bench.player(1, "alice");
+    assert!(!bench.core.withdraw(bench.now));
+    assert_eq!(bench.interests(), [], "alice is still there");
+    bench.core.handle_closed(conn, bench.now);
+    let lost = bench.entries();
+    bench.receive(vec![processed(lost[0].session, 1, 0)]);
+    assert!(!bench.core.withdraw(bench.now));
+    let told = bench.interests();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let room = &told[0].rooms[0];
+    assert_eq!(
+        (room.viewers, room.players, room.spectators),
+        (0, None, None)
+    );
+    assert!(
+        !bench.core.withdraw(bench.now),
+        "the owner has not answered"
+    );
+    assert_eq!(bench.interests(), []);
+    let answer = InterestReply {
+        worker: "w".into(),
+        epoch: 1,
+        number: 0,
+    };
+    let (tag, answer) = (bench.tag(), answer.encode_to_vec());
+    bench
+        .core
+        .handle_interest_reply(tag, Some(answer.into()), bench.now);
+    assert!(bench.core.withdraw(bench.now));
+}
