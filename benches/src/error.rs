@@ -78,6 +78,20 @@ pub enum BenchError {
         /// The reason of each.
         why: String,
     },
+    /// The options ask for what is impossible.
+    #[error("{0}")]
+    Impossible(String),
+    /// The name of a front cannot be resolved.
+    #[error("{name} cannot be resolved: {why}")]
+    Unresolved {
+        /// The name.
+        name: String,
+        /// The reason.
+        why: String,
+    },
+    /// The figures miss their targets.
+    #[error("targets are missed: {0}")]
+    Missed(String),
     /// The runtime cannot be started.
     #[error("the runtime cannot be started: {0}")]
     Runtime(io::Error),
@@ -87,9 +101,10 @@ impl ExitError for BenchError {
     fn exit(&self) -> Exit {
         match self {
             Self::Rig(error) => error.exit(),
-            Self::Game(_) => Exit::Usage,
+            Self::Game(_) | Self::Impossible(_) => Exit::Usage,
             Self::File { .. } => Exit::NoInput,
-            Self::NoPeers { .. } => Exit::Unavailable,
+            Self::NoPeers { .. } | Self::Unresolved { .. } => Exit::Unavailable,
+            Self::Missed(_) => Exit::Faults,
             _ => Exit::Internal,
         }
     }

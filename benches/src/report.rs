@@ -82,6 +82,9 @@ pub struct Report {
     beside: Vec<Beside>,
     /// Doubts about the figures.
     pub warnings: Vec<String>,
+    /// The targets that were missed, a text for each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<String>,
 }
 
 /// The figures of another variant.

@@ -7,9 +7,10 @@ use crate::error::BenchError;
 use crate::load;
 use crate::outcome::{Outcome, RunOptions};
 use crate::progress::Progress;
+use crate::scenario::front::Profile;
 use crate::scenario::{
-    arena, crowd, engine, fanout, hostile, idle, matching, mixed, own_rooms, pause, peers, quic,
-    rooms, slow, storm, views,
+    arena, crowd, engine, fanout, front, hostile, idle, matching, mixed, own_rooms, pause, peers,
+    quic, rooms, slow, storm, views,
 };
 
 /// Measure a Grandstand on this machine
@@ -41,6 +42,14 @@ enum Scenario {
     Views(views::Options),
     Matching(matching::Options),
     Arena(arena::Options),
+    /// Players join a running Grandstand one after the other: latency and errors, with targets to pass
+    Ramp(front::Options),
+    /// More players than usual in a running Grandstand, for ten minutes, with targets to pass
+    Stress(front::Options),
+    /// Most players join a running Grandstand at once, with targets to pass
+    Spike(front::Options),
+    /// Players in a running Grandstand for an hour, with targets to pass
+    Soak(front::Options),
     /// Internal: the load generator
     #[command(hide = true)]
     Load,
@@ -51,6 +60,8 @@ impl Args {
     pub fn needed(&self) -> &'static [&'static str] {
         match &self.scenario {
             Scenario::Rooms(options) if options.game.is_some() => &[],
+            // Its games run elsewhere.
+            Scenario::Ramp(_) | Scenario::Stress(_) | Scenario::Spike(_) | Scenario::Soak(_) => &[],
             _ => &["relay"],
         }
     }
@@ -93,7 +104,11 @@ fn try_run(args: &Args, games: &Games) -> Result<(), BenchError> {
     } else {
         print!("{}", report.text())
     }
-    Ok(())
+    if report.missed.is_empty() {
+        Ok(())
+    } else {
+        Err(BenchError::Missed(report.missed.join("; ")))
+    }
 }
 
 async fn measure(
@@ -121,6 +136,10 @@ async fn measure(
         Scenario::Views(options) => views::run(options, common, progress).await,
         Scenario::Matching(options) => matching::run(options, common, progress).await,
         Scenario::Arena(options) => arena::run(options, common, progress).await,
+        Scenario::Ramp(options) => front::run(Profile::Ramp, options, progress).await,
+        Scenario::Stress(options) => front::run(Profile::Stress, options, progress).await,
+        Scenario::Spike(options) => front::run(Profile::Spike, options, progress).await,
+        Scenario::Soak(options) => front::run(Profile::Soak, options, progress).await,
         Scenario::Load => unreachable!("the generator has no runtime"),
     }
 }

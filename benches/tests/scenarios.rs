@@ -61,6 +61,7 @@ fn a_generator_answers_a_command_that_comes_with_its_job() {
     let job = Job {
         targets: Vec::new(),
         tls: None,
+        front: None,
         source: 1,
         dialect: Dialect::Grandstand,
         secret: String::new(),

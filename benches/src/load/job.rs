@@ -14,8 +14,10 @@ use crate::host::priority::Priority;
 pub struct Job {
     /// The servers' addresses. Connections are distributed over them.
     pub targets: Vec<SocketAddr>,
-    /// The PEM file of the servers' certificate, if connections use TLS.
+    /// The PEM file of the servers' certificate, if connections use TLS. With a front it is that of its authority.
     pub tls: Option<PathBuf>,
+    /// The front of servers that run elsewhere.
+    pub front: Option<Front>,
     /// The first source address on the loopback (127.0.0.x, 127.0.1.x …), because an address has only 28,000 ports.
     /// With 1, the kernel chooses.
     pub source: u8,
@@ -51,6 +53,19 @@ pub struct Job {
     pub core: Option<usize>,
     /// The generator's priority on that core.
     pub priority: Priority,
+}
+
+/// The address of servers that the scenario has not started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Front {
+    /// The name in the address, which the certificate must have.
+    pub name: String,
+    /// The header `Host`.
+    pub host: String,
+    /// The path of the WebSocket.
+    pub path: String,
+    /// Whether connections use TLS.
+    pub tls: bool,
 }
 
 /// Roles of connections.

@@ -37,9 +37,14 @@ pub(super) fn run() -> io::Result<()> {
     }
     job.priority.take()?;
     grandstand_common::process::sys::raise_open_files();
-    let tls = (job.tls.as_deref())
-        .map(|certificate| TlsClients::new(certificate, job.connections as usize))
-        .transpose()?;
+    let clients = job.connections as usize;
+    let tls = match (&job.front, job.tls.as_deref()) {
+        (Some(front), authority) => (front.tls)
+            .then(|| TlsClients::of_front(&front.name, authority, clients))
+            .transpose()?,
+        (None, Some(certificate)) => Some(TlsClients::new(certificate, clients)?),
+        (None, None) => None,
+    };
     let poll = Poll::new()?;
     control.register(poll.registry(), CONTROL)?;
     let timer = Timer::new(poll.registry(), TIMER)?;

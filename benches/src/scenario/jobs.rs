@@ -18,6 +18,7 @@ pub fn job(target: SocketAddr, role: LoadRole, connections: u32, cores: Cores) -
     Job {
         targets: vec![target],
         tls: None,
+        front: None,
         source: 2,
         dialect: Dialect::Grandstand,
         secret: SECRET.to_owned(),

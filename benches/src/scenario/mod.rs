@@ -40,3 +40,5 @@ pub mod pause;
 pub mod hostile;
 
 pub mod peers;
+
+pub mod front;

@@ -29,8 +29,9 @@ impl Crowd {
     pub(crate) fn handle_connect(&mut self, client: usize, now_ns: u64, out: &mut Vec<u8>) {
         let token = self.reader.is_some().then(|| self.token(client));
         let publishes = self.job.role == LoadRole::Player;
+        let front = self.job.front.as_ref();
         let request = Request {
-            path: self.job.dialect.path(publishes),
+            path: front.map_or(self.job.dialect.path(publishes), |front| &front.path),
             host: &self.host,
             subprotocol: self.job.dialect.subprotocol(),
             token: token.as_deref(),

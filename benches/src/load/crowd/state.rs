@@ -70,11 +70,13 @@ impl Crowd {
             since_ns: 0,
         };
         Self {
-            host: job
-                .targets
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
+            host: match &job.front {
+                Some(front) => front.host.clone(),
+                None => job
+                    .targets
+                    .first()
+                    .map_or_else(String::new, ToString::to_string),
+            },
             signer: Signer::hs256(job.secret.as_bytes()).ok(),
             reader: (job.dialect.encoding())
                 .map(|encoding| Reader::new(encoding, &job.rooms.prefix)),

@@ -16,6 +16,7 @@ fn job(role: LoadRole, connections: u32, rooms: Rooms) -> Job {
     Job {
         targets: vec![SocketAddr::from(([127, 0, 0, 1], 1))],
         tls: None,
+        front: None,
         source: 1,
         dialect: Dialect::Grandstand,
         secret: "a secret for tests only, 32 bytes".to_owned(),

@@ -270,6 +270,7 @@ mod tests {
         let job = Job {
             targets: Vec::new(),
             tls: None,
+            front: None,
             source: 2,
             dialect: Dialect::Grandstand,
             secret: String::new(),

@@ -32,7 +32,11 @@ const TICKETS_PER_NAME: usize = 8;
 
 /// The TLS settings of all clients, and their session tickets.
 #[derive(Debug)]
-pub(super) struct TlsClients(Arc<ClientConfig>);
+pub(super) struct TlsClients {
+    config: Arc<ClientConfig>,
+    /// The name that all clients ask for; without it each asks for one of its own.
+    name: Option<ServerName<'static>>,
+}
 
 impl TlsClients {
     /// The settings of this many clients that trust the certificate in a PEM file. All servers get the same offer: TLS 1.3
@@ -44,6 +48,45 @@ impl TlsClients {
         let mut roots = RootCertStore::empty();
         let der = CertificateDer::from_pem_file(certificate).map_err(io::Error::other)?;
         roots.add(der).map_err(io::Error::other)?;
+        Self::trusting(roots, None, clients)
+    }
+
+    /// The settings of this many clients of a server with this name, which trust the authorities of a PEM file, or those
+    /// that the system trusts.
+    ///
+    /// # Errors
+    /// If there is no authority, or the name is none.
+    pub(super) fn of_front(
+        name: &str,
+        authority: Option<&Path>,
+        clients: usize,
+    ) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        match authority {
+            Some(file) => {
+                for der in CertificateDer::pem_file_iter(file).map_err(io::Error::other)? {
+                    roots
+                        .add(der.map_err(io::Error::other)?)
+                        .map_err(io::Error::other)?;
+                }
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+        }
+        if roots.is_empty() {
+            let why = "no certificate authority is known: name a file with --ca-file";
+            return Err(io::Error::new(ErrorKind::NotFound, why));
+        }
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        Self::trusting(roots, Some(name), clients)
+    }
+
+    fn trusting(
+        roots: RootCertStore,
+        name: Option<ServerName<'static>>,
+        clients: usize,
+    ) -> io::Result<Self> {
         let provider = CryptoProvider {
             cipher_suites: vec![ring::cipher_suite::TLS13_AES_128_GCM_SHA256],
             kx_groups: vec![ring::kx_group::X25519],
@@ -58,13 +101,19 @@ impl TlsClients {
         config.resumption = Resumption::in_memory_sessions(clients * TICKETS_PER_NAME);
         // Records are decrypted by `Traffic`.
         config.enable_secret_extraction = true;
-        Ok(Self(Arc::new(config)))
+        let config = Arc::new(config);
+        Ok(Self { config, name })
     }
 
-    /// The TLS of a client's next connection. Each client asks for a name of its own, because tickets are kept by name.
+    /// The TLS of a client's next connection. Tickets are kept by name.
     pub(super) fn connect(&self, client: usize) -> io::Result<TlsClient> {
-        let name = ServerName::try_from(format!("c{client}.{DOMAIN}")).map_err(io::Error::other)?;
-        let handshake = Handshake::new(Arc::clone(&self.0), name)?;
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => {
+                ServerName::try_from(format!("c{client}.{DOMAIN}")).map_err(io::Error::other)?
+            }
+        };
+        let handshake = Handshake::new(Arc::clone(&self.config), name)?;
         Ok(TlsClient {
             state: State::Handshake(Box::new(handshake)),
             partial: Vec::new(),
