@@ -100,9 +100,9 @@ class Client:
         message = {"type": "join", **room.join, "client": self.name, "attempt": self.attempt}
         if room.version is not None and not has("forgets since"):
             message |= {"since": room.version, "epoch": room.epoch}
-        await self.send(**message)
         if has("sends before joined"):
             await self.send(type="input", room=room.join["room"], seq=1, data=1)
+        await self.send(**message)
 
     async def take(self, message):
         kind, room = message["type"], self.rooms.get(message.get("room"))
