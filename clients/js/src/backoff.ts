@@ -19,8 +19,8 @@ export interface BackoffOptions {
 
 /** Exponential backoff with full jitter. Pure: the caller draws the random number and waits. */
 export class Backoff {
-  readonly minMs: number;
-  readonly maxMs: number;
+  declare readonly minMs: number;
+  declare readonly maxMs: number;
   readonly #maxAttempts: number;
   #failures = 0;
 

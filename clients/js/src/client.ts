@@ -6,7 +6,7 @@ import type { Effect, Link } from "./effects.js";
 import { Emitter } from "./emitter.js";
 import { endpoint } from "./endpoint.js";
 import { ConnectError, type GrandstandError, InputError, JoinError } from "./errors.js";
-import { type Checked, check, type Message, type Payload } from "./messages.js";
+import { type Checked, check, isCount, type Message, type Payload } from "./messages.js";
 import type { Peer } from "./peer.js";
 import { dialOf, listenToPage, now, randomId } from "./platform.js";
 import { Room } from "./room.js";
@@ -340,7 +340,7 @@ export class Client {
     if (sentAt === undefined) return;
     const rttMs = now() - sentAt;
     (this as Mutable).rttMs = rttMs;
-    if (time_ms !== undefined) this.#serverOffsetMs = time_ms - now() + rttMs / 2;
+    if (time_ms && isCount(time_ms)) this.#serverOffsetMs = time_ms - now() + rttMs / 2;
   }
 
   // Asks once per outage why the server cannot be reached.

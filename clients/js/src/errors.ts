@@ -1,4 +1,5 @@
 // Errors of the SDK. Every error names what is wrong by `code`, and says in `hint` what to do.
+// Fields that a constructor sets are declared only, because a field that is emitted as well makes the package bigger.
 
 /** What an error carries besides its text. */
 export interface ErrorDetail {
@@ -48,15 +49,15 @@ export class GrandstandError extends Error {
   /** The name of the class. */
   override readonly name: string = "GrandstandError";
   /** What is wrong, for programs: `room_full`, `unauthenticated`, or a code of the game. */
-  readonly code: string;
+  declare readonly code: string;
   /** What to do about it, for developers; empty for codes of the game. */
-  readonly hint: string;
+  declare readonly hint: string;
   /** The room that the error is about. */
-  readonly room: string | undefined;
+  declare readonly room: string | undefined;
   /** The number of the input that the error is about. */
-  readonly seq: number | undefined;
+  declare readonly seq: number | undefined;
   /** The time after which another try helps, as the server says. */
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
 
   /** @internal */
   constructor(code: string, message: string, detail: ErrorDetail = {}) {
@@ -89,9 +90,9 @@ export class ConnectError extends GrandstandError {
    * What a plain request found out about an `unreachable` server: `offline`, `bad_response` (for example a proxy with 502 and
    * HTML), or `captive_portal` (another page answers).
    */
-  readonly diagnosis: string | undefined;
+  declare readonly diagnosis: string | undefined;
   /** The HTTP status of that request. */
-  readonly httpStatus: number | undefined;
+  declare readonly httpStatus: number | undefined;
 
   /** @internal */
   constructor(code: string, message: string, detail: ErrorDetail = {}) {
@@ -148,7 +149,7 @@ export class InputError extends GrandstandError {
   /** The name of the class. */
   override readonly name = "InputError";
   /** Whether the game refused the input; else it did not reach the game, or its outcome is unknown. */
-  readonly rejected: boolean;
+  declare readonly rejected: boolean;
 
   /** @internal */
   constructor(code: string, message: string, detail: ErrorDetail = {}) {

@@ -129,6 +129,7 @@ export function check(value: unknown): Checked {
   return good ? { message: value as ServerMessage } : "bad";
 }
 
-function isCount(value: unknown): boolean {
+/** Whether a value is a whole number that can count something. */
+export function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }

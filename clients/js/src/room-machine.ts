@@ -22,7 +22,7 @@ export interface RoomSettings {
 
 /** A room that the client has joined or is joining. */
 export class RoomMachine {
-  readonly name: string;
+  declare readonly name: string;
   readonly #settings: RoomSettings;
   readonly #context: Context;
   readonly #inputs: Inputs;

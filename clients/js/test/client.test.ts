@@ -142,6 +142,18 @@ test("what is no JSON is refused at once", async () => {
   await expect(room.send(1n)).rejects.toMatchObject({ code: "bad_data" });
 });
 
+test("a pong without a number says nothing about the clock of the server", async () => {
+  for (const time_ms of [undefined, null, "soon", true, {}, 0, -1, 1.5, 2 ** 60]) {
+    const { client, socket } = await fakeRoom();
+    expect(client.serverTime()).toBeUndefined();
+    socket.say({ type: "pong", id: socket.idOf("ping"), time_ms });
+    expect(client.rttMs, "it is an answer all the same").toBe(0);
+    expect(client.serverTime(), `${time_ms}`).toBeUndefined();
+    expect(client.status.state).toBe("connected");
+    await client.close();
+  }
+});
+
 test("a dead connection is noticed by its silence, and pings measure the clock of the server", async () => {
   const { client, socket } = await fakeRoom();
   expect(client.serverTime()).toBeUndefined();

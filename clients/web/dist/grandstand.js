@@ -25,19 +25,12 @@ var e = Object.defineProperty, t = (e, t, n) => () => {
 	unsupported_protocol: "update the client"
 })), i = class extends Error {
 	name = "GrandstandError";
-	code;
-	hint;
-	room;
-	seq;
-	retryAfterMs;
 	constructor(e, t, n = {}) {
 		let i = n.hint ?? (!n.rejected && r.get(e) || "");
 		super(i && !n.room && i !== t ? `${t}: ${i}` : t, n), this.code = e, this.hint = i, this.room = n.room, this.seq = n.seq, this.retryAfterMs = n.retryAfterMs;
 	}
 }, a = class extends i {
 	name = "ConnectError";
-	diagnosis;
-	httpStatus;
 	constructor(e, t, n = {}) {
 		super(e, t, n), this.diagnosis = n.diagnosis, this.httpStatus = n.httpStatus;
 	}
@@ -47,7 +40,6 @@ var e = Object.defineProperty, t = (e, t, n) => () => {
 	name = "JoinError";
 }, c = class extends i {
 	name = "InputError";
-	rejected;
 	constructor(e, t, n = {}) {
 		super(e, t, n), this.rejected = n.rejected ?? !1;
 	}
@@ -103,7 +95,7 @@ var p = {
 	decode(e) {
 		if (typeof e != "string") throw TypeError("a binary frame");
 		let t = JSON.parse(e);
-		return typeof t?.data_b64 == "string" && (t.data = h(t.data_b64)), t;
+		return typeof t?.data_b64 == "string" && (t.data = te(t.data_b64)), t;
 	}
 };
 function m(e) {
@@ -126,11 +118,11 @@ function ee(e) {
 	for (let n of e) t += String.fromCharCode(n);
 	return btoa(t);
 }
-function h(e) {
+function te(e) {
 	return Uint8Array.from(atob(e), (e) => e.charCodeAt(0));
 }
 // ../js/src/emitter.ts
-var g = class {
+var h = class {
 	#e = /* @__PURE__ */ new Map();
 	on(e, t) {
 		let n = this.#e.get(e) ?? /* @__PURE__ */ new Set();
@@ -145,7 +137,7 @@ var g = class {
 	}
 };
 // ../js/src/endpoint.ts
-function _(e, t) {
+function ne(e, t) {
 	let n;
 	try {
 		if (n = new URL(e, globalThis.location?.href), n.protocol = n.protocol.replace("http", "ws"), !/^wss?:$/.test(n.protocol)) throw n.protocol;
@@ -167,7 +159,7 @@ function _(e, t) {
 	};
 }
 // ../js/src/messages.ts
-var v = {
+var g = {
 	welcome: "#protocol",
 	joined: "room role",
 	left: "room code",
@@ -181,27 +173,27 @@ var v = {
 	pong: "",
 	notice: "code",
 	error: "code"
-}, te = "#id #seq #last_seq #heartbeat_ms #reconnect_in_ms #retry_after_ms #player_count #viewers #n instance room message", ne = /^(snapshot|update|direct|live)$/;
-function re(e) {
+}, _ = "#id #seq #last_seq #heartbeat_ms #reconnect_in_ms #retry_after_ms #player_count #viewers #n instance room message", re = /^(snapshot|update|direct|live)$/;
+function ie(e) {
 	if (typeof e != "object" || !e) return "bad";
 	let t = e;
 	if (typeof t.type != "string") return "bad";
-	if (!Object.hasOwn(v, t.type)) return "unknown";
+	if (!Object.hasOwn(g, t.type)) return "unknown";
 	let n = (e, n) => e.split(" ").every((e) => {
 		let r = t[e.replace("#", "")];
-		return n && r == null || (e[0] === "#" ? y(r) : !e || typeof r == "string");
+		return n && r == null || (e[0] === "#" ? v(r) : !e || typeof r == "string");
 	});
-	return n(v[t.type], !1) && n(te, !0) && (!ne.test(t.type) || t.data !== void 0) && (t.limits == null || Object.values(t.limits).every(y)) && (t.players == null || Array.isArray(t.players)) ? { message: e } : "bad";
+	return n(g[t.type], !1) && n(_, !0) && (!re.test(t.type) || t.data !== void 0) && (t.limits == null || Object.values(t.limits).every(v)) && (t.players == null || Array.isArray(t.players)) ? { message: e } : "bad";
 }
-function y(e) {
+function v(e) {
 	return Number.isSafeInteger(e) && e >= 0;
 }
 // ../js/src/websocket.ts
-var b = 1, ie = /^[\w!#$%&'*+.^`|~-]+$/;
-function ae(e) {
+var ae = 1, y = /^[\w!#$%&'*+.^`|~-]+$/;
+function oe(e) {
 	return ({ url: t, token: n, subprotocol: r }, i) => {
 		let a = [r], o = new URL(t);
-		n && ie.test(n) ? a.push(`bearer.${n}`) : n && o.searchParams.set("token", n);
+		n && y.test(n) ? a.push(`bearer.${n}`) : n && o.searchParams.set("token", n);
 		let s = new e(o.href, a), c = !1, l;
 		s.binaryType = "arraybuffer", s.onopen = () => {
 			c = !0;
@@ -220,7 +212,7 @@ function ae(e) {
 			i.onFrame(typeof e == "string" ? e : new Uint8Array(e));
 		}, s.onclose = ({ code: e, reason: t }) => u(e, t), {
 			send(e) {
-				s.readyState === b && s.send(e);
+				s.readyState === ae && s.send(e);
 			},
 			close() {
 				s.onopen = s.onmessage = s.onclose = null;
@@ -232,12 +224,12 @@ function ae(e) {
 	};
 }
 // ../js/src/framing.ts
-function x(e, t) {
+function b(e, t) {
 	let { length: n } = t, r = n < 126 ? 2 : n < 65536 ? 4 : 10, i = new Uint8Array(r + n), a = new DataView(i.buffer);
 	return i[0] = e, i[1] = n < 126 ? n : n < 65536 ? 126 : 127, r === 4 && a.setUint16(2, n), r === 10 && a.setBigUint64(2, BigInt(n)), i.set(t, r), i;
 }
-function oe(e) {
-	return typeof e == "string" ? x(129, new TextEncoder().encode(e)) : x(130, e);
+function x(e) {
+	return typeof e == "string" ? b(129, new TextEncoder().encode(e)) : b(130, e);
 }
 function se(e, t) {
 	return e === 129 ? new TextDecoder().decode(t) : t;
@@ -291,7 +283,7 @@ var T, ce = t((() => {
 			this.#e = e, this.#t = t, e.closed.then(({ closeCode: e, reason: t }) => this.#s(e || 1006, t ?? ""), (e) => this.#s(1006, "", e?.message)), this.#i().catch((e) => this.#s(1006, "", e?.message));
 		}
 		send(e, t) {
-			let n = oe(e), { datagrams: r } = this.#e;
+			let n = x(e), { datagrams: r } = this.#e;
 			((t && n.length <= r.maxDatagramSize ? this.#r : null) ?? this.#n)?.write(n).catch(() => {});
 		}
 		close() {
@@ -320,7 +312,7 @@ var T, ce = t((() => {
 		}
 		#o(e, t) {
 			if (e === 129 || e === 130) this.#t?.onFrame(se(e, t));
-			else if (e === 137) this.#n?.write(x(138, t)).catch(() => {});
+			else if (e === 137) this.#n?.write(b(138, t)).catch(() => {});
 			else if (e === 136) {
 				let e = t.length < 2 ? 1005 : new DataView(t.buffer, t.byteOffset).getUint16(0), n = new TextDecoder().decode(t.subarray(2));
 				this.#s(e, n), this.#c(e, n);
@@ -403,7 +395,7 @@ var D, O, k = t((() => {
 function A(e, t) {
 	let n = e.WebSocket ?? globalThis.WebSocket;
 	if (!n) throw new a("no_websocket", "no WebSocket");
-	let r = ae(n), i = e.WebTransport ?? globalThis.WebTransport;
+	let r = oe(n), i = e.WebTransport ?? globalThis.WebTransport;
 	if (e.transport === "websocket" || !i || !t) return [r, !1];
 	let { url: o, ...s } = e.webTransport ?? {};
 	return [j(i, t, s, r), !0];
@@ -454,7 +446,7 @@ var I = class {
 	status = F("connecting");
 	#e;
 	#t;
-	#n = new g();
+	#n = new h();
 	#r = null;
 	constructor(e, t) {
 		this.name = e.name, this.#e = e, this.#t = t;
@@ -486,8 +478,6 @@ var I = class {
 		Object.assign(this, n), this.#n.emit(e, e === "joined" ? [this] : t);
 	}
 }, L = class {
-	minMs;
-	maxMs;
 	#e;
 	#t = 0;
 	constructor({ minMs: e = 1e3, maxMs: t = 3e4, maxAttempts: n = Infinity } = {}) {
@@ -683,7 +673,6 @@ function K(e) {
 }
 // ../js/src/room-machine.ts
 var he = 100, ge = class {
-	name;
 	#e;
 	#t;
 	#n;
@@ -804,7 +793,9 @@ var he = 100, ge = class {
 		let r = this.#r === e && (t.id ?? this.#i) >= this.#o;
 		if (!r && this.link !== e) return;
 		let { role: i } = t, a = t.last_seq ?? 0, o = t.instance ?? null;
-		this.link !== e && (this.#p = -1), r && (this.#r = this.#s = null), this.link = e, this.#m !== null && o !== null && this.#m !== o ? (this.#n.onRestarted(), this.#u = null, this.#M("reset", [{ why: "room_restarted" }])) : i === "player" && this.#n.rollBack(a) && this.#T(a), this.#m = o ?? this.#m, this.#h = i, this.#M("joined", [], { role: i }), i === "player" ? (this.#n.restart(a), this.poll(n)) : this.#n.failAll(J(this.name)), this.#g ? this.onStatus(F("connected")) : o === null && this.#b();
+		this.link !== e && (this.#p = -1), r && (this.#r = this.#s = null), this.link = e;
+		let s = r;
+		this.#m !== null && o !== null && this.#m !== o ? (s = !0, this.#n.onRestarted(), this.#u = null, this.#M("reset", [{ why: "room_restarted" }])) : i === "player" && this.#n.rollBack(a) && (s = !0, this.#T(a)), this.#m = o ?? this.#m, this.#h = i, this.#M("joined", [], { role: i }), i === "player" ? (s && this.#n.restart(a), this.poll(n)) : this.#n.failAll(J(this.name)), this.#g ? this.onStatus(F("connected")) : o === null && this.#b();
 	}
 	#b() {
 		this.#g || (this.#g = !0, this.onStatus(F("connected")), this.#t.put({
@@ -1306,7 +1297,7 @@ var Z, Q, Se = t((() => {
 	#i;
 	#a;
 	#o;
-	#s = new g();
+	#s = new h();
 	#c = /* @__PURE__ */ new Map();
 	#l = /* @__PURE__ */ new Map();
 	#u = /* @__PURE__ */ new Map();
@@ -1318,7 +1309,7 @@ var Z, Q, Se = t((() => {
 	#g = !1;
 	#_;
 	constructor(e) {
-		let { webSocket: t, webTransport: n } = _(e.url, e.webTransport?.url);
+		let { webSocket: t, webTransport: n } = ne(e.url, e.webTransport?.url);
 		this.#o = e, this.#a = t, this.#t = e.encoding && e.encoding !== "json" ? e.encoding : p, [this.#n, this.#r] = A(e, n), this.#e = new ye({
 			token: e.token,
 			hasTokenSource: e.getToken !== void 0,
@@ -1455,7 +1446,7 @@ var Z, Q, Se = t((() => {
 	#w(e, t) {
 		let n = "bad";
 		try {
-			n = re(this.#t.decode(t));
+			n = ie(this.#t.decode(t));
 		} catch {}
 		typeof n == "object" && this.#s.emit("message", ["in", n.message]), this.#x((t) => this.#e.handleMessage(e, n, t));
 	}
@@ -1470,7 +1461,7 @@ var Z, Q, Se = t((() => {
 		let n = this.#f.get(e ?? 0);
 		if (this.#f.clear(), n === void 0) return;
 		let r = N() - n;
-		this.rttMs = r, t !== void 0 && (this.#p = t - N() + r / 2);
+		this.rttMs = r, t && v(t) && (this.#p = t - N() + r / 2);
 	}
 	#D() {
 		this.#g || this.#o.diagnose === !1 || this.#e.closed || (this.#g = !0, Promise.resolve().then(() => (Se(), be)).then(({ diagnose: e }) => e(this.#a)).then((e) => {
