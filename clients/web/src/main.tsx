@@ -12,6 +12,7 @@ import "./styles/lab.css";
 import "./styles/stadium.css";
 import "./styles/plug.css";
 import "./styles/inspector.css";
+import "./styles/landscape.css";
 import { Lobby } from "./views/lobby";
 import { RoomPage } from "./views/room";
 
