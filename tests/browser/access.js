@@ -11,8 +11,8 @@ import { newContext, open, run, suffix, until } from "./lib.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = { runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] } };
-const SIZES = { desktop: { width: 1280, height: 860 }, phone: { width: 360, height: 740 } };
-const ALL = { light: ["desktop", "phone"], dark: ["desktop", "phone"] };
+const SIZES = { desktop: { width: 1280, height: 860 }, phone: { width: 360, height: 740 }, side: { width: 740, height: 360 } };
+const ALL = { light: ["desktop", "phone", "side"], dark: ["desktop", "phone"] };
 const SOME = { light: ["desktop"], dark: ["phone"] }; // enough for views that share everything with others
 
 await run({
@@ -23,6 +23,9 @@ await run({
   "the arena": () => everywhere("arena", `/?room=arena-${suffix}&user=alice`, "[data-player=alice]"),
   "a room that nobody has opened": () => everywhere("empty", `/?room=memory-${suffix}-e&role=spectator`, ".notice"),
   "a refusal": () => everywhere("refused", `/?room=chess-${suffix}`, ".notice"),
+  "a refused token": () => everywhere("token", `/?room=relay-${suffix}-t#token=a.b.c`, ".guest"),
+  "a refused token in the lobby": () => everywhere("token in the lobby", "/#token=a.b.c", ".guest"),
+  "players who are away or have left": absent,
   "keys reach everything, in order": keys,
   "nothing moves for people who do not want it": calm,
 });
@@ -30,7 +33,7 @@ await run({
 async function everywhere(name, path, selector, where = SOME, then) {
   for (const [colorScheme, sizes] of Object.entries(where)) {
     const context = await newContext({ colorScheme, reducedMotion: "reduce" });
-    const page = await open(context, path);
+    const page = await open(context, path, { expected: /Failed to load resource.* 401/ });
     await page.waitForSelector(selector);
     for (const size of sizes) {
       await page.setViewportSize(SIZES[size]);
@@ -39,6 +42,21 @@ async function everywhere(name, path, selector, where = SOME, then) {
     }
     await context.close();
   }
+}
+
+async function absent() {
+  const context = await newContext({ reducedMotion: "reduce" });
+  const path = `/?room=memory-${suffix}-absent&players=3&turn_ms=600000`;
+  const [alice, bob, carol] = [await open(context, `${path}&user=alice`), await open(context, `${path}&user=bob`), await open(context, `${path}&user=carol`)];
+  for (const page of [alice, bob, carol]) await page.waitForSelector("#board");
+  await bob.close();
+  await carol.click("#leave");
+  for (const state of ["away", "left"]) await alice.waitForSelector(`#people .${state}`);
+  for (const colorScheme of ["light", "dark"]) {
+    await alice.emulateMedia({ colorScheme });
+    await check(alice, `absent, ${colorScheme}`);
+  }
+  await context.close();
 }
 
 async function panels(page, name) {

@@ -202,6 +202,10 @@ async function ownGame() {
     await alice.fill("#input input", "7");
     await alice.press("#input input", "Enter");
     await untilText(alice, "#input-problem", "7 is not 1, 2 or 3");
+    await alice.fill("#input input", '"seven"');
+    await alice.press("#input input", "Enter");
+    await untilText(alice, "#input-problem", "bad_input");
+    assert.doesNotMatch(await alice.textContent("#input-problem"), /The game does not understand/, "the game's own words");
     await alice.fill("#input input", "seven");
     await alice.press("#input input", "Enter");
     await untilText(alice, "#input-problem", "not JSON");

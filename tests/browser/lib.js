@@ -1,5 +1,6 @@
 // What the tests of the page share: the browser, pages that report their errors, and the state of a board.
 
+import { createHmac } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
@@ -15,6 +16,16 @@ export const browser = await launch();
 
 /** Text for names that no other test uses. */
 export const suffix = Math.random().toString(36).slice(2, 8);
+
+/** A token of a player for every room, which expires after some seconds. */
+export function tokenFor(sub, seconds = 3600) {
+  const secret = process.env.GRANDSTAND_SECRET;
+  if (!secret) throw new Error("GRANDSTAND_SECRET is missing: set it to the --secret of `grandstand dev`");
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const exp = Math.floor(Date.now() / 1000) + seconds;
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub, exp, rooms: { "*": "player" } })}`;
+  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+}
 
 /** A window of its own, with further options of Playwright. */
 export async function newContext(options = {}) {

@@ -78,7 +78,11 @@ async function memory() {
   await shoot(alice, "over");
 
   // Both press the button, and meet again. The spectator follows.
-  await alice.click("#again");
+  await alice.bringToFront();
+  await alice.focus("#again");
+  await alice.keyboard.press("Enter");
+  await alice.waitForSelector("#board[data-phase=waiting]");
+  assert.equal(await alice.evaluate(() => document.activeElement.tagName), "H1", "the focus is on the title of the new room");
   await bob.bringToFront();
   await untilText(bob, ".again", "Somebody is waiting for you there.");
   for (const page of [bob, carol]) await page.click("#again");
@@ -87,6 +91,7 @@ async function memory() {
     assert.equal(new URL(page.url()).searchParams.get("room"), `${room}-2`);
   }
   assert.equal((await board(carol)).faces.length, 4, "the board has the same size");
+  await until(alice, () => document.activeElement.dataset.card === "0"); // the arrow keys move from card to card at once
   assert.equal(await carol.$("#again"), null);
   await pictures(context);
   await context.close();

@@ -115,6 +115,12 @@ async function noGame() {
   const context = await newContext();
   const page = await open(context, `/?room=chess-${suffix}&user=alice`);
   await untilText(page, ".notice h2", "There is no such game");
+  assert.equal(await page.$("text=Try again"), null, "another try cannot help");
+  await shoot(page, "no-such-game");
+  await page.click(".notice [data-game=relay]");
+  await page.waitForSelector("#say");
+  await page.goBack();
+  await untilText(page, ".notice h2", "There is no such game");
   await page.click("text=Back to the lobby");
   await page.waitForSelector("#join");
   assert.equal(new URL(page.url()).search, "");

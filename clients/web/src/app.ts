@@ -1,20 +1,20 @@
 // The state that the whole page shares: the person, and the open room.
 
+import { identify, visitOf } from "./lib/identity";
 import { linkTo, readAddress, subjectOf, type Visit } from "./lib/links";
 import type { Identity } from "./lib/lobby";
 import { Store } from "./lib/store";
 
 const asked = readAddress(new URL(location.href));
-const token = asked.token;
+const opened = visitOf(asked, history.state);
 
-/** Who the person is. A token fixes the name. */
-export const identity = new Store<Identity>({
-  user: (token && subjectOf(token)) || asked.user || recall("user") || randomName(),
-  token,
-});
+/** Who the person is. */
+export const identity = new Store<Identity>(
+  identify(asked, { user: recall("user"), token: recall("token") }, randomName),
+);
 
 /** The room that is open; `null` in the lobby. */
-export const route = new Store<Visit | null>(asked.visit);
+export const route = new Store<Visit | null>(opened);
 
 /** The address of the page, by which the server is found. */
 export function pageUrl(): URL {
@@ -23,13 +23,26 @@ export function pageUrl(): URL {
 
 /** Takes another name. */
 export function rename(user: string): void {
-  identity.set({ ...identity.value, user });
-  remember("user", user);
+  become({ ...identity.value, user });
+}
+
+/** Takes another token; the name is that of its player. */
+export function takeToken(token: string): void {
+  become({ user: subjectOf(token) ?? identity.value.user, token });
+}
+
+/** Goes on without a token, under the same name. */
+export function dropToken(): void {
+  become({ ...identity.value, token: null });
+}
+
+function become(who: Identity): void {
+  remember(who);
+  identity.set(who);
 }
 
 /** Opens a room. */
 export function enter(visit: Visit): void {
-  remember("user", identity.value.user);
   history.pushState({ visit }, "", linkTo(pageUrl(), visit));
   route.set(visit);
 }
@@ -88,11 +101,16 @@ function randomName(): string {
   return `${names[crypto.getRandomValues(new Uint8Array(1))[0]! % names.length]}-${randomSuffix().slice(0, 3)}`;
 }
 
-// Stored per tab, so that two tabs are two players. A browser may forbid storage.
-function remember(key: string, value: string): void {
+// Stored per tab, so that two tabs are two players, and so that a reload changes nothing. A browser may forbid storage.
+function remember({ user, token }: Identity): boolean {
   try {
-    sessionStorage.setItem(`grandstand.${key}`, value);
-  } catch {}
+    sessionStorage.setItem("grandstand.user", user);
+    if (token) sessionStorage.setItem("grandstand.token", token);
+    else sessionStorage.removeItem("grandstand.token");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function recall(key: string): string | null {
@@ -103,9 +121,11 @@ function recall(key: string): string | null {
   }
 }
 
-// The address that was opened stays as it is but for the name and the token, which are for this person alone.
-if (asked.visit) history.replaceState({ visit: asked.visit }, "", linkTo(pageUrl(), asked.visit));
-if (asked.visit) remember("user", identity.value.user);
+// The address that was opened loses the name and the token, which are for this person alone. It stays as it is in a browser
+// that stores nothing, because a reload needs both.
+if (remember(identity.value) && (opened || asked.user || asked.token)) {
+  history.replaceState(opened && { visit: opened }, "", opened ? linkTo(pageUrl(), opened) : location.pathname);
+}
 
 addEventListener("popstate", (event: PopStateEvent) => {
   route.set((event.state as { visit?: Visit } | null)?.visit ?? readAddress(pageUrl()).visit);

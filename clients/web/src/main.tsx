@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { identity, route } from "./app";
+import { route } from "./app";
 import { useStore } from "./lib/store";
 import "./styles/base.css";
 import "./styles/controls.css";
@@ -14,11 +14,11 @@ import "./styles/plug.css";
 import "./styles/inspector.css";
 import "./styles/landscape.css";
 import { Lobby } from "./views/lobby";
+import { focusTitle } from "./views/parts";
 import { RoomPage } from "./views/room";
 
 function App() {
   const visit = useStore(route);
-  const who = useStore(identity);
   const isFirst = useRef(true);
   useEffect(() => {
     document.title = visit ? `${visit.room} · Grandstand` : "Grandstand";
@@ -27,10 +27,10 @@ function App() {
       return;
     }
     scrollTo(0, 0);
-    document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+    focusTitle();
   }, [visit]);
   if (!visit) return <Lobby />;
-  return <RoomPage key={`${visit.room} ${visit.role} ${who.user}`} visit={visit} />;
+  return <RoomPage key={`${visit.room} ${visit.role}`} visit={visit} />;
 }
 
 render(<App />, document.getElementById("app")!);

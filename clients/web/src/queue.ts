@@ -4,7 +4,7 @@ import { type Client, connect, type GrandstandError, type Room } from "@grandsta
 import type { Visit } from "./lib/links";
 import type { Identity } from "./lib/lobby";
 import { Store } from "./lib/store";
-import { errorWords, inputWords, leftWords } from "./lib/words";
+import { errorWords, inputWords, isAboutToken, leftWords } from "./lib/words";
 import { addressFor } from "./session";
 
 const QUEUE = "queue-memory";
@@ -18,7 +18,7 @@ export type SearchState =
       readonly trouble: string | null;
     }
   | { readonly state: "found"; readonly visit: Visit }
-  | { readonly state: "failed"; readonly title: string; readonly text: string };
+  | { readonly state: "failed"; readonly title: string; readonly text: string; readonly isAboutToken?: boolean };
 
 /** What the queue sends to one player. */
 interface Direct {
@@ -111,7 +111,7 @@ export class Search {
           : error.name === "JoinError"
             ? leftWords(error)
             : errorWords(error);
-    this.state.set({ state: "failed", ...words });
+    this.state.set({ state: "failed", ...words, isAboutToken: isAboutToken(error) });
   }
 
   #close(client: Client): void {

@@ -10,15 +10,16 @@ import {
   type Status,
 } from "@grandstand/client";
 import { faceName } from "./games/faces";
-import { applyUpdate, describeUpdate, type MemoryUpdate, type MemoryView } from "./games/memory";
+import { applyUpdate, describeUpdate, isComputer, type MemoryUpdate, type MemoryView } from "./games/memory";
 import { Ledger } from "./lib/ledger";
 import { gameOf, type Role, type Visit } from "./lib/links";
 import type { Identity } from "./lib/lobby";
 import { Log } from "./lib/log";
 import { Passed } from "./lib/passed";
 import { PauseMeter } from "./lib/pause";
+import { changes, follow, type Member } from "./lib/roster";
 import { Store } from "./lib/store";
-import { noticeWords } from "./lib/words";
+import { messageOf, noticeWords } from "./lib/words";
 
 const PING_MS = 4_000;
 const UPDATES = 200;
@@ -49,7 +50,11 @@ export interface RoomNow {
 
 const NOTHING: RoomNow = { view: undefined, version: null, epoch: null, secret: undefined, updates: [] };
 
+let sessions = 0;
+
 export class Session {
+  /** A number of its own. */
+  readonly id = ++sessions;
   readonly visit: Visit;
   readonly identity: Identity;
   readonly game: string;
@@ -58,6 +63,8 @@ export class Session {
   readonly stay = new Store<Stay>({ at: "door" });
   readonly room = new Store<RoomNow>(NOTHING);
   readonly presence = new Store<Presence>({ players: [], viewers: 0 });
+  /** The players, also those who have left; `null` before the first presence. */
+  readonly roster = new Store<readonly Member[] | null>(null);
   readonly rtt = new Store<number | null>(null);
   readonly refusal = new Store<InputError | null>(null);
   readonly log = new Log();
@@ -76,7 +83,7 @@ export class Session {
     this.status = new Store(this.client.status);
     this.client.on("status", (status) => this.#onStatus(status));
     this.client.on("message", (direction, message) => this.#onMessage(direction, message as Message));
-    this.client.on("error", (error) => this.log.add(error.message, "problem"));
+    this.client.on("error", (error) => this.log.add(messageOf(error), "problem"));
     this.#pings = setInterval(() => document.hidden || this.client.hint("visible"), PING_MS);
     void this.#join();
   }
@@ -152,7 +159,7 @@ export class Session {
           update: (data, { version }) => this.#onUpdate(data, version),
           direct: (secret) => this.#change({ secret }),
           live: (data) => this.#onLive(data),
-          presence: (presence) => this.presence.set(presence),
+          presence: (presence) => this.#onPresence(presence),
           joined: (joined) => this.stay.set({ at: "inside", role: joined.role ?? role }),
           reset: ({ why }) => this.#onReset(why),
           left: (error) => {
@@ -184,10 +191,26 @@ export class Session {
     if (words) this.log.add(words);
   }
 
+  #onPresence(presence: Presence): void {
+    this.presence.set(presence);
+    const before = this.roster.value;
+    const others = before === null ? this.#seated().filter((id) => id !== this.user) : [];
+    const after = follow(before ?? [], presence, others);
+    this.roster.set(after);
+    for (const words of changes(before ?? [], after)) this.log.add(words);
+  }
+
+  /** The people who have a place in the game. */
+  #seated(): string[] {
+    const { view } = this.room.value;
+    return this.game === "memory" && view ? (view as MemoryView).players.filter((id) => !isComputer(id)) : [];
+  }
+
   #onReset(why: "room_restarted" | "room_rolled_back"): void {
     const isNew = why === "room_restarted";
     this.log.add(isNew ? "The room was created again" : "The server went back to an older state", "problem");
     this.#change({ updates: [], secret: undefined });
+    if (isNew) this.roster.set(null);
   }
 
   #onLive(data: unknown): void {

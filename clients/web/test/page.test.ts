@@ -84,12 +84,20 @@ describe("the lobby", () => {
       return answer.state === "failed" ? answer.why : answer.state;
     };
     expect(await why(() => Response.json({ code: "x" }, { status: 404 }))).toContain("edge.api");
-    expect(await why(() => Response.json({}, { status: 401 }))).toContain("token is not valid");
+    expect(await why(() => Response.json({}, { status: 401 }))).toContain("valid token");
     expect(await why(() => Response.json({ code: "lobby_unavailable" }, { status: 503 }))).toContain(
       "not available now",
     );
     expect(await why(() => new Response("<html>"))).toContain("Something else answers");
     expect(await why(() => Promise.reject(new TypeError("no network")))).toContain("does not answer");
+  });
+
+  it("passes on why the server refuses a token", async () => {
+    const refused = (async () =>
+      Response.json({ message: "the token has expired" }, { status: 401 })) as unknown as typeof fetch;
+    expect(await fetchRooms(page, { user: "a", token: "t" }, refused)).toMatchObject({
+      refusal: "the token has expired",
+    });
   });
 
   it("shows open rooms first, then busy ones", () => {

@@ -3,26 +3,26 @@
 import { useState } from "preact/hooks";
 import { clock } from "../lib/format";
 import { useStore } from "../lib/store";
-import { inputWords } from "../lib/words";
+import { inputReason } from "../lib/words";
 import type { Session } from "../session";
 import { Json } from "../views/json";
 
 export function AnyGame({ session }: { session: Session }) {
   const { view, version, updates, secret } = useStore(session.room);
   const [text, setText] = useState("");
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<{ code?: string; text: string } | null>(null);
   const submit = async (event: Event) => {
     event.preventDefault();
     let data: unknown;
     try {
       data = JSON.parse(text);
     } catch {
-      setProblem('This is not JSON. A number, "a text" in quotes, or {"an": "object"} is.');
+      setProblem({ text: 'This is not JSON. A number, "a text" in quotes, or {"an": "object"} is.' });
       return;
     }
-    setProblem("");
+    setProblem(null);
     const error = await session.act(data);
-    if (error) setProblem(inputWords(error));
+    if (error) setProblem(inputReason(error));
   };
   return (
     <div class="any">
@@ -60,7 +60,7 @@ export function AnyGame({ session }: { session: Session }) {
             </span>
           </label>
           <p id="input-problem" class="problem" role="alert">
-            {problem}
+            {problem?.code && <code>{problem.code}</code>} {problem?.text}
           </p>
         </form>
       )}

@@ -5,6 +5,7 @@ import { hue } from "../lib/format";
 import { useStore } from "../lib/store";
 import type { Session } from "../session";
 import { Avatar } from "../views/parts";
+import { usePlayers } from "../views/players";
 import { direction, type Frame, Motion, type Point } from "./motion";
 
 const SAME_AGAIN_MS = 500; // controls are lossy, so the current one is repeated
@@ -41,6 +42,7 @@ export function Arena({ session }: { session: Session }) {
       for (const stop of stops) stop();
     };
   }, [session, width, height, isPlayer]);
+  const members = new Map(usePlayers(session).map(({ id, state }) => [id, state]));
   const scores = Object.entries(view.scores).sort(([a, m], [b, n]) => n - m || a.localeCompare(b));
   return (
     <div class="game-arena">
@@ -55,16 +57,22 @@ export function Arena({ session }: { session: Session }) {
         {isPlayer ? "Arrow keys or W A S D roll your disc. On a touch screen, drag." : "You are watching."}
       </p>
       <ol class="players" aria-label="Scores">
-        {scores.map(([id, score]) => (
-          <li key={id} class="plate connected" data-player={id}>
-            <Avatar name={id} />
-            <span class="who">
-              <span class="player-name">{id}</span>
-              <span class="hint">{id === session.player ? "you" : ""}</span>
-            </span>
-            <span class="score">{score}</span>
-          </li>
-        ))}
+        {scores.map(([id, score]) => {
+          const state = members.get(id) ?? "connected";
+          return (
+            <li key={id} class={`plate ${state}`} data-player={id}>
+              <Avatar name={id} />
+              <span class="who">
+                <span class="player-name">{id}</span>
+                <span class="hint">
+                  {id === session.player ? "you" : ""}
+                  {state !== "connected" && <b class="whereabouts"> {state}</b>}
+                </span>
+              </span>
+              <span class="score">{score}</span>
+            </li>
+          );
+        })}
       </ol>
     </div>
   );

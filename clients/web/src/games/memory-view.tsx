@@ -9,8 +9,9 @@ import { useStore, useTick } from "../lib/store";
 import { inputWords } from "../lib/words";
 import type { Session } from "../session";
 import { Avatar, CopyButton, vars } from "../views/parts";
+import { usePlayers } from "../views/players";
 import { faceName, faceOf } from "./faces";
-import { headline, type MemoryView, moveFocus, shareLeft } from "./memory";
+import { headline, isComputer, type MemoryView, moveFocus, shareLeft } from "./memory";
 
 const LATE_MS = 5_000;
 const USUAL_TURN_MS = 20_000;
@@ -51,16 +52,15 @@ function useTime(session: Session, deadline: number | null): { leftMs: number | 
 }
 
 function Players({ session, view }: { session: Session; view: MemoryView }) {
-  const presence = useStore(session.presence);
+  const members = new Map(usePlayers(session).map(({ id, state }) => [id, state]));
   const { leftMs, share } = useTime(session, view.deadline_ms);
   const seats = Math.max(view.players.length, Number(session.visit.params?.players ?? 2));
-  const lost = new Set(presence.players?.filter(({ state }) => state === "lost").map(({ id }) => id));
   return (
     <ol class="players" aria-label="Players">
       {view.players.map((player) => {
         const hasTurn = view.turn === player;
         const isWinner = view.winners?.includes(player);
-        const state = lost.has(player) ? "lost" : "connected";
+        const state = members.get(player) ?? "connected";
         return (
           <li
             key={player}
@@ -71,8 +71,8 @@ function Players({ session, view }: { session: Session; view: MemoryView }) {
             <span class="who">
               <span class="player-name">{player}</span>
               <span class="hint">
-                {player === session.player ? "you" : player.startsWith("bot-") ? "computer" : ""}
-                {state === "lost" && <b class="away"> away</b>}
+                {player === session.player ? "you" : isComputer(player) ? "computer" : ""}
+                {state !== "connected" && <b class="whereabouts"> {state}</b>}
                 {isWinner && <b class="won"> winner</b>}
               </span>
             </span>
@@ -128,7 +128,7 @@ function Invitation({ session, view }: { session: Session; view: MemoryView }) {
 
 function Again({ session, view }: { session: Session; view: MemoryView }) {
   const room = nextRoom(session.visit.room);
-  const bots = view.players.filter((player) => player.startsWith("bot-")).length;
+  const bots = view.players.filter(isComputer).length;
   const { rows, cols, players } = view;
   const params = { ...session.visit.params, rows, cols, players: players.length, ...(bots && { bots }) };
   const isPlayer = session.visit.role === "player";
@@ -179,6 +179,11 @@ function Board({ session, view, isMine }: { session: Session; view: MemoryView; 
   const board = useRef<HTMLDivElement>(null);
   const moved = useRef(false);
   const isPlayer = session.player !== null;
+  // The title has the focus after “Play again” and other ways into a room. A player goes on at the cards.
+  useEffect(() => {
+    if (!isPlayer || phase !== "playing" || !document.activeElement?.matches("h1")) return;
+    board.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus({ preventScroll: true });
+  }, [phase, isPlayer]);
   useLayoutEffect(() => {
     if (moved.current) board.current?.querySelector<HTMLElement>(`[data-card="${focus}"]`)?.focus();
     moved.current = false;

@@ -28,6 +28,11 @@ export type MemoryUpdate =
   | { kind: "replaced"; player: string; by: string }
   | { kind: "over"; scores: Record<string, number>; winners: string[] };
 
+/** Whether the computer plays under a name from the beginning. */
+export function isComputer(player: string): boolean {
+  return player.startsWith("bot-");
+}
+
 /** Returns the view after an update, without changing `view`. An update of an unknown kind changes nothing. */
 export function applyUpdate(view: MemoryView, update: MemoryUpdate): MemoryView {
   switch (update.kind) {
@@ -92,7 +97,7 @@ export function describeUpdate(
     case "resumed":
       return "The game continues";
     case "replaced":
-      return `${update.by} plays for ${update.player}`;
+      return `${update.by === "computer" ? "The computer" : update.by} plays for ${update.player}`;
     case "over":
       if (!update.winners.length) return "The game is over: nobody wins";
       return `The game is over: ${list(update.winners)} ${update.winners.length === 1 ? "wins" : "win"}`;

@@ -5,9 +5,11 @@ import { clock, count } from "../lib/format";
 import { useStore } from "../lib/store";
 import type { Session } from "../session";
 import { Avatar, CopyButton, Icon } from "../views/parts";
+import { usePlayers } from "../views/players";
 
 export function People({ session }: { session: Session }) {
-  const { players, playerCount, viewers } = useStore(session.presence);
+  const { playerCount, viewers } = useStore(session.presence);
+  const players = usePlayers(session);
   const lines = useStore(session.log.lines);
   const { visit } = session;
   const play = shareLink({ ...visit, role: "player" });
@@ -16,17 +18,17 @@ export function People({ session }: { session: Session }) {
     <div>
       <h2 class="unseen">People</h2>
       <ul id="people" class="people" aria-label="Players">
-        {players?.map(({ id, state }) => (
+        {players.map(({ id, state }) => (
           <li key={id} class={state} data-player={id}>
             <Avatar name={id} />
             <span class="who">
               {id}
               {id === session.player && <span class="hint"> (you)</span>}
             </span>
-            <span class={`state ${state}`}>{state === "connected" ? "here" : "away"}</span>
+            <span class="state">{state}</span>
           </li>
         ))}
-        {players?.length === 0 && <li class="empty">No player is here.</li>}
+        {players.length === 0 && playerCount === undefined && <li class="empty">No player is here.</li>}
         {playerCount !== undefined && <li class="empty">{count(playerCount, "player")}</li>}
       </ul>
       <p id="viewers" class="viewers">

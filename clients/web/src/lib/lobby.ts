@@ -18,7 +18,8 @@ export interface ListedRoom {
 export type LobbyAnswer =
   | { readonly state: "loading" }
   | { readonly state: "listed"; readonly rooms: readonly ListedRoom[]; readonly isCut: boolean }
-  | { readonly state: "failed"; readonly why: string };
+  /** `refusal`: why the server refuses the token. */
+  | { readonly state: "failed"; readonly why: string; readonly refusal?: string };
 
 const LIMIT = 100;
 const PAGES = 5;
@@ -49,7 +50,11 @@ export async function fetchRooms(
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       const body = await response.json().catch(() => null);
-      if (!response.ok || body?.type !== "rooms") return { state: "failed", why: refusal(response.status, body) };
+      if (!response.ok || body?.type !== "rooms") {
+        const isRefused = response.status === 401;
+        const reason = isRefused ? { refusal: body?.message ?? "it is not valid" } : {};
+        return { state: "failed", why: words(response.status, body), ...reason };
+      }
       rooms.push(...body.rooms);
       after = typeof body.next === "string" ? body.next : null;
     } catch {
@@ -60,12 +65,12 @@ export async function fetchRooms(
   return { state: "listed", rooms, isCut: after !== null };
 }
 
-function refusal(status: number, body: { code?: string; message?: string } | null): string {
+function words(status: number, body: { code?: string; message?: string } | null): string {
   if (body?.code === "lobby_unavailable") return "The list of rooms is not available now. It comes back by itself.";
   if (status === 404) {
     return "This server lists no rooms, because its HTTP API is off (edge.api). Enter the name of a room instead.";
   }
-  if (status === 401) return "The token is not valid, so the server shows no rooms. Open the page with a new link.";
+  if (status === 401) return "The server shows its rooms only to people with a valid token.";
   if (status === 403) return "The server does not show its rooms to this page. Enter the name of a room instead.";
   if (status === 429) return "Too many questions from here. The list comes back by itself.";
   return body?.message

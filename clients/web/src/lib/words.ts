@@ -1,6 +1,6 @@
 // Words for people: what is wrong, and what to do about it.
 
-import { AuthError, ConnectError, type GrandstandError, InputError } from "@grandstand/client";
+import { AuthError, ConnectError, type GrandstandError, InputError, JoinError } from "@grandstand/client";
 
 /** What a person is told. `tries`: the client tries again by itself. */
 export interface Words {
@@ -58,7 +58,6 @@ const DIAGNOSES: Record<string, Words> = {
 };
 
 const AUTH: Record<string, Words> = {
-  unauthenticated: { title: "The token is not valid", text: "It may have expired. Open the page with a new link." },
   forbidden: { title: "The token does not allow this", text: "Ask for a link whose token allows this room." },
   revoked: { title: "The token was revoked", text: "Someone ended this access. Ask for a new link." },
   token_failed: { title: "There is no token", text: "The page could not get one. Open it with a new link." },
@@ -76,7 +75,7 @@ const JOIN: Record<string, Words> = {
   },
   no_such_game: {
     title: "There is no such game",
-    text: "The part of the name before the first “-” names the game. Choose one of the list.",
+    text: "The part of the name before the first “-” names the game. Open a room of one of these games:",
   },
   no_such_room: { title: "There is no such room", text: "It may have ended. Choose another one." },
   bad_room: { title: "This is no name for a room", text: "Use up to 64 letters, digits, “_” and “-”." },
@@ -124,16 +123,67 @@ export function inputWords({ code, message }: { code: string; message: string })
   return INPUT[code] ?? (message && message !== code ? `${message} (${code})` : `The game refused this: ${code}`);
 }
 
+/** The code and the message of an input that was not applied, as the game gives them: for games that this page does not know. */
+export function inputReason({ code, message, rejected }: InputError): { readonly code: string; readonly text: string } {
+  // The client says “refused” if the game gives a code alone.
+  if (rejected) return { code, text: message === "refused" || message === code ? "The game says no more." : message };
+  return { code, text: INPUT[code] ?? message };
+}
+
+/** Whether another token may help against an error. */
+export function isAboutToken(error: GrandstandError): boolean {
+  if (error instanceof AuthError) return !isAboutOrigin(error);
+  return error instanceof JoinError && /^(forbidden|revoked)$/.test(error.code);
+}
+
+/** Whether to enter the same room again may help after an error. */
+export function isWorthRetrying(error: GrandstandError): boolean {
+  const isHopeless = /^(no_such_game|no_such_room|bad_room|room_too_big|room_full|finished|bad_params|moved)$/.test(
+    error.code,
+  );
+  return !isHopeless && !isAboutToken(error);
+}
+
+function isAboutOrigin({ message }: AuthError): boolean {
+  return message.includes("edge.origins");
+}
+
+/** Words for a token that the server refuses. `reason`: what it says. */
+export function tokenWords(reason: string): Words {
+  if (/token (has )?expired/.test(reason)) {
+    return {
+      title: "The token has expired",
+      text: "Tokens are valid for a limited time. Give a newer one, or ask for a new link.",
+    };
+  }
+  if (reason.startsWith("no token")) {
+    return {
+      title: "This server wants a token",
+      text: "It lets nobody in without one. Give one, or ask for a new link.",
+    };
+  }
+  return {
+    title: "The token is not valid",
+    text: `The server says: ${reason}. Give another one, or ask for a new link.`,
+  };
+}
+
+/** The text of an error without its advice, which is for developers. */
+export function messageOf({ message, hint }: GrandstandError): string {
+  return hint && message.endsWith(`: ${hint}`) ? message.slice(0, -hint.length - 2) : message;
+}
+
 /** Words for an error of the connection, or of a join. */
 export function errorWords(error: GrandstandError): Words {
   if (error instanceof InputError) return { title: "This was not done", text: inputWords(error) };
   if (error instanceof AuthError) {
-    if (error.message.includes("edge.origins")) {
+    if (isAboutOrigin(error)) {
       return {
         title: "The server refuses this page",
         text: `Its setting edge.origins does not name ${location.origin}. Add it there, or open the page from a site that is named.`,
       };
     }
+    if (error.code === "unauthenticated") return tokenWords(messageOf(error));
     return AUTH[error.code] ?? { title: "You may not do this", text: error.message };
   }
   if (error instanceof ConnectError) {

@@ -1,15 +1,18 @@
 // The lobby: who you are, whom you play, and the rooms of the server.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { enter, identity, knownGames, pageUrl, randomSuffix, rename } from "../app";
+import { enter, identity, knownGames, pageUrl, rename } from "../app";
 import { gamesToShow, kindOf } from "../games/kinds";
 import { count } from "../lib/format";
 import { gameOf } from "../lib/links";
 import { fetchRooms, type ListedRoom, type LobbyAnswer, seatsText, sortRooms } from "../lib/lobby";
 import { useStore, useTick } from "../lib/store";
+import { tokenWords } from "../lib/words";
 import { Search } from "../queue";
+import { GameList, open } from "./game-list";
 import { Icon, Logo, Notice } from "./parts";
 import { RoomForm } from "./room-form";
+import { TokenHelp } from "./token-help";
 
 const LIST_MS = 2_000;
 
@@ -22,6 +25,7 @@ export function Lobby() {
   }, [state]);
   const answer = useRooms();
   const rooms = answer.state === "listed" ? answer.rooms : [];
+  const refusal = answer.state === "failed" ? answer.refusal : undefined;
   const told = useMemo(knownGames, []);
   const games = gamesToShow(
     told,
@@ -37,29 +41,17 @@ export function Lobby() {
         <Name />
       </header>
       <main>
+        {refusal !== undefined && <Notice {...tokenWords(refusal)} tone="bad" more={<TokenHelp />} />}
         <div class="hero">
           <div>
             <h1 tabIndex={-1}>Rooms that stay up.</h1>
             <p class="lead">Play, watch with hundreds, and pull the plug: the game goes on, and nothing is lost.</p>
           </div>
-          {hasQueue && <Opponent search={search} />}
+          {hasQueue && <Opponent search={search} hasHelp={refusal !== undefined} />}
         </div>
         <section aria-labelledby="games-title">
           <h2 id="games-title">Open a new room</h2>
-          <ul class="kinds">
-            {games.map((game) => {
-              const { title, text, picture } = kindOf(game);
-              return (
-                <li key={game}>
-                  <button type="button" class={`kind ${game}`} data-game={game} onClick={() => open(game)}>
-                    <span class="picture">{picture}</span>
-                    <span class="title">{title}</span>
-                    <span class="text">{text}</span>
-                  </button>
-                </li>
-              );
-            })}
-          </ul>
+          <GameList games={games} />
         </section>
         <div class="columns">
           <Rooms answer={answer} />
@@ -68,10 +60,6 @@ export function Lobby() {
       </main>
     </div>
   );
-}
-
-function open(game: string, params?: Record<string, unknown>): void {
-  enter({ room: `${game}-${randomSuffix()}`, role: "player", params });
 }
 
 function Name() {
@@ -97,7 +85,8 @@ function Name() {
   );
 }
 
-function Opponent({ search }: { search: Search }) {
+/** `hasHelp`: the page offers another token already. */
+function Opponent({ search, hasHelp }: { search: Search; hasHelp: boolean }) {
   const state = useStore(search.state);
   useTick(1_000, state.state === "waiting");
   const computer = () => {
@@ -131,7 +120,14 @@ function Opponent({ search }: { search: Search }) {
   }
   return (
     <section class="opponent" aria-label="Find an opponent">
-      {state.state === "failed" && <Notice title={state.title} text={state.text} tone="bad" />}
+      {state.state === "failed" && (
+        <Notice
+          title={state.title}
+          text={state.text}
+          tone="bad"
+          more={state.isAboutToken && !hasHelp && <TokenHelp />}
+        />
+      )}
       <div class="actions">
         <button type="button" class="button main big" onClick={() => search.start(pageUrl(), identity.value)}>
           Find me an opponent

@@ -1,7 +1,7 @@
 // Small parts that several views use.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { hue } from "../lib/format";
 
 /** Sets the custom properties of an element. The page's policy allows styles by script only. */
@@ -54,22 +54,45 @@ export function CopyButton({
   );
 }
 
-/** A message that needs attention, with what can be done. */
+/** Gives the focus to the title of the page if an element that has it goes away; else it would begin at the top again. */
+export function useFocusHandover<T extends HTMLElement>() {
+  const element = useRef<T>(null);
+  useLayoutEffect(
+    () => () => {
+      if (element.current?.contains(document.activeElement)) focusTitle();
+    },
+    [],
+  );
+  return element;
+}
+
+/** Moves the focus to the title of the page. */
+export function focusTitle(): void {
+  document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+}
+
+/** A message that needs attention, with what can be done. `more`: what needs room of its own. */
 export function Notice({
   title,
   text,
   children,
+  more,
   tone = "plain",
 }: {
   title: string;
   text: string;
   children?: ComponentChildren;
+  more?: ComponentChildren;
   tone?: "plain" | "bad";
 }) {
+  const element = useFocusHandover<HTMLElement>();
   return (
-    <section class={`notice ${tone}`} role="alert">
-      <h2>{title}</h2>
-      <p>{text}</p>
+    <section class={`notice ${tone}`} ref={element}>
+      <div class="words" role="alert">
+        <h2>{title}</h2>
+        <p>{text}</p>
+      </div>
+      {more}
       {children && <div class="actions">{children}</div>}
     </section>
   );

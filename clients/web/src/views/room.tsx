@@ -1,24 +1,33 @@
 // A room: its game, the people in it, and what can be seen and done about the connection.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { adminOrigin, enter, identity, pageUrl, randomSuffix, shareLink, toLobby } from "../app";
+import type { GrandstandError } from "@grandstand/client";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { adminOrigin, enter, identity, knownGames, pageUrl, shareLink, toLobby } from "../app";
 import { AnyGame } from "../games/any";
 import { Arena } from "../games/arena";
+import { gamesToShow } from "../games/kinds";
 import { MemoryGame } from "../games/memory-view";
 import { Relay } from "../games/relay";
 import { Lab } from "../lab/lab";
 import { ms } from "../lib/format";
 import type { Visit } from "../lib/links";
 import { useStore, useTick } from "../lib/store";
-import { errorWords, leftWords, noticeWords } from "../lib/words";
+import { errorWords, isAboutToken, isWorthRetrying, leftWords, noticeWords } from "../lib/words";
 import { Session } from "../session";
-import { CopyButton, Icon, Logo, Notice } from "./parts";
+import { GameList, open } from "./game-list";
+import { CopyButton, focusTitle, Icon, Logo, Notice, useFocusHandover } from "./parts";
+import { TokenHelp } from "./token-help";
 
 export function RoomPage({ visit }: { visit: Visit }) {
   const [attempt, setAttempt] = useState(0);
-  const session = useMemo(() => new Session(pageUrl(), identity.value, visit), [visit, attempt]);
-  useEffect(() => () => session.end(), [session]);
-  return <RoomView key={attempt} session={session} again={() => setAttempt(attempt + 1)} />;
+  const who = useStore(identity);
+  const session = useMemo(() => new Session(pageUrl(), who, visit), [visit, attempt, who]);
+  const first = useRef(session);
+  useEffect(() => {
+    if (session !== first.current) focusTitle(); // what had the focus is gone
+    return () => session.end();
+  }, [session]);
+  return <RoomView key={session.id} session={session} again={() => setAttempt(attempt + 1)} />;
 }
 
 function RoomView({ session, again }: { session: Session; again: () => void }) {
@@ -81,15 +90,15 @@ function Trouble({ session }: { session: Session }) {
   useTick(500, state === "reconnecting");
   if (stay.at !== "inside") return null;
   if (state === "closed" && error) {
-    const { title, text } = errorWords(error);
+    const isToken = isAboutToken(error);
     return (
-      <Notice title={title} text={text} tone="bad">
-        <button type="button" class="button main" onClick={() => session.client.reconnect()}>
-          {error.code === "replaced" ? "Play here" : "Connect again"}
-        </button>
-        <button type="button" class="button" onClick={toLobby}>
-          Back to the lobby
-        </button>
+      <Notice {...errorWords(error)} tone="bad" more={isToken && <TokenHelp />}>
+        {!isToken && (
+          <button type="button" class="button main" onClick={() => session.client.reconnect()}>
+            {error.code === "replaced" ? "Play here" : "Connect again"}
+          </button>
+        )}
+        <ToLobby />
       </Notice>
     );
   }
@@ -102,9 +111,22 @@ function Trouble({ session }: { session: Session }) {
   }
   if (state !== "reconnecting" && state !== "connecting") return null;
   const seconds = retryInMs === undefined ? 0 : Math.ceil((since + retryInMs - Date.now()) / 1000);
+  return <Reconnecting session={session} error={error} seconds={seconds} />;
+}
+
+function Reconnecting({
+  session,
+  error,
+  seconds,
+}: {
+  session: Session;
+  error: GrandstandError | undefined;
+  seconds: number;
+}) {
+  const element = useFocusHandover<HTMLDivElement>();
   const words = error && error.code !== "lost" ? errorWords(error) : null;
   return (
-    <div class="bar" id="reconnecting" role="status">
+    <div class="bar" id="reconnecting" role="status" ref={element}>
       <span class="pulse" aria-hidden="true" />
       <span>
         <strong>{words?.title ?? "The connection was lost"}.</strong>{" "}
@@ -126,13 +148,18 @@ function Stage({ session, again }: { session: Session; again: () => void }) {
   return (
     <>
       {isOut && !(stay.error.code === "finished" && view !== undefined) && (
-        <Notice {...leftWords(stay.error)} tone={stay.error.code === "finished" ? "plain" : "bad"}>
-          <button type="button" class="button main" onClick={again}>
-            {stay.error.code === "replaced" ? "Play here" : "Enter again"}
-          </button>
-          <button type="button" class="button" onClick={toLobby}>
-            Back to the lobby
-          </button>
+        <Notice
+          {...leftWords(stay.error)}
+          tone={stay.error.code === "finished" ? "plain" : "bad"}
+          more={isAboutToken(stay.error) && <TokenHelp />}
+        >
+          {isWorthRetrying(stay.error) && (
+            <button type="button" class="button main" onClick={again}>
+              {stay.error.code === "replaced" ? "Play here" : "Enter again"}
+            </button>
+          )}
+          {stay.error.code === "finished" && <NewRoom game={session.game} />}
+          <ToLobby />
         </Notice>
       )}
       {view === undefined ? <Unopened session={session} /> : <Game session={session} />}
@@ -156,14 +183,15 @@ function Game({ session }: { session: Session }) {
 function Door({ session }: { session: Session }) {
   const { state, error } = useStore(session.status);
   if (error && state !== "connected") {
+    const isToken = isAboutToken(error);
     return (
-      <Notice {...errorWords(error)} tone="bad">
-        <button type="button" class="button main" onClick={() => session.client.reconnect()}>
-          Try now
-        </button>
-        <button type="button" class="button" onClick={toLobby}>
-          Back to the lobby
-        </button>
+      <Notice {...errorWords(error)} tone="bad" more={isToken && <TokenHelp />}>
+        {!isToken && (
+          <button type="button" class="button main" onClick={() => session.client.reconnect()}>
+            Try now
+          </button>
+        )}
+        <ToLobby />
       </Notice>
     );
   }
@@ -175,20 +203,15 @@ function Door({ session }: { session: Session }) {
   );
 }
 
-function Refused({
-  session,
-  error,
-  again,
-}: {
-  session: Session;
-  error: Parameters<typeof errorWords>[0];
-  again: () => void;
-}) {
+function Refused({ session, error, again }: { session: Session; error: GrandstandError; again: () => void }) {
   const { visit, game } = session;
-  const isTaken = error.code === "room_full" || error.code === "forbidden";
-  const isGone = ["room_full", "finished", "bad_params"].includes(error.code);
+  const { code } = error;
+  const isTaken = code === "room_full" || code === "forbidden";
+  const isGone = ["room_full", "finished", "bad_params", "no_such_room", "room_too_big"].includes(code);
+  const games = code === "no_such_game" ? gamesToShow(knownGames(), []).filter((other) => other !== game) : [];
+  const more = isAboutToken(error) ? <TokenHelp /> : games.length > 0 && <GameList games={games} />;
   return (
-    <Notice {...errorWords(error)} tone="bad">
+    <Notice {...errorWords(error)} tone="bad" more={more}>
       {isTaken && visit.role === "player" && (
         <button
           type="button"
@@ -198,24 +221,30 @@ function Refused({
           Watch this room
         </button>
       )}
-      {isGone && (
-        <button
-          type="button"
-          class="button"
-          onClick={() => enter({ room: `${game}-${randomSuffix()}`, role: "player" })}
-        >
-          Open a new room
-        </button>
-      )}
-      {!isGone && !isTaken && (
+      {isGone && <NewRoom game={game} />}
+      {isWorthRetrying(error) && (
         <button type="button" class="button main" onClick={again}>
           Try again
         </button>
       )}
-      <button type="button" class="button" onClick={toLobby}>
-        Back to the lobby
-      </button>
+      <ToLobby />
     </Notice>
+  );
+}
+
+function NewRoom({ game }: { game: string }) {
+  return (
+    <button type="button" class="button" onClick={() => open(game)}>
+      Open a new room
+    </button>
+  );
+}
+
+function ToLobby() {
+  return (
+    <button type="button" class="button" onClick={toLobby}>
+      Back to the lobby
+    </button>
   );
 }
 
