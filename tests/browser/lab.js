@@ -21,7 +21,7 @@ await run({
 });
 
 /** A game against the computer. */
-async function game(context, user, params = "rows=4&cols=4") {
+async function game(context, user, params = "rows=4&cols=4&turn_ms=600000") {
   const page = await open(context, `/?room=memory-${suffix}-${user}&user=${user}&bots=1&${params}`, { expected: AWAY });
   await page.waitForSelector("#board[data-phase=playing]");
   return page;
@@ -29,7 +29,7 @@ async function game(context, user, params = "rows=4&cols=4") {
 
 async function stadium() {
   const context = await newContext({ colorScheme: "dark" });
-  const page = await game(context, "Ada", "rows=4&cols=4&hide_ms=300&computer_ms=300");
+  const page = await game(context, "Ada", "rows=4&cols=4&hide_ms=300&computer_ms=300&turn_ms=600000");
   await page.click("#tab-stadium");
   await page.focus("#viewers-wanted");
   await page.keyboard.press("ArrowRight");
