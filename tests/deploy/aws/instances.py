@@ -243,3 +243,38 @@ def scripts():
         need(os.access(file, os.X_OK), f"{file.relative_to(AWS)} is not executable")
         done = subprocess.run(["bash", "-n", file], capture_output=True, text=True, timeout=10)
         need(done.returncode == 0, f"{file.relative_to(AWS)}: {done.stderr}")
+    # The units of deploy/systemd read what the scripts write.
+    for part in "edge", "worker", "nats":
+        unit = ROOT / f"deploy/systemd/grandstand-{part}.service"
+        if unit.exists():
+            for wanted in f"/etc/grandstand/{part}.env", f"/etc/grandstand/{part}.{'conf' if part == 'nats' else 'toml'}":
+                need(wanted in unit.read_text(), f"{unit.relative_to(ROOT)} does not read {wanted}")
+
+
+def page(folder):
+    """The commands of docs/operations/aws.md put in what modules/secrets says, with passwords that fit each other."""
+    text = (ROOT / "docs/operations/aws.md").read_text()
+    (block,) = [b for b in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.S | re.M) if "put-secret-value" in b]
+    stand = Stand(folder)
+    stand.command("aws", f'printf %s "$6" >"{folder}/${{4#*/}}.json"')
+    (folder / "play.pem").write_text("certificate\n")
+    (folder / "play.key").write_text("key\n")
+    done = subprocess.run(["bash", "-euc", block], cwd=folder, env={"PATH": stand.path}, capture_output=True, text=True, timeout=30)
+    need(done.returncode == 0, f"aws.md: {done.stdout}{done.stderr}")
+    made = {file.stem: json.loads(file.read_text()) for file in folder.glob("*.json")}
+    described = dict(re.findall(r'^    (\w+) += "(.*)"$', (AWS / "modules/secrets/main.tf").read_text(), re.M))
+    users = (ROOT / "config/nats.conf").read_text()
+    wanted = {
+        "nats": {*re.findall(r"password: \$(\w+)", users), "NATS_ROUTE_PASSWORD"},
+        "certificate": {"certificate", "key"},
+        **{part: set(re.findall(r"GRANDSTAND_\w+", described[part])) for part in ("edge", "worker")},
+    }
+    # On instances the admin port of workers is on loopback, so its token may be left out.
+    wanted["worker"] -= {"GRANDSTAND_WORKER_WORKER_ADMIN_TOKEN"}
+    need({name: set(values) for name, values in made.items()} == wanted, f"aws.md puts in {made}, but {wanted} is needed")
+    for part in "edge", "worker":
+        password = made["nats"][f"GRANDSTAND_{part.upper()}_PASSWORD"]
+        address = made[part][f"GRANDSTAND_{part.upper()}_CLUSTER_URL"]
+        need(f"nats://{part}:{password}@nats-0.grandstand.internal:4222" in address, f"aws.md: the address of NATS for {part}s has another password")
+        code, said = check(part, made[part], None if part == "edge" else AWS / "files/worker.toml")
+        need(code == 0, f"aws.md: the program refuses what is put in for {part}s: {said}")
