@@ -71,6 +71,12 @@ class Overlay:
             elif document["kind"] == "Fleet":
                 yield document, document["spec"]["template"]["spec"]["template"]
 
+    def pod(self, part):
+        """The template of the pods of a part."""
+        found = [template for _, template in self.workloads() if template["metadata"]["labels"]["app.kubernetes.io/component"] == part]
+        need(len(found) == 1, f"overlays/{self.name}: there are {len(found)} workloads of {part}, and one is needed")
+        return found[0]
+
     def config(self, part):
         """The configuration of an edge or a worker, as TOML."""
         return tomllib.loads(self.generated("ConfigMap", f"grandstand-{part}")["data"][f"{part}.toml"])

