@@ -55,7 +55,12 @@ class Terraform:
 
     def __init__(self, folder, archive):
         self.folder = folder
-        place = folder / f"mirror/registry.terraform.io/hashicorp/aws/{CLAIMED}/linux_amd64"
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "CHECKPOINT_DISABLE": "1", "AWS_EC2_METADATA_DISABLED": "true"}
+        (folder / "empty").mkdir()
+        shutil.copy(folder / "deploy/aws/modules/front/versions.tf", folder / "empty")
+        # The full name of the provider, as terraform makes it.
+        name = re.search(r"provider\[(\S+)\]", self.run("providers", "-no-color", place="empty"))[1]
+        place = folder / f"mirror/{name}/{CLAIMED}/linux_amd64"
         place.mkdir(parents=True)
         with zipfile.ZipFile(archive) as opened:
             (name,) = [name for name in opened.namelist() if name.startswith("terraform-provider-aws")]
@@ -63,14 +68,7 @@ class Terraform:
         (place / f"terraform-provider-aws_v{CLAIMED}_x5").chmod(0o755)
         config = folder / "terraformrc"
         config.write_text(f'disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path = "{folder}/mirror"\n  }}\n}}\n')
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "TF_CLI_CONFIG_FILE": str(config),
-            "TF_IN_AUTOMATION": "1",
-            "CHECKPOINT_DISABLE": "1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        self.environment |= {"TF_CLI_CONFIG_FILE": str(config), "TF_IN_AUTOMATION": "1"}
 
     def run(self, *arguments, place="deploy/aws", answer=None, seconds=170):
         done = subprocess.run(

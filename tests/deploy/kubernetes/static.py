@@ -193,7 +193,7 @@ def sizes(overlay):
 
 
 def scaling(overlay, known):
-    """Autoscalers use metrics that the adapter has, the adapter those that the program has, and its constants are the pods'."""
+    """Autoscalers use metrics that the adapter has, the adapter those that are `known`, and its constants are the pods'."""
     rules = yaml.safe_load((FOLDER / "components/scaling/adapter.yaml").read_text())["externalRules"]
     offered = {rule["name"]["as"]: rule for rule in rules}
     used = set()
@@ -206,7 +206,7 @@ def scaling(overlay, known):
     for name, rule in offered.items():
         for metric in set(re.findall(r"\b(?:grandstand|process)_\w+", rule["seriesQuery"] + rule["metricsQuery"])):
             base = re.sub(r"_(bucket|sum|count)$", "", metric)
-            need({metric, base} & known, f"adapter.yaml: {name} uses {metric}, which the program does not have")
+            need(known is None or {metric, base} & known, f"adapter.yaml: {name} uses {metric}, which the program does not have")
         if used:
             part = name.split("_")[1]
             resources = container(overlay.pod(part))["resources"]

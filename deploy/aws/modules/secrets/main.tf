@@ -16,7 +16,7 @@ locals {
       { Sid = "Account", Effect = "Allow", Action = "kms:*", Resource = "*", Principal = { AWS = "arn:${var.partition}:iam::${var.account_id}:root" } },
       { Sid    = "Logs", Effect = "Allow", Resource = "*", Principal = { Service = "logs.${var.region}.amazonaws.com" },
         Action = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
-      Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [for group in ["/grandstand/*", "aws-waf-logs-${var.name}"] : "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:${group}"] } } },
+      Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [for group in ["/grandstand/*", "aws-waf-logs-${var.name}", "/aws/eks/${var.name}-*"] : "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:${group}"] } } },
       { Sid = "Alarms", Effect = "Allow", Resource = "*", Principal = { Service = "cloudwatch.amazonaws.com" }, Action = ["kms:Decrypt", "kms:GenerateDataKey*"],
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } } },
     ]
