@@ -35,7 +35,10 @@ def variables(folder):
         values[name] = f"nats://{part}:secret@127.0.0.1:4222" if name.endswith("_URL") else TOKEN
         if name.endswith("_POSTGRES"):
             values[name] = "postgres://grandstand:secret@127.0.0.1/grandstand"
-    return {part: {k: v for k, v in values.items() if k.startswith(f"GRANDSTAND_{part.upper()}_")} for part in ("edge", "worker", "archive")}
+    return {
+        part: {k: v for k, v in values.items() if k.startswith(f"GRANDSTAND_{part.upper()}_")}
+        for part in ("edge", "worker", "archive")
+    }
 
 
 def configurations(folder):
@@ -58,7 +61,10 @@ def configurations(folder):
         file.write_text(rendered.replace('"/etc/grandstand/', f'"{folder}/'))
         code, said = check("edge", secrets["edge"], file)
         need(code == 0, f"files/edge.toml.tftpl with {values}: {said}")
-        need(f"drain_wait_ms = {1000 * drain['drain_wait_s']} " in rendered, "files/edge.toml.tftpl: drain_wait_ms is not drain_wait_s of main.tf")
+        need(
+            f"drain_wait_ms = {1000 * drain['drain_wait_s']} " in rendered,
+            "files/edge.toml.tftpl: drain_wait_ms is not drain_wait_s of main.tf",
+        )
     code, said = check("edge", secrets["edge"] | {"GRANDSTAND_EDGE_EDGE_NONE": "1"}, file)
     need(code == 78, "the program accepts a variable that it does not know, so this check is void")
     code, said = check("worker", secrets["worker"], AWS / "files/worker.toml")
@@ -72,7 +78,9 @@ def configurations(folder):
         values = {}
         for name, expression in re.findall(r"(GRANDSTAND_\w+)\s*= (.+)", block):
             expression = re.sub(r"tostring\(1000 \* local\.(\w+)\)", lambda match: f'"{1000 * drain[match[1]]}"', expression)
-            values[name] = expression.replace("var.cidr", '"10.0.0.0/16"').replace("tostring(var.edges.connections)", '"1000"').strip('"')
+            values[name] = (
+                expression.replace("var.cidr", '"10.0.0.0/16"').replace("tostring(var.edges.connections)", '"1000"').strip('"')
+            )
         part = next(iter(values)).split("_")[1].lower()
         code, said = check(part, secrets[part] | values)
         need(code == 0, f"main.tf: {part} on Fargate: {said}")
@@ -85,7 +93,9 @@ def configurations(folder):
 def nats(folder):
     """nats-server accepts the configuration of each server, with the users and what the script writes."""
     values = {"name": "nats-0", "store_gb": 80}
-    rendered = console(f'templatefile("{AWS}/modules/nats/files/nats.conf.tftpl", jsondecode({json.dumps(json.dumps(values))}))', folder)
+    rendered = console(
+        f'templatefile("{AWS}/modules/nats/files/nats.conf.tftpl", jsondecode({json.dumps(json.dumps(values))}))', folder
+    )
     (folder / "nats.conf").write_text(rendered)
     (folder / "users.conf").write_text((ROOT / "deploy/kubernetes/base/users.conf").read_text())
     names = {*re.findall(r"\$([A-Z_]+_PASSWORD)", rendered + (folder / "users.conf").read_text())}
@@ -100,11 +110,20 @@ def nats(folder):
     values = {name: json.loads(value) for name, value in (line.split("=", 1) for line in written.read_text().splitlines())}
     need(values["NATS_ROUTE_2"] == "nats://route:pNATS_ROUTE_PASSWORD@nats-2.t.internal:6222", f"nats.env: {values}")
     need(written.stat().st_mode & 0o777 == 0o600, "nats.env can be read by others")
-    done = subprocess.run([NATS, "-t", "-c", folder / "nats.conf"], env={"PATH": os.environ["PATH"], **values}, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [NATS, "-t", "-c", folder / "nats.conf"],
+        env={"PATH": os.environ["PATH"], **values},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     need(done.returncode == 0, f"modules/nats/files/nats.conf.tftpl: {done.stdout}{done.stderr}")
     (folder / "arn:nats").write_text("{}")
     done = subprocess.run([AWS / "modules/nats/files/secrets"], env=environment, capture_output=True, timeout=30)
-    need(done.returncode != 0 and values["NATS_ROUTE_2"] in written.read_text(), "a secret without a password for routes is accepted")
+    need(
+        done.returncode != 0 and values["NATS_ROUTE_2"] in written.read_text(),
+        "a secret without a password for routes is accepted",
+    )
 
 
 STAND_IN = """#!/bin/bash
@@ -150,7 +169,9 @@ class Pages(http.server.BaseHTTPRequestHandler):
             "/latest/meta-data/autoscaling/target-lifecycle-state": type(self).state,
         }
         if self.path == "/metrics":
-            self.answer("grandstand_edge_connections 7\ngrandstand_edge_connections{draining=\"12\"} 5\ngrandstand_edge_connections_x 100\n")
+            self.answer(
+                'grandstand_edge_connections 7\ngrandstand_edge_connections{draining="12"} 5\ngrandstand_edge_connections_x 100\n'
+            )
         elif self.path in pages and self.headers["X-aws-ec2-metadata-token"] == "token":
             self.answer(pages[self.path])
         else:
@@ -166,7 +187,10 @@ def settings(folder, **changed):
         "PACKAGE": "s3://p/g.deb", "SECRET": "arn:edge", "CERTIFICATE_SECRET": "arn:certificate", "ADMIN": "http://127.0.0.1:1", **changed,
     }  # fmt: skip
     known = re.findall(r"^    ([A-Z_]+) +=", (AWS / "modules/fleet/main.tf").read_text(), re.M)
-    need(sorted(known) == sorted(values), f"modules/fleet/main.tf: settings are {sorted(known)}, and this test knows {sorted(values)}")
+    need(
+        sorted(known) == sorted(values),
+        f"modules/fleet/main.tf: settings are {sorted(known)}, and this test knows {sorted(values)}",
+    )
     file = folder / "settings"
     file.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
     return file
@@ -184,7 +208,9 @@ def drains(folder):
     values = {
         "PATH": stand.path, "GRANDSTAND_SETTINGS": str(settings(folder, ADMIN=address)), "GRANDSTAND_IMDS": address, "GRANDSTAND_EVERY_S": "0.1",
     }  # fmt: skip
-    process = subprocess.Popen([AWS / "modules/fleet/files/instance"], env=values, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        [AWS / "modules/fleet/files/instance"], env=values, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         until(lambda: any("put-metric-data" in call for call in stand.called()), "no metric is published", stand)
         (metric,) = [call for call in stand.called() if "put-metric-data" in call]
@@ -192,10 +218,20 @@ def drains(folder):
         need(metric == wanted, f"modules/fleet/files/instance publishes {metric}")
         need(not any("systemctl" in call for call in stand.called()), "an instance in service is drained")
         pages.state = "Terminated"
-        until(lambda: sum("complete-lifecycle-action" in call for call in stand.called()) == 2, "the hook is not completed, or not tried again", stand)
+        until(
+            lambda: sum("complete-lifecycle-action" in call for call in stand.called()) == 2,
+            "the hook is not completed, or not tried again",
+            stand,
+        )
         calls = [call for call in stand.called() if "metric" not in call]
         need(calls[:2] == ["systemctl stop grandstand-edge.service", "stopped"], f"the drain does not come first: {calls}")
-        need(all("--auto-scaling-group-name t-edge --instance-id i-0123 --lifecycle-action-result CONTINUE" in call for call in calls[2:]), f"{calls}")
+        need(
+            all(
+                "--auto-scaling-group-name t-edge --instance-id i-0123 --lifecycle-action-result CONTINUE" in call
+                for call in calls[2:]
+            ),
+            f"{calls}",
+        )
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
@@ -213,12 +249,22 @@ def until(ask, message, stand):
 def secrets(folder):
     """The script writes what systemd and the edge read, and keeps earlier files if a secret cannot be read."""
     stand = Stand(folder)
-    values = {"GRANDSTAND_EDGE_AUTH_SECRET": 'with "quotes" and spaces $HOME', "GRANDSTAND_EDGE_CLUSTER_URL": "nats://edge:p@nats-0:4222"}
+    values = {
+        "GRANDSTAND_EDGE_AUTH_SECRET": 'with "quotes" and spaces $HOME',
+        "GRANDSTAND_EDGE_CLUSTER_URL": "nats://edge:p@nats-0:4222",
+    }
     (folder / "arn:edge").write_text(json.dumps(values))
-    (folder / "arn:certificate").write_text(json.dumps({"certificate": "-----BEGIN CERTIFICATE-----\nA\n", "key": "-----BEGIN PRIVATE KEY-----\nB\n"}))
+    (folder / "arn:certificate").write_text(
+        json.dumps({"certificate": "-----BEGIN CERTIFICATE-----\nA\n", "key": "-----BEGIN PRIVATE KEY-----\nB\n"})
+    )
     stand.command("aws", f'cat "{folder}/$4"')
     group = subprocess.run(["id", "-gn"], capture_output=True, text=True, check=True).stdout.strip()
-    environment = {"PATH": stand.path, "GRANDSTAND_SETTINGS": str(settings(folder)), "GRANDSTAND_FOLDER": str(folder / "etc"), "GRANDSTAND_GROUP": group}
+    environment = {
+        "PATH": stand.path,
+        "GRANDSTAND_SETTINGS": str(settings(folder)),
+        "GRANDSTAND_FOLDER": str(folder / "etc"),
+        "GRANDSTAND_GROUP": group,
+    }
     script = AWS / "modules/fleet/files/secrets"
     subprocess.run([script], env=environment, check=True, capture_output=True, timeout=30)
     written = pathlib.Path(folder, "etc/edge.env")
@@ -232,7 +278,10 @@ def secrets(folder):
     need(key.stat().st_ino == inode, "a certificate that has not changed is written again")
     (folder / "arn:edge").write_text("")
     done = subprocess.run([script], env=environment, capture_output=True, timeout=30)
-    need(done.returncode != 0 and json.loads(lines["GRANDSTAND_EDGE_CLUSTER_URL"]) in written.read_text(), "an empty secret replaces the earlier file")
+    need(
+        done.returncode != 0 and json.loads(lines["GRANDSTAND_EDGE_CLUSTER_URL"]) in written.read_text(),
+        "an empty secret replaces the earlier file",
+    )
 
 
 def scripts():
@@ -259,7 +308,9 @@ def page(folder):
     stand.command("aws", f'printf %s "$6" >"{folder}/${{4#*/}}.json"')
     (folder / "play.pem").write_text("certificate\n")
     (folder / "play.key").write_text("key\n")
-    done = subprocess.run(["bash", "-euc", block], cwd=folder, env={"PATH": stand.path}, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["bash", "-euc", block], cwd=folder, env={"PATH": stand.path}, capture_output=True, text=True, timeout=30
+    )
     need(done.returncode == 0, f"aws.md: {done.stdout}{done.stderr}")
     made = {file.stem: json.loads(file.read_text()) for file in folder.glob("*.json")}
     described = dict(re.findall(r'^    (\w+) += "(.*)"$', (AWS / "modules/secrets/main.tf").read_text(), re.M))
@@ -275,6 +326,9 @@ def page(folder):
     for part in "edge", "worker":
         password = made["nats"][f"GRANDSTAND_{part.upper()}_PASSWORD"]
         address = made[part][f"GRANDSTAND_{part.upper()}_CLUSTER_URL"]
-        need(f"nats://{part}:{password}@nats-0.grandstand.internal:4222" in address, f"aws.md: the address of NATS for {part}s has another password")
+        need(
+            f"nats://{part}:{password}@nats-0.grandstand.internal:4222" in address,
+            f"aws.md: the address of NATS for {part}s has another password",
+        )
         code, said = check(part, made[part], None if part == "edge" else AWS / "files/worker.toml")
         need(code == 0, f"aws.md: the program refuses what is put in for {part}s: {said}")

@@ -55,7 +55,12 @@ class Terraform:
 
     def __init__(self, folder, archive):
         self.folder = folder
-        self.environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "CHECKPOINT_DISABLE": "1", "AWS_EC2_METADATA_DISABLED": "true"}
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "CHECKPOINT_DISABLE": "1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
         (folder / "empty").mkdir()
         shutil.copy(folder / "deploy/aws/modules/front/versions.tf", folder / "empty")
         # The full name of the provider, as terraform makes it.
@@ -67,12 +72,20 @@ class Terraform:
             (place / f"terraform-provider-aws_v{CLAIMED}_x5").write_bytes(opened.read(name))
         (place / f"terraform-provider-aws_v{CLAIMED}_x5").chmod(0o755)
         config = folder / "terraformrc"
-        config.write_text(f'disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path = "{folder}/mirror"\n  }}\n}}\n')
+        config.write_text(
+            f'disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path = "{folder}/mirror"\n  }}\n}}\n'
+        )
         self.environment |= {"TF_CLI_CONFIG_FILE": str(config), "TF_IN_AUTOMATION": "1"}
 
     def run(self, *arguments, place="deploy/aws", answer=None, seconds=170):
         done = subprocess.run(
-            ["terraform", *arguments], cwd=self.folder / place, env=self.environment, input=answer, capture_output=True, text=True, timeout=seconds
+            ["terraform", *arguments],
+            cwd=self.folder / place,
+            env=self.environment,
+            input=answer,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
         )
         need(done.returncode == 0, f"terraform {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -81,7 +94,13 @@ class Terraform:
 def console(expression, folder):
     """The value of an expression without a provider, as text."""
     done = subprocess.run(
-        ["terraform", "console"], cwd=folder, input=expression, capture_output=True, text=True, timeout=60, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "CHECKPOINT_DISABLE": "1"}
+        ["terraform", "console"],
+        cwd=folder,
+        input=expression,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "CHECKPOINT_DISABLE": "1"},
     )
     need(done.returncode == 0, f"{expression}: {done.stdout}{done.stderr}")
     return re.sub(r"^<<EOT\n|\n?EOT\n?$", "", done.stdout)

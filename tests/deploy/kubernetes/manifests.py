@@ -73,7 +73,9 @@ class Overlay:
 
     def pod(self, part):
         """The template of the pods of a part."""
-        found = [template for _, template in self.workloads() if template["metadata"]["labels"]["app.kubernetes.io/component"] == part]
+        found = [
+            template for _, template in self.workloads() if template["metadata"]["labels"]["app.kubernetes.io/component"] == part
+        ]
         need(len(found) == 1, f"overlays/{self.name}: there are {len(found)} workloads of {part}, and one is needed")
         return found[0]
 

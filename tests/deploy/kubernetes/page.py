@@ -29,7 +29,12 @@ def secrets(folder):
         cwd=folder, check=True, capture_output=True, timeout=30,
     )  # fmt: skip
     done = subprocess.run(
-        ["bash", "-euc", block[1]], cwd=folder, env={**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}, capture_output=True, text=True, timeout=60
+        ["bash", "-euc", block[1]],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     need(done.returncode == 0, f"{PAGE.name}: {done.stdout}{done.stderr}")
     made = {}
@@ -49,11 +54,16 @@ def numbers(overlays):
         template = overlay.one("Deployment", "grandstand-edge")["spec"]["template"]
         edge = overlay.config("edge")["edge"]
         sleep = container(template)["lifecycle"]["preStop"]["sleep"]["seconds"]
-        columns.append([sleep, edge["drain_wait_ms"] // 1000, edge["drain_ms"] // 1000, template["spec"]["terminationGracePeriodSeconds"]])
+        columns.append(
+            [sleep, edge["drain_wait_ms"] // 1000, edge["drain_ms"] // 1000, template["spec"]["terminationGracePeriodSeconds"]]
+        )
     rows = ["`preStop` sleeps", "TERM: `/ready`", "clients are told", "the pod is killed"]
     for i, row in enumerate(rows):
         wanted = f"| {columns[0][i]} s | {columns[1][i]} s |"
-        need(re.search(rf"^\| {re.escape(row)}.*{re.escape(wanted)}$", text, re.M), f"{PAGE.name}: the row '{row}' must end with {wanted}")
+        need(
+            re.search(rf"^\| {re.escape(row)}.*{re.escape(wanted)}$", text, re.M),
+            f"{PAGE.name}: the row '{row}' must end with {wanted}",
+        )
     balancer = json.dumps(overlays["eks"].all("Service"))
     (delay,) = set(re.findall(r"deregistration_delay\.timeout_seconds=(\d+)", balancer))
     need(f"(deregistration delay) | | {delay} s |" in text, f"{PAGE.name}: the deregistration delay is {delay} s")

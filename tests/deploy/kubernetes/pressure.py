@@ -91,7 +91,9 @@ def check():
     tests = []
     for rule, series, minute, least, greatest in CASES:
         # Within the bounds, and one value alone: a second one would be added to it.
-        expression = f"count({queries[rule]}) == 1 and ({queries[rule]}) >= {least - 1e-9} and ({queries[rule]}) <= {greatest + 1e-9}"
+        expression = (
+            f"count({queries[rule]}) == 1 and ({queries[rule]}) >= {least - 1e-9} and ({queries[rule]}) <= {greatest + 1e-9}"
+        )
         tests.append(
             {
                 "name": f"{rule} at minute {minute} with {json.dumps(series)}: {least} to {greatest}",
@@ -114,8 +116,13 @@ def check():
         scrape = yaml.safe_load((FOLDER / "components/scaling/scrape.yaml").read_text())
         for job in scrape["scrape_configs"]:
             # Debian builds Prometheus without the discovery of Kubernetes. The rest is checked.
-            need(job.pop("kubernetes_sd_configs") == [{"role": "pod"}], "components/scaling/scrape.yaml: discovers other things than pods")
+            need(
+                job.pop("kubernetes_sd_configs") == [{"role": "pod"}],
+                "components/scaling/scrape.yaml: discovers other things than pods",
+            )
         file.write_text(yaml.safe_dump(scrape))
-        done = subprocess.run(["promtool", "check", "config", "--syntax-only", str(file)], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            ["promtool", "check", "config", "--syntax-only", str(file)], capture_output=True, text=True, timeout=30
+        )
         need(done.returncode == 0, f"components/scaling/scrape.yaml: {done.stdout}{done.stderr}")
     return len(tests)

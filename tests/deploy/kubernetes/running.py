@@ -133,7 +133,9 @@ def start_nats(overlay, running):
         (place / "users.conf").write_text(data["users.conf"])
         values = environment(workload["spec"]["template"], secret) | {"POD_NAME": f"grandstand-nats-{i}"}
         for j in range(count):
-            values[f"NATS_ROUTE_{j}"] = values[f"NATS_ROUTE_{j}"].replace(f"grandstand-nats-{j}.grandstand-nats:6222", f"127.0.0.1:{routes[j]}")
+            values[f"NATS_ROUTE_{j}"] = values[f"NATS_ROUTE_{j}"].replace(
+                f"grandstand-nats-{j}.grandstand-nats:6222", f"127.0.0.1:{routes[j]}"
+            )
         running.start(f"nats-{i}", [NATS, "--config", str(place / "nats.conf")], values)
     paths = [container(workload["spec"]["template"])[kind]["httpGet"]["path"] for kind in ("startupProbe", "readinessProbe")]
     for path in paths:
@@ -195,13 +197,19 @@ def run(overlay, folder):
         need(get(f"http://{http}/v1/openapi.json")[0] == 200, f"{place}: the HTTP API is off, but the Ingress leads to it")
         need(get(f"http://{edge}/v1/rooms")[0] == 401, f"{place}: the admin API answers without its token")
         token = secret("grandstand-edge", "admin-token")
-        need(get(f"http://{edge}/v1/rooms", Authorization=f"Bearer {token}")[0] == 200, f"{place}: its token does not open the admin API")
+        need(
+            get(f"http://{edge}/v1/rooms", Authorization=f"Bearer {token}")[0] == 200,
+            f"{place}: its token does not open the admin API",
+        )
         if config.get("proxy", {}).get("tls_protocol"):
             line = over_proxy(int(tls.split(":")[1]), f"{folder}/edge/tls/tls.crt")
             need(line.startswith("HTTP/1.1 200"), f"{place}: TLS behind the PROXY protocol gives {line}")
         for name, process, log in [p for p in running.processes if p[0] in ("edge", "worker")]:
             process.send_signal(signal.SIGTERM)
-            need(process.wait(30) == 0, f"overlays/{overlay.name}: {name} ends with {process.returncode} after TERM:\n{log.read_text()[-2000:]}")
+            need(
+                process.wait(30) == 0,
+                f"overlays/{overlay.name}: {name} ends with {process.returncode} after TERM:\n{log.read_text()[-2000:]}",
+            )
         return len(clients)
     finally:
         running.stop()

@@ -41,7 +41,9 @@ def references(overlay):
         place = f"overlays/{overlay.name}: {document['kind']} {document['metadata']['name']}"
         labels.append(template["metadata"]["labels"])
         component = template["metadata"]["labels"]["app.kubernetes.io/component"]
-        ports[component] = {p["name"]: (p["containerPort"], p.get("protocol", "TCP")) for p in container(template).get("ports", [])}
+        ports[component] = {
+            p["name"]: (p["containerPort"], p.get("protocol", "TCP")) for p in container(template).get("ports", [])
+        }
         spec = template["spec"]
         if document["kind"] != "Fleet":
             overlay.one("ServiceAccount", spec["serviceAccountName"])
@@ -75,7 +77,10 @@ def references(overlay):
             found = known.get(target) or next((p for p in known.values() if p[0] == target), None)
             need(found and found[1] == protocol, f"{place}: the pods of {component} have no port {target} of {protocol}")
     for budget in overlay.all("PodDisruptionBudget"):
-        selected(budget["spec"]["selector"]["matchLabels"], f"overlays/{overlay.name}: PodDisruptionBudget {budget['metadata']['name']}")
+        selected(
+            budget["spec"]["selector"]["matchLabels"],
+            f"overlays/{overlay.name}: PodDisruptionBudget {budget['metadata']['name']}",
+        )
     for policy in overlay.all("NetworkPolicy"):
         place = f"overlays/{overlay.name}: NetworkPolicy {policy['metadata']['name']}"
         selector = policy["spec"]["podSelector"].get("matchLabels")
@@ -136,7 +141,10 @@ def grace(overlay):
             sleep = container(template).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0) * 1000
             drain = sleep + section["drain_ms"] + section.get("drain_wait_ms", 0)
         given = template["spec"]["terminationGracePeriodSeconds"] * 1000
-        need(given >= drain + RESERVE_MS, f"{place}: ends after {given} ms, but its drain takes {drain} ms and {RESERVE_MS} ms of reserve")
+        need(
+            given >= drain + RESERVE_MS,
+            f"{place}: ends after {given} ms, but its drain takes {drain} ms and {RESERVE_MS} ms of reserve",
+        )
     for service in overlay.all("Service"):
         balancer(overlay, service)
 
@@ -153,7 +161,9 @@ def balancer(overlay, service):
     attributes = dict(pair.split("=") for pair in notes["target-group-attributes"].split(","))
     delay = int(attributes["deregistration_delay.timeout_seconds"]) * 1000
     drain = edge["drain_wait_ms"] + edge["drain_ms"]
-    need(delay >= drain + RESERVE_MS, f"{place}: the balancer closes connections after {delay} ms, but edges drain for {drain} ms")
+    need(
+        delay >= drain + RESERVE_MS, f"{place}: the balancer closes connections after {delay} ms, but edges drain for {drain} ms"
+    )
     noticed = int(notes["healthcheck-interval"]) * int(notes["healthcheck-unhealthy-threshold"]) * 1000
     need(noticed <= edge["drain_wait_ms"], f"{place}: health checks notice after {noticed} ms; edge.drain_wait_ms is less")
     need(edge["admin"].endswith(":" + notes["healthcheck-port"]), f"{place}: health checks ask another port than edge.admin")
@@ -199,7 +209,10 @@ def scaling(overlay, known):
     used = set()
     for scaler in overlay.all("HorizontalPodAutoscaler"):
         target = overlay.one("Deployment", scaler["spec"]["scaleTargetRef"]["name"])
-        need("replicas" not in target["spec"], f"overlays/{overlay.name}: an apply would set replicas of {scaler['metadata']['name']} back")
+        need(
+            "replicas" not in target["spec"],
+            f"overlays/{overlay.name}: an apply would set replicas of {scaler['metadata']['name']} back",
+        )
         used |= {metric["external"]["metric"]["name"] for metric in scaler["spec"]["metrics"]}
     need(used <= offered.keys(), f"overlays/{overlay.name}: adapter.yaml has no {sorted(used - offered.keys())}")
     need(not used or used == offered.keys(), f"overlays/{overlay.name}: no autoscaler uses {sorted(offered.keys() - used)}")
@@ -213,7 +226,13 @@ def scaling(overlay, known):
             query = rule["metricsQuery"]
             if "memory" in name:
                 limit = str(size(resources["limits"]["memory"]))
-                need(set(re.findall(r"/ (\d{6,})", query)) == {limit}, f"adapter.yaml: {name} must divide by {limit}, the limit of the pod")
+                need(
+                    set(re.findall(r"/ (\d{6,})", query)) == {limit},
+                    f"adapter.yaml: {name} must divide by {limit}, the limit of the pod",
+                )
             if "cpu" in name:
                 request = resources["requests"]["cpu"]
-                need(set(re.findall(r"/ (\d+) [<>]", query)) == {request}, f"adapter.yaml: {name} must divide by {request}, the request of the pod")
+                need(
+                    set(re.findall(r"/ (\d+) [<>]", query)) == {request},
+                    f"adapter.yaml: {name} must divide by {request}, the request of the pod",
+                )
