@@ -22,7 +22,7 @@ use crate::archive;
 use crate::chaos;
 #[cfg(feature = "outlet")]
 use crate::outlet;
-use crate::{check, cluster, dev, leaderboard, new, replay, rooms, token, worker};
+use crate::{check, check_health, cluster, dev, leaderboard, new, replay, rooms, token, worker};
 
 /// A connection edge for multiplayer games.
 #[derive(Debug, Parser)]
@@ -62,6 +62,7 @@ enum Command {
     Replay(replay::Args),
     Check(check::Args),
     Rooms(rooms::Args),
+    CheckHealth(check_health::Args),
     Token(token::Args),
     New(new::Args),
 }
@@ -100,6 +101,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Replay(args) => replay::run(args, &games),
         Command::Check(args) => check::run(args, &games),
         Command::Rooms(args) => rooms::run(args),
+        Command::CheckHealth(args) => check_health::run(&args),
         Command::Token(args) => token::run(&args),
         Command::New(args) => new::run(&args),
     };
@@ -126,8 +128,9 @@ fn needs(games: &Games, command: &str, needed: &[&str]) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {

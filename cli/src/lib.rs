@@ -1,8 +1,8 @@
 //! Grandstand as a library, for programs with their own games.
 //!
 //! [`main`] runs a complete program for the games that it is given. Its commands are `new`, `dev`, `edge`, `worker`,
-//! `leaderboard`, `cluster`, `replay`, `check` and `token`. The features `archive`, `outlet`, `chaos` and `bench` add the commands of
-//! these names.
+//! `leaderboard`, `cluster`, `replay`, `check`, `rooms`, `check-health`, and `token`. The
+//! features `archive`, `outlet`, `chaos` and `bench` add the commands of these names.
 //!
 //! The modules are declared from the command line on, with one for each command.
 
@@ -43,6 +43,10 @@ mod leaderboard;
 mod progress;
 
 mod cluster;
+
+mod admin;
+
+mod check_health;
 
 mod token;
 

@@ -35,6 +35,7 @@ fn every_command_has_help() {
         "cluster",
         "replay",
         "rooms",
+        "check-health",
         "token",
         "new",
     ] {

@@ -1,5 +1,8 @@
 //! A program's `dev` as a process, and its clients.
 
+// Each test program uses a part of it.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -24,27 +27,44 @@ pub(crate) fn dev(program: impl AsRef<Path>) -> Command {
 /// A running server, killed when dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
-    address: String,
+    /// The host and port for clients.
+    pub(crate) address: String,
+    /// The host and port of the admin port.
+    pub(crate) admin: String,
+    /// The host and port for clients with TLS; empty without.
+    pub(crate) tls: String,
 }
 
 impl Server {
     /// Starts the server on free ports and waits until it is ready.
     pub(crate) fn start(program: impl AsRef<Path>, args: &[&str]) -> Self {
-        let mut child = dev(program)
+        let mut command = dev(program);
+        command.args(args);
+        Self::spawn(command)
+    }
+
+    /// Starts `dev` with what it has on free ports and waits until it is ready.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, rest) = line.split_once("ws://")?;
+        let lines = lines.map_while(Result::ok);
+        let text: Vec<_> = lines.take_while(|line| !line.starts_with("end ")).collect();
+        let of = |mark: &str| {
+            text.iter().find_map(|line| {
+                let (_, rest) = line.split_once(mark)?;
                 Some(rest.split_once('/')?.0.to_owned())
             })
-            .expect("the server prints its address");
-        Self { child, address }
+        };
+        Self {
+            child,
+            address: of("'ws://").expect("the server prints its address"),
+            admin: of("health   http://").expect("the server prints its admin port"),
+            tls: of("TLS      wss://").unwrap_or_default(),
+        }
     }
 
     /// Connects a player and sends its `join` for a room.

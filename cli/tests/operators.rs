@@ -1,0 +1,118 @@
+//! The commands that look at running processes, against `grandstand dev` and against what is none.
+
+#![allow(clippy::unwrap_used)]
+
+mod server;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::Command;
+
+use server::Server;
+use tokio::time::Instant;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_grandstand");
+
+/// Runs the program and returns its exit code, stdout and stderr.
+fn run(args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(PROGRAM);
+    for name in ["GRANDSTAND_SECRET", "GRANDSTAND_ADMIN_TOKEN"] {
+        command.env_remove(name);
+    }
+    let output = command.args(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+/// Checks that a command fails with this code and one line, which has these words.
+#[track_caller]
+fn fails(args: &[&str], code: i32, words: &str) {
+    let (found, out, err) = run(args);
+    assert_eq!(found, Some(code), "{args:?}: {out}{err}");
+    assert_eq!(err.lines().count(), 1, "{args:?}: {err}");
+    assert!(
+        err.starts_with("grandstand: ") && err.contains(words),
+        "{args:?}: {err}"
+    );
+}
+
+/// An address at which nothing listens.
+const NOTHING: &str = "127.0.0.1:1";
+
+/// A server that answers each connection with this text, and its address. It lives as long as the test.
+fn answering(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            if stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
+                stream.write_all(answer.as_bytes()).ok();
+            }
+        }
+    });
+    address
+}
+
+const UNHEALTHY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 83\r\n\
+                         connection: close\r\n\r\n\
+                         {\"status\":\"unhealthy\",\"dependencies\":{\"nats\":{\"state\":\"away\",\"reason\":\"no route\"}}}";
+
+#[test]
+fn check_health_says_whether_a_process_is_well() {
+    let server = Server::start(PROGRAM, &[]);
+    let url = format!("http://{}", server.admin);
+    let (code, out, err) = run(&["check-health", &url]);
+    assert_eq!((code, out.lines().count()), (Some(0), 1), "{out}{err}");
+    assert!(out.contains("answers 200"), "{out}");
+    // The worker takes its partitions at first.
+    let deadline = Instant::now() + server::PATIENCE;
+    loop {
+        let (code, out, err) = run(&["check-health", &url, "--ready"]);
+        if code == Some(0) {
+            assert!(out.contains("/ready answers 200"), "{out}");
+            break;
+        }
+        assert!(err.contains("starting"), "{err}");
+        assert!(Instant::now() < deadline, "{err}");
+    }
+    fails(
+        &["check-health", &format!("http://{}", server.address)],
+        1,
+        "404",
+    );
+    fails(&["check-health", NOTHING], 1, "is the process running");
+    let body = UNHEALTHY.split_once("\r\n\r\n").unwrap().1;
+    assert!(
+        UNHEALTHY.contains(&format!("content-length: {}\r\n", body.len())),
+        "{}",
+        body.len()
+    );
+    fails(
+        &["check-health", &answering(UNHEALTHY)],
+        1,
+        "nats: away (no route)",
+    );
+    fails(
+        &["check-health", &answering("SSH-2.0-x\r\n")],
+        1,
+        "does not answer in HTTP",
+    );
+    let (code, ..) = run(&["check-health", "https://127.0.0.1:8081"]);
+    assert_eq!(code, Some(64));
+}
+
+#[test]
+fn a_process_that_does_not_answer_in_time_is_not_healthy() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    fails(
+        &["check-health", &address, "--timeout-ms", "100"],
+        1,
+        "within 100 ms",
+    );
+}
