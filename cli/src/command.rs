@@ -22,7 +22,9 @@ use crate::archive;
 use crate::chaos;
 #[cfg(feature = "outlet")]
 use crate::outlet;
-use crate::{check, check_health, cluster, dev, leaderboard, new, replay, rooms, token, worker};
+use crate::{
+    check, check_health, cluster, dev, leaderboard, new, replay, rooms, smoke, token, worker,
+};
 
 /// A connection edge for multiplayer games.
 #[derive(Debug, Parser)]
@@ -63,6 +65,7 @@ enum Command {
     Check(check::Args),
     Rooms(rooms::Args),
     CheckHealth(check_health::Args),
+    Smoke(smoke::Args),
     Token(token::Args),
     New(new::Args),
 }
@@ -102,6 +105,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Check(args) => check::run(args, &games),
         Command::Rooms(args) => rooms::run(args),
         Command::CheckHealth(args) => check_health::run(&args),
+        Command::Smoke(args) => smoke::run(args, &games),
         Command::Token(args) => token::run(&args),
         Command::New(args) => new::run(&args),
     };

@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 fn secret(args: &Args) -> Result<Vec<u8>, Failure> {
     if let Some(path) = &args.secret_file {
-        return read(path);
+        return read_secret(path);
     }
     let missing = "no secret to sign with: give --secret-file FILE or --secret TEXT, or set GRANDSTAND_SECRET";
     let secret = args.secret.as_ref();
@@ -117,7 +117,8 @@ fn secret(args: &Args) -> Result<Vec<u8>, Failure> {
     Ok(secret.clone().into_bytes())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+/// Reads the secret of a file. A newline at its end is ignored.
+pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut secret = std::fs::read(path).map_err(|e| {
         let path = path.display();
         Failure::new(
@@ -235,10 +236,10 @@ mod tests {
         let path = std::env::temp_dir().join(format!("grandstand-secret-{}", std::process::id()));
         for end in ["", "\n", "\r\n"] {
             std::fs::write(&path, format!("a b{end}")).unwrap();
-            assert_eq!(read(&path).unwrap(), b"a b");
+            assert_eq!(read_secret(&path).unwrap(), b"a b");
         }
         std::fs::remove_file(&path).unwrap();
-        let failure = read(&path).unwrap_err();
+        let failure = read_secret(&path).unwrap_err();
         assert_eq!(failure.exit(), Exit::NoInput);
         assert!(failure.to_string().contains("--secret-file"), "{failure}");
     }

@@ -36,6 +36,7 @@ fn every_command_has_help() {
         "replay",
         "rooms",
         "check-health",
+        "smoke",
         "token",
         "new",
     ] {

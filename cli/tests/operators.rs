@@ -8,6 +8,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
 
+use grandstand_harness::nats::TempDir;
+use serde_json::Value;
 use server::Server;
 use tokio::time::Instant;
 
@@ -58,6 +60,7 @@ fn answering(answer: &'static str) -> String {
     address
 }
 
+const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi";
 const UNHEALTHY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 83\r\n\
                          connection: close\r\n\r\n\
                          {\"status\":\"unhealthy\",\"dependencies\":{\"nats\":{\"state\":\"away\",\"reason\":\"no route\"}}}";
@@ -115,4 +118,102 @@ fn a_process_that_does_not_answer_in_time_is_not_healthy() {
         1,
         "within 100 ms",
     );
+}
+
+#[test]
+fn smoke_plays_games_through_a_front() {
+    let secret = "a secret for tests only, 32 bytes";
+    let server = Server::start(PROGRAM, &["--secret", secret]);
+    let url = format!("ws://{}", server.address);
+    for game in [
+        &[][..],
+        &["--game", "relay"],
+        &["--game", "arena"],
+        &["--secret", secret],
+    ] {
+        let args = [&["smoke", &url, "--json"], game].concat();
+        let (code, out, err) = run(&args);
+        assert_eq!(code, Some(0), "{game:?}: {out}{err}");
+        let report: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(report["ok"], true, "{report}");
+        for (name, least) in [("connect_ms", 3), ("join_ms", 3), ("input_to_ack_ms", 2)] {
+            let count = report[name]["count"].as_u64().unwrap();
+            assert!(count >= least, "{name}: {report}");
+            assert!(
+                report[name]["max"].as_f64().unwrap() > 0.0,
+                "{name}: {report}"
+            );
+        }
+        assert!(
+            report["input_to_spectator_ms"]["count"].as_u64().unwrap() >= 1,
+            "{report}"
+        );
+    }
+    let (code, out, _) = run(&["smoke", &url, "--room-prefix", "memory-x-"]);
+    assert_eq!(code, Some(0));
+    assert!(
+        out.starts_with("passed: memory-x-") && out.contains("input to ack"),
+        "{out}"
+    );
+    let other = "another secret for tests, 32 byte";
+    fails(&["smoke", &url, "--secret", other], 1, "unauthenticated");
+    fails(
+        &["smoke", &url, "--room-prefix", "relay-x-"],
+        64,
+        "begins with memory-",
+    );
+    fails(&["smoke", &url, "--game", "chess"], 64, "no game chess");
+    fails(&["smoke", &url, "--token", "x"], 64, "given 1 times");
+}
+
+#[test]
+fn smoke_plays_over_tls_with_a_named_authority() {
+    let dir = TempDir::new("smoke-tls");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (pem, key) = (dir.path().join("tls.pem"), dir.path().join("tls.key"));
+    std::fs::write(&pem, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let mut command = server::dev(PROGRAM);
+    command
+        .env("GRANDSTAND_EDGE_TLS_LISTEN", "127.0.0.1:0")
+        .env("GRANDSTAND_EDGE_TLS_CERTIFICATE_FILES", &pem)
+        .env("GRANDSTAND_EDGE_TLS_KEY_FILES", &key);
+    let server = Server::spawn(command);
+    let (_, port) = server.tls.rsplit_once(':').unwrap();
+    let url = format!("wss://localhost:{port}");
+    let (code, out, err) = run(&["smoke", &url, "--ca-file", pem.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    fails(&["smoke", &url], 1, "--ca-file");
+    fails(
+        &["smoke", &url, "--ca-file", "/nowhere.pem"],
+        66,
+        "/nowhere.pem",
+    );
+    // TLS where there is none, and the reverse.
+    fails(
+        &["smoke", &format!("wss://{}", server.address)],
+        1,
+        "over TLS",
+    );
+    fails(
+        &["smoke", &format!("ws://localhost:{port}")],
+        1,
+        "is this the address",
+    );
+}
+
+#[test]
+fn smoke_against_nothing_or_a_page_says_so() {
+    fails(
+        &["smoke", &format!("ws://{NOTHING}")],
+        1,
+        "is the front running",
+    );
+    let page = answering(PAGE);
+    fails(&["smoke", &format!("ws://{page}")], 1, "200 OK");
+    let (code, _, err) = run(&["smoke", &format!("http://{page}")]);
+    assert_eq!(code, Some(64), "{err}");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", silent.local_addr().unwrap());
+    fails(&["smoke", &url, "--timeout-s", "1"], 1, "has not answered");
 }
