@@ -23,7 +23,8 @@ use crate::chaos;
 #[cfg(feature = "outlet")]
 use crate::outlet;
 use crate::{
-    check, check_health, cluster, dev, leaderboard, new, replay, rooms, smoke, token, worker,
+    check, check_health, cluster, dev, doctor, leaderboard, new, replay, rooms, smoke, token,
+    worker,
 };
 
 /// A connection edge for multiplayer games.
@@ -66,6 +67,7 @@ enum Command {
     Rooms(rooms::Args),
     CheckHealth(check_health::Args),
     Smoke(smoke::Args),
+    Doctor(doctor::Args),
     Token(token::Args),
     New(new::Args),
 }
@@ -106,6 +108,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Rooms(args) => rooms::run(args),
         Command::CheckHealth(args) => check_health::run(&args),
         Command::Smoke(args) => smoke::run(args, &games),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
         Command::New(args) => new::run(&args),
     };

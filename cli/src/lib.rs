@@ -1,7 +1,7 @@
 //! Grandstand as a library, for programs with their own games.
 //!
 //! [`main`] runs a complete program for the games that it is given. Its commands are `new`, `dev`, `edge`, `worker`,
-//! `leaderboard`, `cluster`, `replay`, `check`, `rooms`, `check-health`, `smoke`, and `token`. The
+//! `leaderboard`, `cluster`, `replay`, `check`, `rooms`, `check-health`, `smoke`, `doctor`, and `token`. The
 //! features `archive`, `outlet`, `chaos` and `bench` add the commands of these names.
 //!
 //! The modules are declared from the command line on, with one for each command.
@@ -51,6 +51,8 @@ mod check_health;
 mod token;
 
 mod smoke;
+
+mod doctor;
 
 mod new;
 

@@ -37,6 +37,7 @@ fn every_command_has_help() {
         "rooms",
         "check-health",
         "smoke",
+        "doctor",
         "token",
         "new",
     ] {

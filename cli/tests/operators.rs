@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
 
-use grandstand_harness::nats::TempDir;
+use grandstand_harness::nats::{NatsServer, TempDir};
 use serde_json::Value;
 use server::Server;
 use tokio::time::Instant;
@@ -216,4 +216,94 @@ fn smoke_against_nothing_or_a_page_says_so() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}", silent.local_addr().unwrap());
     fails(&["smoke", &url, "--timeout-s", "1"], 1, "has not answered");
+}
+
+#[test]
+fn doctor_checks_this_machine() {
+    let dir = TempDir::new("doctor");
+    let file = dir.path().join("sysctl.conf");
+    let file = file.to_str().unwrap();
+    let (code, out, err) = run(&[
+        "doctor",
+        "--connections",
+        "1000000",
+        "--json",
+        "--write",
+        file,
+    ]);
+    assert!(matches!(code, Some(0 | 1)), "{out}{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert!(findings.len() > 20, "{report}");
+    let faults = report["counts"]["fault"].as_u64().unwrap();
+    assert_eq!(code, Some(i32::from(faults > 0)), "{report}");
+    let written = std::fs::read_to_string(file).unwrap();
+    assert!(written.contains("net.core.somaxconn = "), "{written}");
+    let (_, text, _) = run(&["doctor"]);
+    assert!(
+        text.contains("must change") && text.contains("no cluster was named"),
+        "{text}"
+    );
+    let wrong = dir.path().join("worker.toml");
+    std::fs::write(&wrong, "[cluster]\nurl = \"http://x\"\n").unwrap();
+    let wrong = wrong.to_str().unwrap();
+    let (code, _, err) = run(&["doctor", "--config", wrong]);
+    assert_eq!(code, Some(78), "{err}");
+    fails(
+        &["doctor", "--config", "/nowhere.toml"],
+        66,
+        "/nowhere.toml",
+    );
+    fails(&["doctor", "--write", "/nowhere/at/all"], 66, "--write");
+}
+
+/// The findings about a cluster, by name.
+fn cluster(args: &[&str]) -> (Option<i32>, serde_json::Map<String, Value>) {
+    let args = [&["doctor", "--connections", "100", "--json"], args].concat();
+    let (code, out, err) = run(&args);
+    let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    let findings = report["findings"].as_array().unwrap().iter();
+    let of_cluster = findings.filter(|finding| finding["area"] == "cluster");
+    let by_name = of_cluster.map(|finding| {
+        let name = finding["check"].as_str().unwrap().to_owned();
+        (name, finding.clone())
+    });
+    (code, by_name.collect())
+}
+
+#[tokio::test]
+async fn doctor_checks_nats_and_the_permissions_of_a_role() {
+    let (code, found) = cluster(&["--nats", &format!("nats://{NOTHING}")]);
+    assert_eq!((code, found.len()), (Some(1), 1));
+    assert_eq!(found["nats"]["verdict"], "fault");
+
+    let config = "accounts { A { jetstream: enabled, users: [\
+                    { user: all, password: pw }, \
+                    { user: some, password: pw, permissions: { publish: [\"_INBOX.>\"], subscribe: \">\" } } ] } }\n";
+    let nats = NatsServer::start_configured(config).await;
+    let url = |user: &str| nats.url().replace("://", &format!("://{user}:pw@"));
+    let (_, found) = cluster(&["--nats", &url("all")]);
+    for name in [
+        "nats version",
+        "jetstream",
+        "permissions",
+        "round trip",
+        "max_payload",
+    ] {
+        let verdict = &found[name]["verdict"];
+        assert!(
+            verdict == "well" || name == "round trip",
+            "{name}: {}",
+            found[name]
+        );
+    }
+    assert_eq!(
+        found["streams"]["verdict"], "unknown",
+        "{}",
+        found["streams"]
+    );
+    let (code, found) = cluster(&["--nats", &url("some"), "--role", "edge"]);
+    assert_eq!(code, Some(1));
+    let denied = found["permissions"]["is"].as_str().unwrap();
+    assert!(denied.contains("publish in.*.*"), "{denied}");
 }

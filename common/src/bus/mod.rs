@@ -46,7 +46,9 @@ pub use self::connect_error::{ConnectError, StoreFailure};
 pub use self::error::{
     AppendError, AppendFailure, BusError, PublishError, PutError, RequestError, Unanswered,
 };
-pub use self::nats::{Servers, authorization, check_credentials, check_tls_files};
+pub use self::nats::{
+    Account, Servers, StreamUse, Survey, authorization, check_credentials, check_tls_files, survey,
+};
 pub use self::nats_error::NatsErrorKind;
 pub use self::nats_errors::NatsErrors;
 pub use self::options::{BusOptions, LogLimit, Storage, TlsFiles};

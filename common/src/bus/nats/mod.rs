@@ -55,6 +55,8 @@ mod second_connection;
 
 mod inspect;
 
+mod survey;
+
 mod client;
 
 mod out;
@@ -65,5 +67,6 @@ pub use self::client::Nats;
 pub use self::dial::check_credentials;
 pub(crate) use self::second_connection::SecondConnection;
 pub use self::servers::Servers;
+pub use self::survey::{Account, StreamUse, Survey, survey};
 pub use self::tls_files::check_tls_files;
 pub use self::users::authorization;

@@ -67,7 +67,7 @@ pub(in crate::bus::nats) fn is_marker(name: &str, value: &str) -> bool {
 ///
 /// # Errors
 /// If `rfc3339` is not a time. A guessed time would mean another message or stream.
-pub(super) fn unix_ms(rfc3339: &str) -> Result<u64, BusError> {
+pub(in crate::bus::nats) fn unix_ms(rfc3339: &str) -> Result<u64, BusError> {
     let time = async_nats::datetime::parse_rfc3339(rfc3339).ok();
     let ms = time.and_then(|time| u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok());
     ms.ok_or(BusError::Malformed("a time"))

@@ -8,4 +8,4 @@ mod api;
 mod tests;
 
 pub(super) use self::api::{ConsumerConfig, StreamInfo, nanos};
-pub(super) use self::message::{Delivery, KV_OPERATION, is_marker};
+pub(super) use self::message::{Delivery, KV_OPERATION, is_marker, unix_ms};
