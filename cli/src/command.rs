@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 #[cfg(any(feature = "bench", feature = "chaos"))]
 use grandstand_common::exit::Failure;
 use grandstand_common::exit::{self, Exit};
@@ -23,8 +23,8 @@ use crate::chaos;
 #[cfg(feature = "outlet")]
 use crate::outlet;
 use crate::{
-    check, check_health, cluster, dev, doctor, leaderboard, new, replay, rooms, smoke, token,
-    worker,
+    check, check_health, cluster, completions, dev, doctor, leaderboard, man, new, replay, rooms,
+    smoke, token, worker,
 };
 
 /// A connection edge for multiplayer games.
@@ -70,6 +70,8 @@ enum Command {
     Doctor(doctor::Args),
     Token(token::Args),
     New(new::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Runs the command of the command line, and returns the exit code.
@@ -111,6 +113,8 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Completions(args) => completions::run(&args, Args::command()),
+        Command::Man(args) => man::run(&args, Args::command()),
     };
     match done {
         Ok(()) => Exit::Ok.into(),
@@ -135,8 +139,6 @@ fn needs(games: &Games, command: &str, needed: &[&str]) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! Grandstand as a library, for programs with their own games.
 //!
 //! [`main`] runs a complete program for the games that it is given. Its commands are `new`, `dev`, `edge`, `worker`,
-//! `leaderboard`, `cluster`, `replay`, `check`, `rooms`, `check-health`, `smoke`, `doctor`, and `token`. The
+//! `leaderboard`, `cluster`, `replay`, `check`, `rooms`, `check-health`, `smoke`, `doctor`, `token`, `completions` and `man`. The
 //! features `archive`, `outlet`, `chaos` and `bench` add the commands of these names.
 //!
 //! The modules are declared from the command line on, with one for each command.
@@ -53,6 +53,10 @@ mod token;
 mod smoke;
 
 mod doctor;
+
+mod completions;
+
+mod man;
 
 mod new;
 

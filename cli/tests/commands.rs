@@ -40,6 +40,8 @@ fn every_command_has_help() {
         "doctor",
         "token",
         "new",
+        "completions",
+        "man",
     ] {
         assert!(list.contains(&format!("\n  {command} ")), "{list}");
         let (code, help, _) = run(&[command, "--help"], None);

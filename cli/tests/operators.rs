@@ -307,3 +307,30 @@ async fn doctor_checks_nats_and_the_permissions_of_a_role() {
     let denied = found["permissions"]["is"].as_str().unwrap();
     assert!(denied.contains("publish in.*.*"), "{denied}");
 }
+
+#[test]
+fn completions_and_pages_of_the_manual_have_all_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, script, err) = run(&["completions", shell]);
+        assert_eq!(code, Some(0), "{err}");
+        for word in ["check-health", "doctor", "repartition", "room-prefix"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let dir = TempDir::new("man");
+    let folder = dir.path().join("man1");
+    let (code, _, err) = run(&["man", folder.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{err}");
+    for (page, word) in [
+        ("grandstand.1", "grandstand\\-smoke"),
+        ("grandstand-smoke.1", "\\-\\-ca\\-file"),
+        ("grandstand-cluster-repartition.1", "Move all rooms"),
+    ] {
+        let text = std::fs::read_to_string(folder.join(page)).unwrap();
+        assert!(
+            text.starts_with(".ie") && text.contains(word),
+            "{page}: {text}"
+        );
+    }
+    fails(&["man", PROGRAM], 66, "cannot be written");
+}
