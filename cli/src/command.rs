@@ -13,7 +13,8 @@ use grandstand_game::Games;
     feature = "archive",
     feature = "bench",
     feature = "chaos",
-    feature = "outlet"
+    feature = "outlet",
+    feature = "top"
 )))]
 use crate::absent;
 #[cfg(feature = "archive")]
@@ -22,6 +23,8 @@ use crate::archive;
 use crate::chaos;
 #[cfg(feature = "outlet")]
 use crate::outlet;
+#[cfg(feature = "top")]
+use crate::top;
 use crate::{
     check, check_health, cluster, completions, dev, doctor, leaderboard, man, new, replay, rooms,
     smoke, token, worker,
@@ -65,6 +68,11 @@ enum Command {
     Replay(replay::Args),
     Check(check::Args),
     Rooms(rooms::Args),
+    #[cfg(feature = "top")]
+    Top(top::Args),
+    #[cfg(not(feature = "top"))]
+    #[command(hide = true)]
+    Top(absent::Args),
     CheckHealth(check_health::Args),
     Smoke(smoke::Args),
     Doctor(doctor::Args),
@@ -108,6 +116,10 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Replay(args) => replay::run(args, &games),
         Command::Check(args) => check::run(args, &games),
         Command::Rooms(args) => rooms::run(args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(args),
+        #[cfg(not(feature = "top"))]
+        Command::Top(_) => Err(absent::failure("top")),
         Command::CheckHealth(args) => check_health::run(&args),
         Command::Smoke(args) => smoke::run(args, &games),
         Command::Doctor(args) => doctor::run(&args),

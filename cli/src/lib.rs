@@ -2,7 +2,7 @@
 //!
 //! [`main`] runs a complete program for the games that it is given. Its commands are `new`, `dev`, `edge`, `worker`,
 //! `leaderboard`, `cluster`, `replay`, `check`, `rooms`, `check-health`, `smoke`, `doctor`, `token`, `completions` and `man`. The
-//! features `archive`, `outlet`, `chaos` and `bench` add the commands of these names.
+//! features `archive`, `outlet`, `top`, `chaos` and `bench` add the commands of these names.
 //!
 //! The modules are declared from the command line on, with one for each command.
 
@@ -54,6 +54,9 @@ mod smoke;
 
 mod doctor;
 
+#[cfg(feature = "top")]
+mod top;
+
 mod completions;
 
 mod man;
@@ -67,7 +70,8 @@ mod chaos;
     feature = "archive",
     feature = "bench",
     feature = "chaos",
-    feature = "outlet"
+    feature = "outlet",
+    feature = "top"
 )))]
 mod absent;
 

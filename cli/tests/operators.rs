@@ -334,3 +334,43 @@ fn completions_and_pages_of_the_manual_have_all_commands() {
     }
     fails(&["man", PROGRAM], 66, "cannot be written");
 }
+
+#[cfg(feature = "top")]
+#[test]
+fn top_prints_one_screen_for_scripts() {
+    let server = Server::start(PROGRAM, &[]);
+    let url = format!("http://{}", server.admin);
+    let (code, out, err) = run(&["top", "--admin", &url, "--once"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(out.lines().count(), 24, "{out}");
+    for part in [
+        "grandstand top",
+        "1 dev",
+        "processes",
+        "busiest rooms",
+        "what is wrong",
+        &server.admin,
+    ] {
+        assert!(out.contains(part), "{part} is not in\n{out}");
+    }
+    let (code, out, _) = run(&[
+        "top", "--admin", &url, "--admin", NOTHING, "--once", "--width", "120",
+    ]);
+    assert_eq!(code, Some(0));
+    assert!(
+        out.contains("down") && out.contains("cannot connect"),
+        "{out}"
+    );
+    fails(
+        &["top", "--admin", NOTHING, "--once"],
+        69,
+        "is the process running",
+    );
+    fails(&["top", "--admin", &url], 64, "--once");
+}
+
+#[cfg(not(feature = "top"))]
+#[test]
+fn a_program_without_top_says_how_to_build_one() {
+    fails(&["top"], 64, "--features grandstand/top");
+}
