@@ -31,6 +31,10 @@ pub mod process;
 
 pub mod auth;
 
+pub mod by_name;
+
+pub mod histogram;
+
 pub mod clock;
 
 pub mod log_clock;

@@ -14,6 +14,7 @@ use crate::bus::embedded::{Embedded, Faults};
 use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::Nats;
 use crate::bus::nats_errors::NatsErrors;
+use crate::bus::operation::Operation;
 use crate::bus::options::BusOptions;
 use crate::bus::reader::{LogReader, Source};
 use crate::bus::receipt::Receipt;
@@ -21,6 +22,7 @@ use crate::bus::second_connection::SecondConnection;
 use crate::bus::stats::BusStats;
 use crate::bus::subject_check;
 use crate::bus::subscription::Subscription;
+use crate::bus::timing::Timing;
 use crate::bus::types::{ConnectionState, LogState};
 use crate::log_clock::LogClock;
 use crate::subject;
@@ -196,7 +198,10 @@ impl Bus {
     /// If the message cannot be sent. Success does not mean that it arrives.
     pub async fn publish(&self, subject: String, payload: Bytes) -> Result<(), PublishError> {
         subject_check::subject(&subject)?;
-        either!(self, bus => bus.publish(subject, payload).await)
+        let timing = self.begin(Operation::Publish);
+        let sent = either!(self, bus => bus.publish(subject, payload).await);
+        timing.end_with(&sent);
+        sent
     }
 
     /// Waits until the server has received everything published before.
@@ -208,6 +213,11 @@ impl Bus {
             Self::Nats(bus) => bus.flush().await,
             Self::Embedded(_) => Ok(()),
         }
+    }
+
+    /// Begins to measure an operation.
+    pub(super) fn begin(&self, operation: Operation) -> Timing {
+        Timing::begin(self.shared_stats(), operation)
     }
 
     /// Subscribes to a pattern (`*` for one token, a last `>` for the rest). The server has the subscription when this
@@ -256,7 +266,9 @@ impl Bus {
     pub async fn append(&self, subject: String, payload: Bytes) -> Result<Receipt, PublishError> {
         subject_check::subject(&subject)?;
         BusStats::count(&self.stats().appends);
-        either!(self, bus => bus.append(subject, payload).await)
+        let timing = self.begin(Operation::Append);
+        let sent = either!(self, bus => bus.append(subject, payload).await);
+        sent.map(|receipt| receipt.timed(timing))
     }
 
     /// The first and last sequence of the stream with a partition's log.
@@ -293,10 +305,12 @@ impl Bus {
         subject: Option<String>,
         from: u64,
     ) -> Result<LogReader, BusError> {
+        let timing = self.begin(Operation::Read);
         let source = match self {
             Self::Nats(bus) => Source::Nats(bus.read_log(partition, subject, from).await?),
             Self::Embedded(bus) => Source::Embedded(bus.read_log(partition, subject, from).await?),
         };
+        timing.end();
         Ok(LogReader(source))
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::bus::api::Bus;
 use crate::bus::error::{BusError, PublishError, PutError};
 use crate::bus::key_filter::KeyFilter;
+use crate::bus::operation::Operation;
 use crate::bus::options::whole_seconds;
 use crate::bus::reader::{KvReader, Source};
 use crate::bus::receipt::PutReceipt;
@@ -21,10 +22,13 @@ impl Bus {
     /// If the server does not answer.
     pub async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<KvEntry>, BusError> {
         subject_check::key(key)?;
-        match self {
+        let timing = self.begin(Operation::KvGet);
+        let found = match self {
             Self::Nats(bus) => bus.get(bucket, key).await,
             Self::Embedded(bus) => bus.get(bucket, key).await,
-        }
+        };
+        timing.end_with(&found);
+        found
     }
 
     /// Compare-and-swap: writes a value if the key still has revision `expected`, and returns the new revision.
@@ -101,10 +105,12 @@ impl Bus {
     ) -> Result<PutReceipt, PublishError> {
         subject_check::key(key)?;
         BusStats::count(&self.stats().puts);
-        match self {
+        let timing = self.begin(Operation::KvPut);
+        let sent = match self {
             Self::Nats(bus) => bus.start_write(bucket, key, write, expected).await,
             Self::Embedded(bus) => bus.start_write(bucket, key, write, expected).await,
-        }
+        };
+        sent.map(|receipt| receipt.timed(timing))
     }
 
     /// Reads the keys with `prefix`: their current values and markers, then changes. An empty prefix means all keys;
@@ -127,10 +133,12 @@ impl Bus {
         prefixes: &[P],
     ) -> Result<KvReader, BusError> {
         let filter = KeyFilter::new(prefixes)?;
+        let timing = self.begin(Operation::Read);
         let source = match self {
             Self::Nats(bus) => Source::Nats(bus.watch(bucket, &filter).await?),
             Self::Embedded(bus) => Source::Embedded(bus.watch(bucket, filter).await?),
         };
+        timing.end();
         Ok(KvReader(source))
     }
 }

@@ -11,11 +11,15 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 use crate::bus::api::Bus;
 use crate::bus::nats_error::NatsErrorKind;
 use crate::bus::nats_errors::NatsErrors;
+use crate::bus::operation::Operation;
 use crate::bus::stats::BusStats;
+use crate::bus::types::ConnectionState;
+use crate::histogram::{Histogram, LATENCY};
 
 type CounterSpec = (&'static str, &'static str, fn(&BusStats) -> u64);
 
@@ -60,6 +64,15 @@ pub struct BusMetrics(Arc<Mutex<Vec<Counted>>>);
 struct Counted {
     stats: Arc<BusStats>,
     errors: Option<NatsErrors>,
+    state: watch::Receiver<ConnectionState>,
+}
+
+impl Counted {
+    /// Whether the connection is up; `None` if it was closed.
+    fn is_up(&self) -> Option<bool> {
+        let is_up = matches!(*self.state.borrow(), ConnectionState::Up(_));
+        self.state.has_changed().is_ok().then_some(is_up)
+    }
 }
 
 impl BusMetrics {
@@ -69,8 +82,33 @@ impl BusMetrics {
         let mut all = self.0.lock();
         if all.iter().all(|one| !Arc::ptr_eq(&one.stats, &stats)) {
             let errors = bus.errors().cloned();
-            all.push(Counted { stats, errors });
+            let state = bus.connection_state();
+            all.push(Counted {
+                stats,
+                errors,
+                state,
+            });
         }
+    }
+
+    /// The durations of an operation on all connections together.
+    pub fn durations(&self, operation: Operation) -> Histogram {
+        let sum = Histogram::new(&LATENCY);
+        for bus in self.0.lock().iter() {
+            sum.add(&bus.stats.durations[operation as usize]);
+        }
+        sum
+    }
+
+    /// Whether all open connections are up, and the longest of their last round trips in microseconds, 0 if none is known.
+    pub fn connection(&self) -> (bool, u64) {
+        let buses = self.0.lock();
+        let open = buses.iter().filter_map(|bus| Some((bus, bus.is_up()?)));
+        let round_trip = |bus: &Counted| bus.stats.round_trip_us.load(Ordering::Relaxed);
+        let states: Vec<_> = open.map(|(bus, up)| (up, round_trip(bus))).collect();
+        let is_up = !states.is_empty() && states.iter().all(|(up, _)| *up);
+        let longest = states.iter().map(|(_, took)| *took).max();
+        (is_up, longest.unwrap_or(0))
     }
 
     /// Registers the sums as `…_bus_…_total`.
@@ -81,6 +119,7 @@ impl BusMetrics {
 
 impl Collector for BusMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        self.encode_connection(&mut encoder)?;
         let buses = self.0.lock();
         for (name, help, count) in COUNTERS {
             let sum: u64 = buses.iter().map(|bus| count(&bus.stats)).sum();
@@ -89,6 +128,30 @@ impl Collector for BusMetrics {
             counter.encode(metric)?;
         }
         encode_errors(&buses, &mut encoder)
+    }
+}
+
+impl BusMetrics {
+    /// The state of the connections, and how long their operations take.
+    fn encode_connection(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let (is_up, round_trip_us) = self.connection();
+        let help = "1 while all connections to the bus are up";
+        let connected = ConstGauge::new(i64::from(is_up));
+        let kind_of = connected.metric_type();
+        connected.encode(encoder.encode_descriptor("bus_connected", help, None, kind_of)?)?;
+        let help = "The time that the last message to ourselves took; 0 if none has come back yet";
+        let round_trip = ConstGauge::new(round_trip_us as f64 / 1e6);
+        let name = "bus_round_trip_seconds";
+        round_trip.encode(encoder.encode_descriptor(name, help, None, kind_of)?)?;
+        let name = "bus_request_duration_seconds";
+        let help = "Durations of operations of the bus that succeeded, by operation";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for operation in Operation::ALL {
+            let labels = [("operation", operation.name())];
+            let metric = family.encode_family(&labels)?;
+            self.durations(operation).encode(metric)?;
+        }
+        Ok(())
     }
 }
 
@@ -140,6 +203,25 @@ mod tests {
         });
         metrics.register(&mut registry);
         let text = render(&registry);
-        assert!(text.contains("grandstand_bus_appends_total 2"), "{text}");
+        for line in [
+            "grandstand_bus_appends_total 2",
+            "grandstand_bus_request_duration_seconds_count{operation=\"append\"} 2",
+            "grandstand_bus_request_duration_seconds_count{operation=\"kv_get\"} 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_does_not_count() {
+        let metrics = BusMetrics::default();
+        assert!(!metrics.connection().0);
+        let buses = [(); 2].map(|()| Bus::embedded(&BusOptions::default()).unwrap());
+        buses.iter().for_each(|bus| metrics.add(bus));
+        let [kept, closed] = buses;
+        drop(closed);
+        assert!(metrics.connection().0);
+        drop(kept);
+        assert!(!metrics.connection().0);
     }
 }

@@ -15,7 +15,11 @@ pub mod error;
 
 mod connect_error;
 
+mod operation;
+
 pub mod stats;
+
+mod timing;
 
 mod subject_check;
 
@@ -51,6 +55,7 @@ pub use self::nats::{
 };
 pub use self::nats_error::NatsErrorKind;
 pub use self::nats_errors::NatsErrors;
+pub use self::operation::Operation;
 pub use self::options::{BusOptions, LogLimit, Storage, TlsFiles};
 pub use self::reader::{KvReader, LogReader, OutReader};
 pub use self::receipt::{PutReceipt, Receipt};

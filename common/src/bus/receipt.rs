@@ -9,14 +9,47 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use crate::bus::error::{AppendError, PutError, Unanswered};
+use crate::bus::timing::Timing;
 
 /// The later answer to an append: the entry's sequence.
 #[must_use = "an append is not stored before its receipt says so"]
-pub struct Receipt(pub(crate) Answer<AppendError>);
+pub struct Receipt(Answer<AppendError>, Option<Timing>);
 
 /// The later answer to a put: the key's new revision.
 #[must_use = "a put is not stored before its receipt says so"]
-pub struct PutReceipt(pub(crate) Answer<PutError>);
+pub struct PutReceipt(Answer<PutError>, Option<Timing>);
+
+impl Receipt {
+    pub(crate) fn new(answer: Answer<AppendError>) -> Self {
+        Self(answer, None)
+    }
+
+    /// Measures the time until the answer.
+    pub(crate) fn timed(self, timing: Timing) -> Self {
+        Self(self.0, Some(timing))
+    }
+}
+
+impl PutReceipt {
+    pub(crate) fn new(answer: Answer<PutError>) -> Self {
+        Self(answer, None)
+    }
+
+    /// Measures the time until the answer.
+    pub(crate) fn timed(self, timing: Timing) -> Self {
+        Self(self.0, Some(timing))
+    }
+}
+
+/// Notes the time of an answer that says that something is stored.
+fn note<E>(timing: &mut Option<Timing>, answer: &Poll<Result<u64, E>>) {
+    if let Poll::Ready(answer) = answer
+        && let Some(timing) = timing.take()
+        && answer.is_ok()
+    {
+        timing.end();
+    }
+}
 
 /// The state of the answer.
 pub(crate) enum Answer<E> {
@@ -49,14 +82,18 @@ impl<E: From<Unanswered> + Unpin> Answer<E> {
 impl Future for Receipt {
     type Output = Result<u64, AppendError>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_answer(cx)
+        let answer = self.0.poll_answer(cx);
+        note(&mut self.1, &answer);
+        answer
     }
 }
 
 impl Future for PutReceipt {
     type Output = Result<u64, PutError>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_answer(cx)
+        let answer = self.0.poll_answer(cx);
+        note(&mut self.1, &answer);
+        answer
     }
 }
 

@@ -27,6 +27,8 @@ const LOOKS_PER_CHECK: u32 = 8;
 const TRY_EVERY: Duration = Duration::from_secs(30);
 /// The looks between two checks of whether a stream or bucket is still there. Each checks the next one.
 const LOOKS_PER_STREAM: u32 = 4;
+/// The time between two measurements of the round trip.
+const ROUND_TRIP_EVERY: Duration = Duration::from_secs(5);
 
 /// The reason why a process cannot start on NATS.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +183,23 @@ async fn drive_errors(bus: Bus, nats: Component) {
         }
     };
     // A check waits for NATS, and what is said does not wait for it.
-    tokio::join!(saying, drive_checks(&bus, &errors));
+    tokio::join!(
+        saying,
+        drive_checks(&bus, &errors),
+        drive_round_trips(&bus, &nats)
+    );
+}
+
+/// Measures how long NATS takes to answer. Forever.
+async fn drive_round_trips(bus: &Bus, nats: &Component) {
+    loop {
+        let begun = Instant::now();
+        // A failure shows in the state of the connection.
+        if bus.flush().await.is_ok() {
+            nats.set_response_time(begun.elapsed());
+        }
+        sleep(ROUND_TRIP_EVERY).await;
+    }
 }
 
 /// Checks what NATS refuses and permits, and whether the streams are there. Forever.

@@ -71,6 +71,11 @@ impl Default for Dropped {
     }
 }
 
+/// The counter of dropped lines of no stream.
+pub(super) fn no_lines() -> Family<Reason, Counter> {
+    Dropped::default().family
+}
+
 impl Dropped {
     fn total(&self) -> u64 {
         self.full.get() + self.refused.get()

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use prometheus_client::encoding::prometheus_protobuf::encode_to_vec;
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::usage;
 use crate::error::ErrorKind;
 
 /// A closed set of values of one label, so that an error's text never becomes a label.
@@ -117,29 +120,56 @@ pub struct Build {
 /// [`sub_registry_with_prefix`](Registry::sub_registry_with_prefix) of its own: `edge`, `worker`, `bus`.
 pub fn registry(build: Build) -> Registry {
     let mut registry = Registry::with_prefix("grandstand");
-    let labels = vec![("service", build.service), ("version", build.version)];
+    let labels = vec![
+        ("service", build.service),
+        ("component", build.service),
+        ("version", build.version),
+    ];
     registry.register(
         "build",
-        "Service and version of this process",
+        "Component and version of this process; `service` is the former name of `component`",
         Info::new(labels),
     );
     registry
 }
 
-/// Renders the metrics in the OpenMetrics text format.
+/// Renders the metrics in the OpenMetrics text format, with those of the process itself.
 pub fn render(registry: &Registry) -> String {
-    let mut text = String::new();
+    let mut out = String::new();
+    let all = [registry, &usage::registry()];
+    let written = all
+        .into_iter()
+        .try_for_each(|registry| text::encode_registry(&mut out, registry))
+        .and_then(|()| text::encode_eof(&mut out));
     // Writing to a string fails only for an invalid metric; the other metrics are useless then too.
-    if let Err(error) = prometheus_client::encoding::text::encode(&mut text, registry) {
+    if let Err(error) = written {
         tracing::error!(%error, "cannot write the metrics");
-        text.clear();
+        out.clear();
     }
-    text
+    out
+}
+
+/// Renders the metrics as length-delimited protobuf (`io.prometheus.client.MetricFamily`), which has native histograms
+/// beside the classic ones. With those of the process itself.
+pub fn render_protobuf(registry: &Registry) -> Vec<u8> {
+    let all = [registry, &usage::registry()];
+    let families: Result<Vec<_>, _> = all.into_iter().map(encode_to_vec).collect();
+    families.map_or_else(
+        |error| {
+            tracing::error!(%error, "cannot write the metrics as protobuf");
+            Vec::new()
+        },
+        |families| families.concat(),
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::MetricFamily;
+    use prost::Message as _;
+
     use super::*;
+    use crate::histogram::{Histogram, LATENCY};
 
     #[test]
     fn metrics_have_prefix_labels_and_build() {
@@ -155,7 +185,7 @@ mod tests {
         assert_eq!(shards[1].get(ErrorKind::BadSeq), 3);
         let text = render(&registry);
         for line in [
-            "grandstand_build_info{service=\"edge\",version=\"1.2.3\"} 1",
+            "grandstand_build_info{service=\"edge\",component=\"edge\",version=\"1.2.3\"} 1",
             "# TYPE grandstand_edge_errors counter",
             "grandstand_edge_errors_total{shard=\"1\",code=\"bad_seq\"} 3",
             "grandstand_edge_errors_total{shard=\"0\",code=\"bad_json\"} 0",
@@ -163,6 +193,52 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn protobuf_has_the_names_of_the_text_and_native_histograms() {
+        let mut registry = registry(Build {
+            service: "edge",
+            version: "1.2.3",
+        });
+        let histogram = Histogram::new(&LATENCY);
+        for micros in [0, 1_000, 1_000, 1_000_000] {
+            histogram.observe(micros);
+        }
+        registry.register("lag_seconds", "Lag", histogram);
+        let errors = Counters::<ErrorKind>::register(&mut registry, "errors", "Refusals");
+        errors.with_labels(&[]).inc(ErrorKind::BadSeq);
+        let encoded = render_protobuf(&registry);
+        let mut rest = &encoded[..];
+        let mut families = Vec::new();
+        while !rest.is_empty() {
+            families.push(MetricFamily::decode_length_delimited(&mut rest).unwrap());
+        }
+        let text = render(&registry);
+        for family in &families {
+            let name = &family.name;
+            let has = |line: &str| {
+                line.starts_with(&format!("{name} ")) || line.starts_with(&format!("{name}{{"))
+            };
+            let is_histogram = text.contains(&format!("# TYPE {name} histogram"));
+            assert!(
+                is_histogram || text.lines().any(has),
+                "{name} is not in\n{text}"
+            );
+        }
+        let lag = families.iter().find(|f| f.name == "grandstand_lag_seconds");
+        let lag = lag.unwrap().metric[0].histogram.clone().unwrap();
+        assert_eq!((lag.sample_count, lag.schema, lag.zero_count), (4, 3, 1));
+        // 1 ms ends in the bucket up to 2^(-79/8) = 1.07 ms, and 1 s in the one up to 2^0.
+        let spans: Vec<_> = lag
+            .positive_span
+            .iter()
+            .map(|s| (s.offset, s.length))
+            .collect();
+        assert_eq!(spans, [(-79, 1), (78, 1)]);
+        assert_eq!(lag.positive_delta, [2, -1]);
+        let classic = lag.bucket.iter().find(|bucket| bucket.upper_bound == 0.001);
+        assert_eq!(classic.unwrap().cumulative_count, 3);
     }
 
     #[test]

@@ -7,7 +7,13 @@ pub mod lossy;
 
 pub mod telemetry;
 
+pub mod lag;
+
+pub mod usage;
+
 pub mod metrics;
+
+pub mod described;
 
 pub mod admin;
 

@@ -12,6 +12,30 @@ use super::config::{self, Change, Config, Sources};
 use super::service_manager;
 use super::telemetry::Log;
 
+/// The numbers of reloads, by result.
+type Counts = Family<Vec<(&'static str, &'static str)>, Counter>;
+
+fn no_reloads() -> Counts {
+    let counts = Counts::default();
+    for result in ["applied", "refused"] {
+        drop(counts.get_or_create(&vec![("result", result)]));
+    }
+    counts
+}
+
+fn register(registry: &mut Registry, counts: Counts) {
+    registry.register(
+        "config_reloads",
+        "Reloads of the configuration at HUP, by result: applied, or refused as a whole",
+        counts,
+    );
+}
+
+/// Registers the metrics of reloads without any, for a description.
+pub fn describe(registry: &mut Registry) {
+    register(registry, no_reloads());
+}
+
 /// Reads the configuration at each HUP. It does not change the process: its owner does, and reports back.
 #[derive(Debug)]
 pub struct Reloads<C> {
@@ -19,7 +43,7 @@ pub struct Reloads<C> {
     sources: Sources,
     current: C,
     log: Log,
-    counts: Family<Vec<(&'static str, &'static str)>, Counter>,
+    counts: Counts,
 }
 
 /// A configuration that was read again.
@@ -39,10 +63,7 @@ impl<C: Config> Reloads<C> {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn new(sources: Sources, current: C, log: Log) -> io::Result<Self> {
-        let counts = Family::<_, Counter>::default();
-        for result in ["applied", "refused"] {
-            drop(counts.get_or_create(&vec![("result", result)]));
-        }
+        let counts = no_reloads();
         Ok(Self {
             hangups: signal(SignalKind::hangup())?,
             sources,
@@ -54,11 +75,7 @@ impl<C: Config> Reloads<C> {
 
     /// Registers the counter of reloads.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "config_reloads",
-            "Reloads of the configuration at HUP: applied, or refused as a whole",
-            self.counts.clone(),
-        );
+        register(registry, self.counts.clone());
     }
 
     /// Waits for HUP, and returns the configuration if it is valid. An invalid one is reported, and the process

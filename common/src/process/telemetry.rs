@@ -21,7 +21,7 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::process::config::Checks;
-use crate::process::lossy::LossyWriter;
+use crate::process::lossy::{self, LossyWriter};
 use crate::supervisor::{Supervisor, text_of};
 
 /// The default filter: `info` and above from Grandstand, `warn` and above from others. The bus logs once what the
@@ -123,12 +123,21 @@ impl LogSection {
     }
 }
 
+/// The name and the meaning of the counter of lines that were dropped.
+const DROPPED: (&str, &str) = (
+    "log_lines_dropped",
+    "Log lines dropped because standard error took no more (full) or failed (refused)",
+);
+
+/// Registers the metrics of a log without the log, for a description.
+pub fn describe(registry: &mut Registry) {
+    registry.register(DROPPED.0, DROPPED.1, lossy::no_lines());
+}
+
 impl Log {
     /// Registers the counter of lines that were dropped.
     pub fn register(&self, registry: &mut Registry) {
-        let help =
-            "Log lines dropped because standard error took no more (full) or failed (refused)";
-        self.writer.register(registry, "log_lines_dropped", help);
+        self.writer.register(registry, DROPPED.0, DROPPED.1);
     }
 
     /// Writes a line for people, whatever the format and the filter.

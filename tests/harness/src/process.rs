@@ -328,7 +328,7 @@ impl Process {
 
     /// The status and text of `/health`; `None` if there is no answer.
     pub async fn health(&self) -> Option<(u16, String)> {
-        get(self.admin.address(), "/health").await
+        get(self.admin.address(), "/health?format=text").await
     }
 
     /// Injects a fault into a part of the process: `panic`, `return` or `hang`. The process needs the variable

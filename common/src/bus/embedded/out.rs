@@ -57,13 +57,13 @@ impl Embedded {
         }
         let outcome = state.faults.as_mut().map(|faults| faults.write(false));
         if outcome == Some(WriteOutcome::Lost) {
-            return Ok(Emitting::Started(Receipt(never())));
+            return Ok(Emitting::Started(Receipt::new(never())));
         }
         state.expire(out);
         let earlier = state.buckets[out].revision(key);
         if earlier > 0 {
             return Ok(match outcome {
-                Some(WriteOutcome::AckLost) => Emitting::Started(Receipt(never())),
+                Some(WriteOutcome::AckLost) => Emitting::Started(Receipt::new(never())),
                 _ => Emitting::Repeated(earlier),
             });
         }
@@ -76,14 +76,14 @@ impl Embedded {
             state.trim_out(out, (seq, size), self.shared().options.log_memory);
         }
         if outcome == Some(WriteOutcome::AckLost) {
-            return Ok(Emitting::Started(Receipt(never())));
+            return Ok(Emitting::Started(Receipt::new(never())));
         }
         let Some(change) = to_write else {
             return Ok(Emitting::Started(known(Ok(seq))));
         };
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.queue(guard, change, Ack::Append(sender, seq), permit);
-        Ok(Emitting::Started(Receipt(Answer::Pending(receiver))))
+        Ok(Emitting::Started(Receipt::new(Answer::Pending(receiver))))
     }
 
     /// Waits until an item that was emitted before is durable.
@@ -158,7 +158,7 @@ impl State {
 }
 
 fn known(result: Result<u64, AppendError>) -> Receipt {
-    Receipt(Answer::Ready(Some(result)))
+    Receipt::new(Answer::Ready(Some(result)))
 }
 
 /// A position among the items.

@@ -25,29 +25,31 @@ impl Embedded {
         let state = &mut *guard;
         if !self.before_send(state, payload.len())? {
             let lost = Err(Unanswered::Disconnected.into());
-            return Ok(Receipt(Answer::Ready(Some(lost))));
+            return Ok(Receipt::new(Answer::Ready(Some(lost))));
         }
         let Some(partition) = log_partition(&subject).filter(|p| state.log.has(*p)) else {
-            return Ok(Receipt(Answer::Ready(Some(Err(AppendError::Unavailable)))));
+            return Ok(Receipt::new(Answer::Ready(Some(Err(
+                AppendError::Unavailable,
+            )))));
         };
         let outcome = state.faults.as_mut().map(|faults| faults.write(true));
         if outcome == Some(WriteOutcome::Lost) {
-            return Ok(Receipt(never()));
+            return Ok(Receipt::new(never()));
         }
         if outcome == Some(WriteOutcome::Repeated) {
             state.append(partition, subject.clone(), payload.clone());
         }
         let (seq, to_write) = state.append(partition, subject, payload);
         if outcome == Some(WriteOutcome::AckLost) {
-            return Ok(Receipt(never()));
+            return Ok(Receipt::new(never()));
         }
         let Some(entry) = to_write else {
-            return Ok(Receipt(Answer::Ready(Some(Ok(seq)))));
+            return Ok(Receipt::new(Answer::Ready(Some(Ok(seq)))));
         };
         let (sender, receiver) = oneshot::channel();
         let change = StoreChange::Append(partition, entry);
         self.queue(guard, change, Ack::Append(sender, seq), permit);
-        Ok(Receipt(Answer::Pending(receiver)))
+        Ok(Receipt::new(Answer::Pending(receiver)))
     }
 
     /// Queues a change for the disk, which answers `ack` once the change is stored.
@@ -99,25 +101,25 @@ impl Embedded {
         };
         if !self.before_send(state, size)? {
             let lost = Err(Unanswered::Disconnected.into());
-            return Ok(PutReceipt(Answer::Ready(Some(lost))));
+            return Ok(PutReceipt::new(Answer::Ready(Some(lost))));
         }
         let outcome = state.faults.as_mut().map(|faults| faults.write(false));
         if outcome == Some(WriteOutcome::Lost) {
-            return Ok(PutReceipt(never()));
+            return Ok(PutReceipt::new(never()));
         }
         let (revision, to_write) = match state.put(bucket, key, value, ttl_ms, expected) {
             Ok(put) => put,
-            Err(error) => return Ok(PutReceipt(Answer::Ready(Some(Err(error))))),
+            Err(error) => return Ok(PutReceipt::new(Answer::Ready(Some(Err(error))))),
         };
         if outcome == Some(WriteOutcome::AckLost) {
-            return Ok(PutReceipt(never()));
+            return Ok(PutReceipt::new(never()));
         }
         let Some(change) = to_write else {
-            return Ok(PutReceipt(Answer::Ready(Some(Ok(revision)))));
+            return Ok(PutReceipt::new(Answer::Ready(Some(Ok(revision)))));
         };
         let (sender, receiver) = oneshot::channel();
         self.queue(guard, change, Ack::Put(sender, revision), permit);
-        Ok(PutReceipt(Answer::Pending(receiver)))
+        Ok(PutReceipt::new(Answer::Pending(receiver)))
     }
 }
 

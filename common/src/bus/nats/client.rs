@@ -280,7 +280,7 @@ impl Nats {
             .ask(subject, None, payload, Waiter::Append(sender))
             .await?
             .keep();
-        Ok(Receipt(Answer::Pending(receiver)))
+        Ok(Receipt::new(Answer::Pending(receiver)))
     }
 
     pub(crate) async fn log_state(&self, partition: Partition) -> Result<LogState, BusError> {
@@ -343,7 +343,7 @@ impl Nats {
             .ask(subject, Some(headers), value, Waiter::Put(sender))
             .await?
             .keep();
-        Ok(PutReceipt(Answer::Pending(receiver)))
+        Ok(PutReceipt::new(Answer::Pending(receiver)))
     }
 
     pub(crate) async fn watch(

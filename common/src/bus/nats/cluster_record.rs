@@ -125,7 +125,7 @@ async fn put(connection: &Connection, value: Bytes, revision: u64) -> Result<u64
         .ask(subject, Some(headers), value, Waiter::Put(sender))
         .await?
         .keep();
-    PutReceipt(Answer::Pending(receiver)).await
+    PutReceipt::new(Answer::Pending(receiver)).await
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use async_nats::{Client, PublishErrorKind, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::bus::error::{BusError, PublishError, RequestError};
 use crate::bus::nats::names::Names;
@@ -20,6 +22,7 @@ use crate::bus::nats::replies::{PendingReply, Replies, Waiter};
 use crate::bus::nats::send_queue::SendQueue;
 use crate::bus::nats_errors::NatsErrors;
 use crate::bus::types::ConnectionState;
+use crate::histogram::micros;
 use crate::log_clock::LogClock;
 
 /// The time that the server has to answer requests that change something.
@@ -166,12 +169,17 @@ impl Connection {
     /// Waits until the server has everything sent before: a message to ourselves comes back.
     pub(super) async fn round_trip(&self) -> Result<(), BusError> {
         let (sender, receiver) = oneshot::channel();
+        let begun = Instant::now();
         let trip = async {
             let pending = self.replies.register(Waiter::Message(sender)).await?;
             let subject = self.replies.subject(pending.id);
             self.send(subject, None, None, Bytes::new()).await?;
             match receiver.await {
-                Ok(Ok(_)) => Ok(()),
+                Ok(Ok(_)) => {
+                    let took = micros(begun.elapsed()).max(1);
+                    self.replies.stats.round_trip_us.store(took, Relaxed);
+                    Ok(())
+                }
                 Ok(Err(why)) => Err(BusError::from(RequestError::from(why))),
                 Err(_) => Err(BusError::Disconnected),
             }

@@ -34,7 +34,7 @@ impl Nats {
             .ask(subject, Some(headers), body, Waiter::Append(sender))
             .await?
             .keep();
-        Ok(Receipt(Answer::Pending(receiver)))
+        Ok(Receipt::new(Answer::Pending(receiver)))
     }
 
     pub(crate) async fn read_out(

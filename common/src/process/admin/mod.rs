@@ -4,9 +4,9 @@
 //!
 //! | path | answer |
 //! | --- | --- |
-//! | `/health` | 200 while every loop of the process turns, else 503; the loops that do not |
+//! | `/health` | 200 while every loop of the process turns, else 503 |
 //! | `/startup` | 200 once every component has been ready, else 503 |
-//! | `/ready` | 200 while every component is ready, else 503; the phase of each component |
+//! | `/ready` | 200 while every component is ready, else 503 |
 //! | `/metrics` | OpenMetrics, with those of earlier processes that still drain after an upgrade in place |
 //! | all others | the API of the process, for operators with its token; 404 if it has none |
 
@@ -17,6 +17,8 @@ mod status;
 mod reserve;
 
 mod connections;
+
+mod health;
 
 mod pages;
 
@@ -67,6 +69,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use crate::exit::BindError;
 use crate::supervisor::Supervisor;
 use connections::{Connections, Place};
+use health::ProcessFacts;
 use pages::{Pages, answer};
 use reserve::Reserve;
 
@@ -158,6 +161,7 @@ impl Admin {
             api,
             status,
             registry,
+            facts: ProcessFacts::new(),
             supervisor: supervisor.scope("admin"),
         };
         listener.set_nonblocking(true)?;

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use prometheus_client::registry::Registry;
 
+use super::answer::ApiAnswer;
 use super::api::ApiAccess;
 use super::exposition;
+use super::health::{Probe, ProcessFacts};
 use super::status::Status;
 use crate::http::{harden, has_valid_host};
 use crate::process::metrics;
@@ -19,10 +21,16 @@ pub(super) struct Pages {
     pub(super) api: Option<ApiAccess>,
     pub(super) status: Status,
     pub(super) registry: Registry,
+    pub(super) facts: ProcessFacts,
     pub(super) supervisor: Supervisor,
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+
+const JSON: &str = "application/json";
+
+const PROTOBUF: &str =
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
 /// The paths that need no token, because probes and Prometheus have none.
 const OPEN: [&str; 4] = ["/health", "/startup", "/ready", "/metrics"];
@@ -81,29 +89,32 @@ fn answer_probe<B>(
         response.headers_mut().insert(ALLOW, allowed);
         return response;
     }
-    let ok_if = |ok| {
-        if ok {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-    };
-    let Pages {
-        status, registry, ..
-    } = pages;
     #[cfg(feature = "faults")]
     if let Some(fault) = request.uri().path().strip_prefix("/fault/") {
         let (how, part) = fault.split_once('/').unwrap_or_default();
         let injected = pages.supervisor.inject(part, how);
-        return respond(ok_if(injected), TEXT, format!("{how} {part}\n"));
+        let code = if injected {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        return respond(code, TEXT, format!("{how} {part}\n"));
+    }
+    let Pages {
+        status, registry, ..
+    } = pages;
+    if let Some(probe) = Probe::from_path(request.uri().path()) {
+        let code = probe.answer(status).code();
+        if wants_text(request) {
+            return respond(code, TEXT, probe.text(status));
+        }
+        let report = ApiAnswer::json(code, &pages.facts.report(probe, status));
+        return respond(report.status, JSON, report.body);
     }
     match request.uri().path() {
-        "/health" => match status.silent() {
-            silent if silent.is_empty() => respond(StatusCode::OK, TEXT, "alive\n".to_owned()),
-            silent => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, silent),
-        },
-        "/startup" => respond(ok_if(status.has_started()), TEXT, status.to_string()),
-        "/ready" => respond(ok_if(status.is_ready()), TEXT, status.to_string()),
+        "/metrics" if others.is_empty() && wants_protobuf(request) => {
+            respond(StatusCode::OK, PROTOBUF, metrics::render_protobuf(registry))
+        }
         "/metrics" => {
             let own = metrics::render(registry);
             let text = if others.is_empty() {
@@ -120,7 +131,27 @@ fn answer_probe<B>(
     }
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+/// Whether a scraper takes protobuf, the only format with native histograms. Prometheus asks for it if it stores those.
+fn wants_protobuf<B>(request: &Request<B>) -> bool {
+    let accepted = request.headers().get_all(ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|accept| accept.to_str().ok());
+    accepted.any(|kinds| kinds.contains("proto=io.prometheus.client.MetricFamily"))
+}
+
+/// Whether a probe wants the answer as text: by `?format=text`, or because it accepts plain text and not JSON.
+fn wants_text<B>(request: &Request<B>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    let accepted = request.headers().get_all(ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|accept| accept.to_str().ok());
+    query.split('&').any(|part| part == "format=text")
+        || accepted.any(|kinds| kinds.contains("text/plain") && !kinds.contains("json"))
+}
+
+fn respond(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

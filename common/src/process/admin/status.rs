@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::pulse::{Pulse, Question};
+use crate::clock::unix_ms;
 use crate::process::service_manager;
 
 /// The silence of a loop after which the process is not healthy, unless [`Status::answer_within`] sets another one.
@@ -25,6 +26,26 @@ pub enum Phase {
     Unready(Cow<'static, str>),
     /// The component accepts nothing new and ends.
     Draining,
+}
+
+impl Phase {
+    /// The name of the phase for programs.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Starting(_) => "starting",
+            Self::Ready => "ready",
+            Self::Unready(_) => "not_ready",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The reason why the component is not ready.
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Starting(why) | Self::Unready(why) => Some(why),
+            Self::Ready | Self::Draining => None,
+        }
+    }
 }
 
 impl fmt::Display for Phase {
@@ -72,6 +93,20 @@ struct State {
     name: &'static str,
     phase: Phase,
     started: bool,
+    /// The Unix time at which the phase began, its text aside, in milliseconds.
+    since_ms: u64,
+    response_time: Option<Duration>,
+}
+
+/// A component at one moment.
+#[derive(Debug, Clone)]
+pub(super) struct ComponentState {
+    pub(super) name: &'static str,
+    pub(super) phase: Phase,
+    /// The Unix time at which the phase began, in milliseconds.
+    pub(super) since_ms: u64,
+    /// The time that it took to answer last, if it is asked.
+    pub(super) response_time: Option<Duration>,
 }
 
 impl Status {
@@ -87,6 +122,8 @@ impl Status {
             name,
             phase: Phase::Starting(Cow::Borrowed("just started")),
             started: false,
+            since_ms: unix_ms(),
+            response_time: None,
         });
         Component {
             status: self.clone(),
@@ -132,6 +169,29 @@ impl Status {
                 format!("{} has not answered for {seconds} s\n", q.name())
             })
             .collect()
+    }
+
+    /// The components.
+    pub(super) fn components(&self) -> Vec<ComponentState> {
+        let shared = self.0.lock();
+        let states = shared.states.iter().map(|state| ComponentState {
+            name: state.name,
+            phase: state.phase.clone(),
+            since_ms: state.since_ms,
+            response_time: state.response_time,
+        });
+        states.collect()
+    }
+
+    /// The loops, each with the time since it last answered, and whether that is too long.
+    pub(super) fn loops(&self) -> Vec<(String, Duration, bool)> {
+        let shared = self.0.lock();
+        let within = shared.answer_within;
+        let loops = shared.questions.iter().map(|question| {
+            let silence = question.silence();
+            (question.name().to_owned(), silence, silence >= within)
+        });
+        loops.collect()
     }
 
     /// Whether every component is ready.
@@ -204,6 +264,9 @@ impl Component {
         }
         let starts = phase == Phase::Ready && !state.started;
         state.started |= starts;
+        if phase.name() != state.phase.name() {
+            state.since_ms = unix_ms();
+        }
         state.phase = phase.clone();
         let name = state.name;
         shared.changed.send_replace(());
@@ -211,6 +274,11 @@ impl Component {
             service_manager::ready();
         }
         Some((name, phase))
+    }
+
+    /// Notes how long what the component stands for took to answer.
+    pub fn set_response_time(&self, took: Duration) {
+        self.status.0.lock().states[self.index].response_time = Some(took);
     }
 
     /// Adds a loop of the component, which is asked whether it turns once it has [begun](Pulse::begin).

@@ -1,7 +1,11 @@
 use prometheus_client::metrics::counter::Counter;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::clock::unix_ms;
 use crate::exit::{Exit, ExitError as _};
 use crate::process::metrics::{Build, registry};
 
@@ -45,30 +49,96 @@ async fn get(admin: &Admin, path: &str) -> (u16, String) {
     (status.parse().unwrap(), body)
 }
 
+/// The answer to a probe as text.
+async fn get_text(admin: &Admin, path: &str) -> (u16, String) {
+    get(admin, &format!("{path}?format=text")).await
+}
+
+/// The answer to a probe in JSON.
+async fn get_json(admin: &Admin, path: &str) -> (u16, Value) {
+    let (code, body) = get(admin, path).await;
+    (code, serde_json::from_str(&body).unwrap())
+}
+
 #[tokio::test]
 async fn readiness_follows_the_components() {
     let status = Status::new();
     let (admin, _) = start(&status);
-    assert_eq!(get(&admin, "/ready").await, (503, String::new()));
+    assert_eq!(get_text(&admin, "/ready").await, (503, String::new()));
     let edge = status.component("edge");
     let worker = status.component("worker");
     edge.set(Phase::Starting("connecting to NATS".into()));
     worker.set(Phase::Ready);
     let told = "edge: starting (connecting to NATS)\nworker: ready\n".to_owned();
-    assert_eq!(get(&admin, "/ready").await, (503, told.clone()));
-    assert_eq!(get(&admin, "/startup").await, (503, told));
+    assert_eq!(get_text(&admin, "/ready").await, (503, told.clone()));
+    assert_eq!(get_text(&admin, "/startup").await, (503, told));
     assert_eq!(get(&admin, "/health").await.0, 200);
 
     edge.set(Phase::Ready);
     let told = "edge: ready\nworker: ready\n".to_owned();
-    assert_eq!(get(&admin, "/ready").await, (200, told.clone()));
-    assert_eq!(get(&admin, "/startup").await, (200, told));
+    assert_eq!(get_text(&admin, "/ready").await, (200, told.clone()));
+    assert_eq!(get_text(&admin, "/startup").await, (200, told));
 
     edge.set(Phase::Draining);
     worker.set(Phase::Unready("no lease".into()));
     let told = "edge: draining\nworker: not ready (no lease)\n".to_owned();
-    assert_eq!(get(&admin, "/ready").await, (503, told));
-    assert_eq!(get(&admin, "/startup").await.0, 200);
+    assert_eq!(get_text(&admin, "/ready").await, (503, told));
+    assert_eq!(get_text(&admin, "/startup").await.0, 200);
+}
+
+#[tokio::test]
+async fn probes_say_in_json_what_is_wrong_and_since_when() {
+    let status = Status::new();
+    let (admin, _) = start(&status);
+    let nats = status.component("nats");
+    let before = unix_ms();
+    let (code, report) = get_json(&admin, "/startup").await;
+    assert_eq!((code, &report["status"]), (503, &json!("unhealthy")));
+    nats.set(Phase::Ready);
+    nats.set_response_time(Duration::from_micros(1_500));
+    for path in ["/health", "/ready", "/startup"] {
+        let (code, report) = get_json(&admin, path).await;
+        assert_eq!(
+            (code, &report["status"]),
+            (200, &json!("healthy")),
+            "{path}"
+        );
+    }
+    nats.set(Phase::Unready("the login is refused".into()));
+    for (path, code, is) in [
+        ("/health", 200, "degraded"),
+        ("/ready", 503, "unhealthy"),
+        ("/startup", 200, "degraded"),
+    ] {
+        let (found, report) = get_json(&admin, path).await;
+        assert_eq!((found, &report["status"]), (code, &json!(is)), "{path}");
+        let dependency = &report["dependencies"][0];
+        assert_eq!(dependency["name"], "nats");
+        assert_eq!(dependency["state"], "not_ready");
+        assert_eq!(dependency["reason"], "the login is refused");
+        assert_eq!(dependency["response_time_ms"], 1.5);
+        for time in [&dependency["since"], &report["timestamp"]] {
+            let time = OffsetDateTime::parse(time.as_str().unwrap(), &Rfc3339).unwrap();
+            let ms = (time.unix_timestamp_nanos() / 1_000_000) as u64;
+            assert!((before..=unix_ms()).contains(&ms), "{time}");
+        }
+        assert!(report["memory"]["resident_bytes"].as_u64().unwrap() > 1 << 20);
+        assert!(report["uptime"].as_f64().unwrap() >= 0.0);
+        assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
+    }
+}
+
+#[tokio::test]
+async fn probes_answer_with_text_to_those_who_accept_nothing_else() {
+    let status = Status::new();
+    let (admin, _) = start(&status);
+    let mut stream = TcpStream::connect(admin.address()).await.unwrap();
+    let request =
+        b"GET /health HTTP/1.1\r\nhost: a\r\naccept: text/plain\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("\r\n\r\nalive\n"), "{answer}");
 }
 
 #[tokio::test]
@@ -94,6 +164,25 @@ async fn metrics_are_served_with_current_values() {
     assert!(body.contains("\ngrandstand_things_total 7\n"), "{body}");
     assert!(body.contains("grandstand_build_info{"), "{body}");
     assert!(body.ends_with("# EOF\n"), "{body}");
+}
+
+#[tokio::test]
+async fn metrics_are_protobuf_for_scrapers_that_take_it() {
+    let (admin, _) = start(&Status::new());
+    let mut stream = TcpStream::connect(admin.address()).await.unwrap();
+    let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,text/plain;q=0.5";
+    let request = format!(
+        "GET /metrics HTTP/1.1\r\nhost: a\r\naccept: {accept}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        answer.contains("content-type: application/vnd.google.protobuf;"),
+        "{answer}"
+    );
+    assert!(answer.contains("grandstand_things_total"), "{answer}");
 }
 
 #[tokio::test]
@@ -218,10 +307,17 @@ async fn d28_health_names_the_loop_that_hangs() {
     let (admin, _) = start(&status);
     let pulse = status.component("edge").pulse("edge-0");
     pulse.begin();
-    assert_eq!(get(&admin, "/health").await, (200, "alive\n".to_owned()));
+    assert_eq!(
+        get_text(&admin, "/health").await,
+        (200, "alive\n".to_owned())
+    );
     ask_for(&status, Duration::from_secs(10));
-    let (code, text) = get(&admin, "/health").await;
+    let (code, text) = get_text(&admin, "/health").await;
     assert_eq!((code, text.contains("edge-0")), (503, true), "{text}");
+    let (code, report) = get_json(&admin, "/health").await;
+    assert_eq!((code, &report["status"]), (503, &json!("unhealthy")));
+    assert_eq!(report["loops"][0]["name"], "edge-0");
+    assert_eq!(report["loops"][0]["state"], "hangs");
 }
 
 /// A client opens connections again and again, more than the queue of the socket has space for. None sends a request.
