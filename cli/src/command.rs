@@ -26,8 +26,8 @@ use crate::outlet;
 #[cfg(feature = "top")]
 use crate::top;
 use crate::{
-    check, check_health, cluster, completions, dev, doctor, leaderboard, man, new, replay, rooms,
-    smoke, token, worker,
+    check, check_health, cluster, completions, dev, doctor, leaderboard, man, metrics, new, replay,
+    rooms, smoke, token, worker,
 };
 
 /// A connection edge for multiplayer games.
@@ -77,6 +77,7 @@ enum Command {
     Smoke(smoke::Args),
     Doctor(doctor::Args),
     Token(token::Args),
+    Metrics(metrics::Args),
     New(new::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -124,6 +125,7 @@ pub(crate) fn run(games: Games) -> ExitCode {
         Command::Smoke(args) => smoke::run(args, &games),
         Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
         Command::New(args) => new::run(&args),
         Command::Completions(args) => completions::run(&args, Args::command()),
         Command::Man(args) => man::run(&args, Args::command()),

@@ -61,6 +61,8 @@ mod completions;
 
 mod man;
 
+mod metrics;
+
 mod new;
 
 #[cfg(feature = "chaos")]

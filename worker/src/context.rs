@@ -6,7 +6,7 @@ use std::time::Instant;
 use grandstand_common::id::{Epoch, Partition, RoomId};
 use grandstand_common::record::StuckEntry;
 use grandstand_common::subject;
-use grandstand_common::wire::Entry;
+use grandstand_common::wire::{Arrival, Entry};
 use grandstand_game::Games;
 use grandstand_game::host::Panicked;
 use prost::Message;
@@ -18,6 +18,7 @@ use crate::loads::{Loads, Urgency};
 use crate::outbox::Outbox;
 use crate::replay_cost::{ReplayCost, ReplaySize};
 use crate::requests::{Purpose, Requests};
+use crate::tallies::Tallies;
 
 /// The number of a worker's partitions that one successor is taken to replay, because the others share the rest.
 const SUCCESSOR_PARTITIONS: u32 = 4;
@@ -45,6 +46,9 @@ pub(crate) struct Context {
     pub(crate) requests: Requests,
     pub(crate) loads: Loads,
     pub(crate) counts: Counts,
+    pub(crate) tallies: Tallies,
+    /// The arrival of the input that is being applied: its updates carry it.
+    pub(crate) arrival: Option<Arrival>,
     pub(crate) replay_cost: ReplayCost,
     /// The entries that were applied since the time for them was last noted.
     pub(crate) applied: ReplaySize,
@@ -88,6 +92,8 @@ impl Context {
             requests: Requests::new(config.writes),
             loads: Loads::new(config.kept_bytes),
             counts: Counts::default(),
+            tallies: Tallies::default(),
+            arrival: None,
             replay_cost: ReplayCost::default(),
             applied: ReplaySize::default(),
             partitions: 1,

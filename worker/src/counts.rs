@@ -78,6 +78,17 @@ pub struct RoomCounts {
     pub held: usize,
     /// Rooms whose entries wait until what they have sent out is acked.
     pub waiting: usize,
+    /// Rooms in quarantine.
+    pub quarantined: usize,
+}
+
+/// The numbers of a game.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GameCounts {
+    /// Rooms in memory.
+    pub rooms: u64,
+    /// Spectators on all edges.
+    pub viewers: u64,
 }
 
 impl AddAssign for RoomCounts {
@@ -87,6 +98,7 @@ impl AddAssign for RoomCounts {
         self.too_new += other.too_new;
         self.held += other.held;
         self.waiting += other.waiting;
+        self.quarantined += other.quarantined;
     }
 }
 
@@ -97,6 +109,7 @@ impl SubAssign for RoomCounts {
         self.too_new -= other.too_new;
         self.held -= other.held;
         self.waiting -= other.waiting;
+        self.quarantined -= other.quarantined;
     }
 }
 

@@ -23,6 +23,7 @@ use crate::context::{Context, TenureState};
 use crate::counts::Counts;
 use crate::current_call::CurrentCall;
 use crate::partition::OwnedPartition;
+use crate::tallies::Tallies;
 
 pub use self::partitions::Partitions;
 pub(crate) use self::partitions::RoomPlace;
@@ -103,6 +104,11 @@ impl Engine {
         self.context.counts
     }
 
+    /// The measurements beside the counters.
+    pub fn tallies(&mut self) -> &mut Tallies {
+        &mut self.context.tallies
+    }
+
     /// Handles an entry from the reader of a partition's log. `behind` more entries were stored when it was sent.
     pub fn handle_log(&mut self, now: Now, partition: Partition, entry: &LogEntry, behind: u64) {
         self.context.now = now;
@@ -148,21 +154,19 @@ impl Engine {
     pub fn handle_kv(
         &mut self,
         now: Now,
-        reader: (Partition, KvSource),
+        (partition, source): (Partition, KvSource),
         entry: KvEntry,
         behind: u64,
     ) {
         self.context.now = now;
-        let (partition, source) = reader;
         self.with_partition(partition, |owned, cx| {
             owned.handle_kv(cx, source, entry, behind)
         });
     }
 
     /// Handles the end of the keys: their reader has delivered all stored ones.
-    pub fn handle_kv_idle(&mut self, now: Now, reader: (Partition, KvSource)) {
+    pub fn handle_kv_idle(&mut self, now: Now, (partition, source): (Partition, KvSource)) {
         self.context.now = now;
-        let (partition, source) = reader;
         self.with_partition(partition, |owned, cx| {
             owned.handle_kv_idle(cx, source);
             TenureState::Held
@@ -170,8 +174,7 @@ impl Engine {
     }
 
     /// Handles the failure of a reader of keys: opens it again if it is still needed.
-    pub fn handle_kv_lost(&mut self, reader: (Partition, KvSource)) {
-        let (partition, source) = reader;
+    pub fn handle_kv_lost(&mut self, (partition, source): (Partition, KvSource)) {
         self.with_partition(partition, |owned, cx| {
             owned.handle_kv_lost(cx, source);
             TenureState::Held

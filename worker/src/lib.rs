@@ -22,6 +22,8 @@ mod requests;
 
 pub mod counts;
 
+pub mod tallies;
+
 pub mod stored;
 
 mod outbox;

@@ -49,9 +49,11 @@ mod tests;
 use std::path::Path;
 use std::process::ExitCode;
 
+use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::exit::Failure;
 use grandstand_common::process;
 use grandstand_common::supervisor::Supervisor;
+use prometheus_client::registry::Registry;
 
 use config::ArchiveConfig;
 use postgres::PostgresDatabase;
@@ -63,6 +65,12 @@ pub(crate) use embedded::EmbeddedArchive;
 pub(crate) use leaderboards::Leaderboards;
 
 pub(crate) use run::Args;
+
+/// Registers the metrics of an archive that does not run, for a description.
+pub(crate) fn describe(registry: &mut Registry) {
+    metrics::ArchiveMetrics::register(registry);
+    BusMetrics::default().register(registry.sub_registry_with_prefix("archive"));
+}
 
 /// Runs until TERM or INT, and returns the exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {

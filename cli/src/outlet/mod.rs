@@ -50,14 +50,22 @@ mod embedded;
 
 use std::process::ExitCode;
 
+use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::exit;
 use grandstand_common::process;
+use prometheus_client::registry::Registry;
 
 use crate::runtime;
 use config::OutletConfig;
 
 pub(crate) use embedded::EmbeddedOutlet;
 pub(crate) use run::Args;
+
+/// Registers the metrics of an outlet that does not run, for a description.
+pub(crate) fn describe(registry: &mut Registry) {
+    metrics::OutletMetrics::register(registry).endpoint("");
+    BusMetrics::default().register(registry.sub_registry_with_prefix("outlet"));
+}
 
 /// Runs until TERM or INT, or runs a command, and returns the exit code.
 pub(crate) fn run(args: Args) -> ExitCode {

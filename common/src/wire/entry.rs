@@ -151,6 +151,21 @@ pub struct Input {
     /// all other inputs.
     #[prost(string, tag = "4")]
     pub refused: String,
+    /// The arrival at the edge, for metrics and traces. Rooms do not see it, and a replay ignores it. `None` from edges of
+    /// older builds.
+    #[prost(message, optional, tag = "5")]
+    pub arrival: Option<Arrival>,
+}
+
+/// The arrival of an input at an edge. The owner passes it on with the updates that the input causes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Arrival {
+    /// The time by the edge's wall clock, in Unix microseconds.
+    #[prost(fixed64, tag = "3")]
+    pub at_us: u64,
+    /// The `traceparent` of W3C Trace Context, if the input is traced; else empty.
+    #[prost(string, tag = "4")]
+    pub traceparent: String,
 }
 
 /// A timer is due.
@@ -327,6 +342,41 @@ mod tests {
         // Field 99, one byte long.
         let later = [0x9a, 0x06, 1, 7];
         assert_eq!(Entry::decode(&later[..]).unwrap(), Entry::default());
+    }
+
+    /// An input and an update as builds know them that have no arrivals.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct WithoutArrival {
+        #[prost(uint64, tag = "3")]
+        number: u64,
+    }
+
+    #[test]
+    fn builds_without_arrivals_and_with_them_read_each_other() {
+        let arrival = Some(Arrival {
+            at_us: 7,
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+        });
+        let input = Input {
+            seq: 3,
+            arrival: arrival.clone(),
+            ..Input::default()
+        };
+        let update = crate::wire::Update {
+            players: 3,
+            arrival,
+            ..crate::wire::Update::default()
+        };
+        let older = WithoutArrival { number: 3 };
+        for bytes in [input.encode_to_vec(), update.encode_to_vec()] {
+            assert_eq!(WithoutArrival::decode(&bytes[..]).unwrap(), older);
+        }
+        let bytes = older.encode_to_vec();
+        assert_eq!(Input::decode(&bytes[..]).unwrap().arrival, None);
+        assert_eq!(
+            crate::wire::Update::decode(&bytes[..]).unwrap().arrival,
+            None
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use grandstand_types::data::Data;
 
+use super::entry::Arrival;
+
 /// The whole view of a lane.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Snapshot {
@@ -37,6 +39,9 @@ pub struct Update {
     /// The key of the update: only the latest with the same key is needed. Empty if each is needed.
     #[prost(string, tag = "5")]
     pub key: String,
+    /// The arrival of the input that caused it. `None` if none did, if it is sent again, and from workers of older builds.
+    #[prost(message, optional, tag = "6")]
+    pub arrival: Option<Arrival>,
     /// The change.
     #[prost(oneof = "Data", tags = "1, 2")]
     pub data: Option<Data>,

@@ -28,8 +28,8 @@ pub use api::{PushReply, PushRequest};
 pub use batch::{Batch, Hot, HotSubjects, Item, ItemKind, RoomBatch, Synced};
 pub use emitted::{Called, Emitted};
 pub use entry::{
-    Answer, Began, Body, BotInput, CallFailure, Commit, Create, Empty, Entry, Input, Joined, Kick,
-    RoomMessage, Timer, is_code,
+    Answer, Arrival, Began, Body, BotInput, CallFailure, Commit, Create, Empty, Entry, Input,
+    Joined, Kick, RoomMessage, Timer, is_code,
 };
 pub use interest::{Interest, InterestReply, Known, Live, RoomInterest};
 pub use item::{

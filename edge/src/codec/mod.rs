@@ -1,5 +1,7 @@
 //! Encodes messages as whole WebSocket frames, in each wire format.
 
+mod kinds;
+
 pub mod events;
 
 #[cfg(test)]
@@ -11,6 +13,7 @@ use grandstand_common::envelope::{Encoding, ServerMessage, encode_server};
 use crate::websocket::deflate::Deflater;
 use crate::websocket::frame::{MAX_HEADER, Opcode, header_len, put_header};
 
+pub use self::kinds::{ReceivedKind, SentCounts, SentKind};
 pub use crate::websocket::deflate::{DeflateOptions, DeflateStats};
 
 /// The encoding of a connection's messages, and whether they are compressed.
@@ -90,6 +93,7 @@ pub fn message(encoding: Encoding, message: &ServerMessage<'_>) -> Bytes {
 #[derive(Debug)]
 pub struct Encoder {
     deflater: Deflater,
+    sent: SentCounts,
 }
 
 impl Encoder {
@@ -97,7 +101,19 @@ impl Encoder {
     pub fn new(options: DeflateOptions) -> Self {
         Self {
             deflater: Deflater::new(options),
+            sent: SentCounts::default(),
         }
+    }
+
+    /// Counts a message that all members of a lane get, once for each of them. `members` are those of each format.
+    pub fn count(&mut self, message: impl Into<SentKind>, members: [u32; 4]) {
+        let members = members.into_iter().map(u64::from).sum();
+        self.sent.add(message.into(), members);
+    }
+
+    /// The messages that members of lanes get.
+    pub fn sent(&self) -> SentCounts {
+        self.sent
     }
 
     /// The counters of compressed messages.

@@ -5,6 +5,7 @@ use crate::websocket::deflate::tests::{deflater, frames_payload, inflate};
 fn put_deflated_compresses_the_message_of_a_frame_of_any_encoding_and_length() {
     let mut encoder = Encoder {
         deflater: deflater(3),
+        sent: SentCounts::default(),
     };
     for size in [1, 100, 125, 126, 1000, 65_535, 70_000] {
         let text = "na ".repeat(size / 3 + 1);

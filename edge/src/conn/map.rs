@@ -68,6 +68,11 @@ impl<T> ConnMap<T> {
         Some(slot.value)
     }
 
+    /// All values.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().flatten().map(|slot| &slot.value)
+    }
+
     /// The connection that has a value in this slot.
     pub fn key_at(&self, slot: usize) -> Option<ConnKey> {
         let generation = self.slots.get(slot)?.as_ref()?.generation;

@@ -13,7 +13,7 @@ use super::rooms::event::presence_message;
 use super::rooms::lane::Lane;
 use super::rooms::sessions::{PlayerSession, Sessions};
 use super::state::Hub;
-use crate::codec::{WireFormat, put_message};
+use crate::codec::{SentKind, WireFormat, put_message};
 use crate::conn::key::ConnKey;
 
 /// Answers a `join` with `joined` and the frames that the client has not been sent, in the protocol's order. The frames
@@ -45,6 +45,8 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         session: sessions.get(membership.session),
     };
     put_joined(&mut answer.joined, membership, joined, encoding);
+    let sent = &mut effects.counts().sent;
+    sent.add(SentKind::Joined, u64::from(!answer.joined.is_empty()));
     let since = membership.request.as_ref().and_then(|r| r.since.as_ref());
     let lead = since.and_then(|(version, epoch)| lane_state.compare(*version, epoch));
     let is_current = membership.slot.is_some() && slow_seen.is_none();
@@ -70,10 +72,16 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         }
         return effects.act(conn, ClientAction::Answer(Box::new(answer)));
     }
+    effects.counts().resumed += u64::from(missed.is_some() && !is_ahead);
     let frames = if is_ahead {
         None
     } else {
-        missed.or_else(|| lane_state.catch_up(id, format, encoder))
+        missed.or_else(|| {
+            let snapshot = lane_state.catch_up(id, format, encoder);
+            let sent = &mut effects.counts().sent;
+            sent.add(SentKind::Snapshot, u64::from(snapshot.is_some()));
+            snapshot
+        })
     };
     if is_ahead && !answer.joined.is_empty() {
         effects.tell_owner(at.room, OwnerNote::Resync);
@@ -88,11 +96,13 @@ pub(super) fn send(hub: &mut Hub, effects: &mut Effects, conn: ConnKey, at: Lane
         if let Some(presence) = lane_state.presence() {
             let message = presence_message(id, presence);
             put_message(&mut answer.private, encoding, &message);
+            effects.counts().sent.add(SentKind::Presence, 1);
         }
         if let Some(data) = lane_state.clients().frame() {
             let n = None;
             let frame = ServerMessage::Live { room: id, data, n };
             put_message(&mut answer.private, encoding, &frame);
+            effects.counts().sent.add(SentKind::Live, 1);
         }
     }
     effects.act(conn, ClientAction::Answer(Box::new(answer)));

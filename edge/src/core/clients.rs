@@ -62,6 +62,8 @@ pub(crate) struct Clients {
     limits: SharedLimits,
     /// Names clients without a player.
     edge: EdgeId,
+    /// The memberships of all clients, by [`Lane::index`](grandstand_common::id::Lane::index).
+    members: [usize; 2],
 }
 
 impl Clients {
@@ -82,6 +84,7 @@ impl Clients {
             config,
             limits,
             edge,
+            members: [0; 2],
         }
     }
 
@@ -121,6 +124,9 @@ impl Clients {
         let client = self.clients.remove(conn)?;
         if let Some(player) = client.grants.player() {
             self.limits.leave_player(player.as_str());
+        }
+        for membership in &client.memberships {
+            self.members[membership.lane.index()] -= 1;
         }
         Some(client.memberships)
     }
@@ -180,6 +186,11 @@ impl Clients {
         self.clients.len()
     }
 
+    /// The memberships of all clients, by [`Lane::index`](grandstand_common::id::Lane::index).
+    pub(crate) fn members(&self) -> [usize; 2] {
+        self.members
+    }
+
     /// The limits of clients.
     pub(crate) fn config(&self) -> &ClientConfig {
         &self.config
@@ -198,6 +209,7 @@ impl Clients {
     /// Adds a membership of a room.
     pub(crate) fn enter(&mut self, conn: ConnKey, membership: Membership) {
         if let Some(client) = self.clients.get_mut(conn) {
+            self.members[membership.lane.index()] += 1;
             client.memberships.push(membership);
         }
     }
@@ -206,7 +218,9 @@ impl Clients {
     pub(crate) fn leave(&mut self, conn: ConnKey, room: RoomKey) -> Option<Membership> {
         let client = self.clients.get_mut(conn)?;
         let at = client.memberships.iter().position(|m| m.room == room)?;
-        Some(client.memberships.swap_remove(at))
+        let left = client.memberships.swap_remove(at);
+        self.members[left.lane.index()] -= 1;
+        Some(left)
     }
 
     /// Counts a session that a client has left, and the bytes of its window, until its owner has ended it.

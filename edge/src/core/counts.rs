@@ -4,13 +4,23 @@ use std::collections::BTreeMap;
 
 use grandstand_common::error::ErrorKind;
 
-use crate::codec::DeflateStats;
+use crate::codec::{DeflateStats, ReceivedKind, SentCounts, SentKind};
 
 /// Counters of one core.
 #[derive(Debug, Default, Clone)]
 pub struct Counts {
     /// Messages from clients.
     pub messages_in: u64,
+    /// Messages from clients that were within their limits, by [`ReceivedKind`].
+    pub received: [u64; ReceivedKind::ALL.len()],
+    /// Messages to single clients.
+    pub sent: SentCounts,
+    /// Messages to all members of a lane, once for each of them.
+    pub broadcast: SentCounts,
+    /// Joins that were answered with the updates that the client had missed.
+    pub resumed: u64,
+    /// Members of lanes whose frames were dropped because this edge was too slow to reach them.
+    pub unreached: u64,
     /// Inputs appended to the log, without repeats.
     pub inputs: u64,
     /// Writes to members of lanes.
@@ -42,6 +52,16 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts a message from a client.
+    pub fn received(&mut self, kind: ReceivedKind) {
+        self.received[kind as usize] += 1;
+    }
+
+    /// Counts acks to single clients.
+    pub fn add_acks(&mut self, count: u64) {
+        self.sent.add(SentKind::Ack, count);
+    }
+
     /// Counts a refusal.
     pub fn error(&mut self, kind: ErrorKind) {
         *self.errors.entry(kind).or_default() += 1;

@@ -109,7 +109,7 @@ pub(super) fn serve(hub: &mut Hub, effects: &mut Effects, at: LaneKey, budget: u
         room.lane_mut(at.lane).dequeue_crowd();
         if at.lane == LaneId::Players {
             // An answer may leave an ack due.
-            room.queue_due();
+            effects.counts().add_acks(room.queue_due());
         }
     }
     queue(hub, effects, at);

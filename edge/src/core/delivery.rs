@@ -96,11 +96,15 @@ fn apply(
         return UpdateOutcome::Old;
     };
     let (id, lane_state, _) = room.parts(at.lane);
+    let arrived_us = event.arrived_us();
     match lane_state.apply(id, event, encoder) {
         ApplyOutcome::Nothing => {}
         ApplyOutcome::HasSnapshot => crowd::release_all(hub, effects, at),
         ApplyOutcome::Updated(taken) => {
-            effects.counts().updates += u64::from(taken == UpdateOutcome::New);
+            if taken == UpdateOutcome::New {
+                effects.counts().updates += 1;
+                lane_state.clients_mut().stamp_last(arrived_us);
+            }
             if !lane_state.clients().waiting().is_empty() {
                 // The clients that wait have seen a later version through another edge.
                 crowd::release_all(hub, effects, at);

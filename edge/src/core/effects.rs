@@ -12,6 +12,7 @@ use grandstand_common::id::{Lane as LaneId, Partition};
 use super::command::Command;
 use super::counts::Counts;
 use super::ids::{LaneKey, RoomKey};
+use super::tallies::Tallies;
 use crate::conn::key::ConnKey;
 use crate::time::wheel::TimerWheel;
 
@@ -126,6 +127,7 @@ pub(crate) struct Effects {
     repeats: VecDeque<RoomKey>,
     repeat_at: Option<Now>,
     counts: Counts,
+    tallies: Tallies,
 }
 
 impl Effects {
@@ -141,6 +143,7 @@ impl Effects {
             repeats: VecDeque::new(),
             repeat_at: None,
             counts: Counts::default(),
+            tallies: Tallies::default(),
         }
     }
 
@@ -262,6 +265,11 @@ impl Effects {
     /// The counters, to change them.
     pub(crate) fn counts(&mut self) -> &mut Counts {
         &mut self.counts
+    }
+
+    /// The durations that are measured, to change them.
+    pub(crate) fn tallies(&mut self) -> &mut Tallies {
+        &mut self.tallies
     }
 
     /// The counters.

@@ -12,7 +12,7 @@ use super::effects::{Answer, ClientAction, Effects};
 use super::ids::LaneKey;
 use super::rooms::frame_log::Outgoing;
 use super::state::Hub;
-use crate::codec;
+use crate::codec::{self, SentKind};
 use crate::conn::key::ConnKey;
 use crate::conn::transport::{SendStatus, Transport};
 
@@ -56,14 +56,14 @@ pub(super) fn flush(
         }
     }
     if notices > 0 {
-        announce(hub, left + notices, transport);
+        announce(hub, effects, left + notices, transport);
     }
     effects.needs_flush() || hub.announcements.is_active()
 }
 
 /// Sends up to `budget` clients the notice for all clients.
 #[cold]
-fn announce(hub: &mut Hub, budget: usize, transport: &mut impl Transport) {
+fn announce(hub: &mut Hub, effects: &mut Effects, budget: usize, transport: &mut impl Transport) {
     for _ in 0..budget {
         let slot = hub.announcements.next_slot();
         let number = hub.announcements.number();
@@ -76,6 +76,7 @@ fn announce(hub: &mut Hub, budget: usize, transport: &mut impl Transport) {
         let encoding = hub.clients.get(conn).map(Client::encoding);
         if let Some((encoding, notice)) = encoding.zip(hub.announcements.notice()) {
             let frames = codec::message(encoding, &notice.message(None));
+            effects.counts().sent.add(SentKind::Notice, 1);
             transport.send_control(conn, &frames);
         }
     }
@@ -199,8 +200,10 @@ fn flush_lane(
     let mut slow = Vec::<ConnKey>::new();
     let mut unreached = Vec::<ConnKey>::new();
     let mut written = 0;
-    let clients = room.lane_mut(at.lane).clients_mut();
-    let clean = clients.flush(budget, cap, |conn, outgoing| {
+    let (id, lane, _) = room.parts(at.lane);
+    let clients = lane.clients_mut();
+    let sent = effects.tallies().stamps(id.game(), at.lane);
+    let clean = clients.flush(budget, cap, sent, |conn, outgoing| {
         written += 1;
         let frames = match outgoing {
             Outgoing::Frames(frames) => frames,
@@ -229,10 +232,13 @@ fn flush_lane(
     });
     let encoded = clients.take_encoded();
     let deflated = hub.rooms.encoder().stats();
+    let broadcast = hub.rooms.encoder().sent();
     let counts = effects.counts();
     counts.writes += written as u64;
     counts.encodings += encoded;
     counts.deflated = deflated;
+    counts.broadcast = broadcast;
+    counts.unreached += unreached.len() as u64;
     for conn in slow {
         on_slow(hub, effects, conn, transport);
     }

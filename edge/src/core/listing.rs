@@ -68,6 +68,12 @@ impl<'a> Lists<'a> {
         Self { hub, edge }
     }
 
+    /// The numbers of known rooms, of open connections, and of memberships by [`LaneId::index`].
+    pub fn sizes(self) -> (usize, usize, [usize; 2]) {
+        let Hub { rooms, clients, .. } = self.hub;
+        (rooms.len(), clients.len(), clients.members())
+    }
+
     /// The clients in slots from `from` on.
     pub fn clients(self, from: usize, bounds: Bounds) -> Part<ListedClient> {
         clients(self.hub, self.edge, from, bounds)

@@ -64,6 +64,8 @@ mod ids;
 
 mod counts;
 
+mod tallies;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -100,6 +102,7 @@ pub use listing::{Bounds, ListedClient, ListedRoom, Lists, Part};
 pub use rooms::RoomConfig;
 pub use rooms::chain::ChainConfig;
 pub use rooms::delay::DeliveryPolicy;
+pub use tallies::Tallies;
 pub use watch::WatchRequest;
 
 #[cfg(test)]
@@ -155,8 +158,7 @@ impl Core {
         now: Now,
         transport: &mut impl Transport,
     ) {
-        let Self { state, effects } = self;
-        ingress::on_message(state, effects, conn, payload, now);
+        ingress::on_message(&mut self.state, &mut self.effects, conn, payload, now);
         self.finish(now, transport);
     }
 
@@ -217,30 +219,26 @@ impl Core {
 
     /// Handles the reply to [`Command::Link`]; `None` if the worker did not reply.
     pub fn handle_link_reply(&mut self, worker: &str, to: u64, reply: Option<Bytes>, now: Now) {
-        let Self { state, effects } = self;
-        egress::on_link_reply(state, effects, worker, to, reply, now);
+        egress::on_link_reply(&mut self.state, &mut self.effects, worker, to, reply, now);
         self.tell_owners(now);
     }
 
     /// Handles the reply to [`Command::Interest`]; `None` if the owner did not reply.
     pub fn handle_interest_reply(&mut self, tag: InterestTag, reply: Option<Bytes>, now: Now) {
-        let Self { state, effects } = self;
-        egress::on_interest_reply(state, effects, tag, reply, now);
+        egress::on_interest_reply(&mut self.state, &mut self.effects, tag, reply, now);
         self.tell_owners(now);
     }
 
     /// Handles a partition's record in KV `leases`.
     pub fn handle_lease(&mut self, partition: Partition, lease: &Lease, now: Now) {
-        let Self { state, effects } = self;
-        egress::on_lease(state, effects, partition, lease, now);
+        egress::on_lease(&mut self.state, &mut self.effects, partition, lease, now);
         self.tell_owners(now);
     }
 
     /// Handles the layout of the cluster, and whether rooms are being moved to another one. Returns whether the layout is
     /// another one than before; then all leases must be handled again.
     pub fn handle_layout(&mut self, layout: Layout, moving: bool, now: Now) -> bool {
-        let Self { state, effects } = self;
-        let is_other = egress::on_layout(state, effects, layout, moving, now);
+        let is_other = egress::on_layout(&mut self.state, &mut self.effects, layout, moving, now);
         self.tell_owners(now);
         is_other
     }
@@ -265,8 +263,7 @@ impl Core {
         stored: Result<u64, AppendFailure>,
         now: Now,
     ) {
-        let Self { state, effects } = self;
-        egress::on_appended(state, effects, tag, stored, now);
+        egress::on_appended(&mut self.state, &mut self.effects, tag, stored, now);
         self.tell_owners(now);
     }
 
@@ -279,8 +276,7 @@ impl Core {
         now: Now,
         transport: &mut impl Transport,
     ) -> Option<usize> {
-        let Self { state, effects } = self;
-        let next = revoked::end(&mut state.hub, effects, slot, limit, now);
+        let next = revoked::end(&mut self.state.hub, &mut self.effects, slot, limit, now);
         self.finish(now, transport);
         next
     }
@@ -369,7 +365,7 @@ impl Core {
         }
     }
 
-    /// Counts a connection that was rejected before it became a client.
+    /// Counts a connection that was rejected, with an error, before it became a client.
     pub fn count_refused(&mut self, why: ErrorKind) {
         self.effects.counts().error(why);
     }
@@ -379,9 +375,9 @@ impl Core {
         self.effects.counted()
     }
 
-    /// The numbers of known rooms and of open connections.
-    pub fn sizes(&self) -> (usize, usize) {
-        (self.state.hub.rooms.len(), self.state.hub.clients.len())
+    /// The durations that it measures.
+    pub fn tallies(&mut self) -> &mut Tallies {
+        self.effects.tallies()
     }
 
     /// The lists of clients and rooms, for operators.

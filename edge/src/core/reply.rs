@@ -8,7 +8,7 @@ use super::clients::Clients;
 use super::effects::{ClientAction, Effects};
 use super::ids::RoomKey;
 use super::state::Hub;
-use crate::codec::{self, WireFormat};
+use crate::codec::{self, SentKind, WireFormat};
 use crate::conn::key::ConnKey;
 
 /// The sender of a message that is answered.
@@ -104,6 +104,7 @@ pub(super) fn send(
 ) {
     if let Some(client) = clients.get(conn) {
         let frames = codec::message(client.encoding(), message);
+        effects.counts().sent.add(message.into(), 1);
         effects.act(conn, ClientAction::Control(frames));
     }
 }
@@ -172,6 +173,7 @@ pub(super) fn close(
         retry_after_ms: error.retry_after_ms,
     };
     let frames = codec::message(format.encoding, &error);
+    effects.counts().sent.add(SentKind::Error, 1);
     effects.act(conn, ClientAction::Control(frames));
     effects.act(conn, ClientAction::Close(kind));
 }

@@ -11,7 +11,7 @@ use super::memory::Memory;
 use crate::limits::{Limit, Pressure, SharedLimits};
 use crate::server::ServerLimits;
 use crate::shard::handle::Shard;
-use crate::shard::metrics::LimitMetrics;
+use crate::shard::limit_metrics::LimitMetrics;
 
 /// The time between two turns.
 const TURN: Duration = Duration::from_millis(250);
@@ -42,6 +42,7 @@ pub(super) async fn drive_limits(
         metrics.players.set(players as i64);
         let (percent, bytes) = {
             let settings = settings.borrow();
+            metrics.max_connections.set(settings.connections.into());
             (settings.memory_percent, settings.memory_bytes)
         };
         measure(&limits, percent, bytes, &metrics);

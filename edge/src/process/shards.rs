@@ -63,7 +63,7 @@ impl ShardStarter<'_> {
                 listeners,
                 quic: quic.next(),
                 questions,
-                metrics: self.metrics.shard(),
+                metrics: self.metrics.shard(index),
                 supervisor: supervisor.clone(),
                 pulse: self.component.pulse(&name),
             };

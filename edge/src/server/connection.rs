@@ -13,6 +13,7 @@ use tracing::debug;
 use crate::conn::key::ConnKey;
 use crate::conn::transport::Transport;
 use crate::limits::Presence;
+use crate::server::client_kind::ClientKind;
 use crate::server::connections::{ConnState, FlushStatus};
 use crate::server::context::ServerContext;
 use crate::server::handler::CloseReason;
@@ -60,6 +61,7 @@ pub(crate) struct Connection {
     unread: Option<Box<[u8]>>,
     /// The index of its route among the server's.
     route: u8,
+    kind: ClientKind,
     close_state: CloseState,
     /// Whether the handler's `closed` was called.
     close_reported: bool,
@@ -97,11 +99,11 @@ pub(super) enum Progress {
 }
 
 impl Connection {
-    /// Creates a connection after its handshake. `early` holds the bytes received after the request.
+    /// Creates a connection of a kind at a route after its handshake. `early` holds the bytes received after the request.
     pub(super) fn new(
         key: ConnKey,
         presence: Presence,
-        index: u8,
+        (index, kind): (u8, ClientKind),
         decoder: Decoder,
         early: Box<[u8]>,
     ) -> Self {
@@ -111,9 +113,15 @@ impl Connection {
             decoder,
             unread: (!early.is_empty()).then_some(early),
             route: index,
+            kind,
             close_state: CloseState::Open,
             close_reported: false,
         }
+    }
+
+    /// The kind of the connection, for metrics.
+    pub(super) fn kind(&self) -> ClientKind {
+        self.kind
     }
 
     /// Whether bytes were read and not yet handled.

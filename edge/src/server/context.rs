@@ -5,8 +5,9 @@ use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use grandstand_common::histogram::{LocalHistogram, micros};
 use grandstand_common::id::EdgeId;
 use tokio::sync::Semaphore;
 
@@ -15,7 +16,8 @@ use crate::conn::name::ConnName;
 use crate::conn::session::EventSession;
 use crate::limits::{Arrived, Refused, SharedLimits};
 use crate::server::backend::ApiBackend;
-use crate::server::connections::{Connections, Upgraded};
+use crate::server::client_kind::ClientKind;
+use crate::server::connections::{Connections, Traffic, Upgraded};
 use crate::server::handshake_log::HandshakeLog;
 use crate::server::handshake_turns::HandshakeTurns;
 use crate::server::handshakes::{HandshakeLimits, Handshakes};
@@ -69,6 +71,10 @@ pub(crate) struct ServerContext {
     pub(crate) api: Option<Rc<dyn ApiBackend>>,
     /// Bytes received and not yet added to the metrics, which all shards share.
     received: Cell<u64>,
+    /// The traffic that was added to the metrics.
+    published: Cell<Traffic>,
+    durations: LocalHistogram,
+    handshake_durations: LocalHistogram,
     pub(crate) handshakes: Handshakes,
     pub(crate) handshake_turns: HandshakeTurns,
     pub(super) handshake_log: HandshakeLog,
@@ -92,6 +98,9 @@ impl ServerContext {
         Rc::new(Self {
             edge,
             connections,
+            published: Cell::default(),
+            durations: metrics.durations.local(),
+            handshake_durations: metrics.handshake_durations.local(),
             metrics,
             routes: routes.routes,
             pages: routes.pages,
@@ -211,9 +220,38 @@ impl ServerContext {
         self.received.set(self.received.get() + bytes as u64);
     }
 
-    /// Adds the bytes received since the last call to the metrics.
-    pub(super) fn publish_received(&self) {
+    /// Notes how long a client's handshake took.
+    pub(super) fn on_upgraded(&self, took: Duration) {
+        self.handshake_durations.observe(micros(took));
+    }
+
+    /// Counts a connection that ends.
+    pub(super) fn on_end(&self, key: ConnKey, kind: ClientKind) {
+        self.metrics.on_end(kind);
+        if let Some(facts) = self.connections.facts(key) {
+            self.durations.observe(facts.age.as_secs());
+        }
+    }
+
+    /// Adds what was counted since the last call to the metrics.
+    pub(super) fn publish(&self) {
         self.metrics.received_bytes.inc_by(self.received.take());
+        self.durations.publish();
+        self.handshake_durations.publish();
+        self.publish_traffic(self.connections.traffic());
+    }
+
+    fn publish_traffic(&self, now: Traffic) {
+        let before = self.published.replace(now);
+        let metrics = &self.metrics;
+        metrics.sent_bytes.inc_by(now.sent - before.sent);
+        let growth = |now: u64, before: u64| now as i64 - before as i64;
+        metrics
+            .outbox_bytes
+            .inc_by(growth(now.queued, before.queued));
+        metrics
+            .stale_clients
+            .inc_by(growth(now.stale, before.stale));
     }
 
     pub(super) fn count_inflated(&self, counts: InflateStats) {
@@ -230,6 +268,12 @@ fn now() -> Instant {
 
 impl Drop for ServerContext {
     fn drop(&mut self) {
-        self.publish_received();
+        self.publish();
+        // The connections end with it.
+        let sent = self.published.get().sent;
+        self.publish_traffic(Traffic {
+            sent,
+            ..Traffic::default()
+        });
     }
 }

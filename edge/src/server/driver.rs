@@ -15,6 +15,7 @@ use grandstand_common::process::admin::Pulse;
 
 use crate::conn::key::ConnKey;
 use crate::conn::map::ConnMap;
+use crate::server::client_kind::ClientKind;
 use crate::server::connection::{Connection, Progress, ReadBuffers};
 use crate::server::connections::{Link, Poller, Readiness, Upgraded};
 use crate::server::context::ServerContext;
@@ -65,6 +66,7 @@ impl Driver {
             early,
         } = upgraded;
         let route = context.route(index);
+        let kind = ClientKind::new(&link, info.format.encoding);
         let masked = !matches!(link, Link::Quic(_) | Link::Events(_));
         let limits = route.limits.get();
         let key = context
@@ -74,12 +76,12 @@ impl Driver {
         let decoder = Decoder::new(limits.message_bytes)
             .with_deflate(info.format.deflate)
             .with_masks(masked);
-        let connection = Connection::new(key, presence, index, decoder, early);
+        let connection = Connection::new(key, presence, (index, kind), decoder, early);
         if connection.has_input() {
             context.connections.wake(key);
         }
         self.connections.borrow_mut().insert(key, connection);
-        context.metrics.connections.inc();
+        context.metrics.on_open(kind);
         if !head.is_empty() {
             context.connections.begin_opening(key, head);
         }
@@ -192,9 +194,9 @@ impl Driver {
             Progress::Wait => {}
             Progress::End => {
                 connection.report_close(context, CloseReason::Lost);
+                context.on_end(key, connection.kind());
                 connections.remove(key);
                 context.connections.remove(key);
-                context.metrics.connections.dec();
             }
         }
     }
@@ -202,8 +204,9 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let left = self.connections.get_mut().len();
-        self.context.metrics.connections.dec_by(left as i64);
+        for connection in self.connections.get_mut().values() {
+            self.context.metrics.on_end(connection.kind());
+        }
     }
 }
 

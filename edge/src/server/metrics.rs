@@ -1,5 +1,6 @@
 //! Metrics of a shard's sockets.
 
+use grandstand_common::histogram::{Histogram, LATENCY, LIFETIME};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -7,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use rustls::ProtocolVersion;
 
+use crate::server::client_kind::{ClientKind, ClientLabels};
 use crate::server::quic::metrics::QuicMetrics;
 
 /// The reason why an accept failed.
@@ -56,6 +58,11 @@ impl CertificateMetrics {
         );
     }
 
+    /// Makes each family have a series, so that a description of the metrics sees its labels.
+    pub(crate) fn touch(&self) {
+        self.set_days_left("", 0);
+    }
+
     pub(crate) fn set_days_left(&self, file: &str, days: i64) {
         let labels = vec![("file", file.to_owned())];
         self.days_left.get_or_create(&labels).set(days);
@@ -68,10 +75,16 @@ impl CertificateMetrics {
 }
 
 /// The metrics of the sockets. Clones share their counters.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ServerMetrics {
     /// Connections of clients, including those that are closing.
     pub connections: Gauge,
+    /// Connections of clients, by transport and encoding.
+    pub(super) clients: Family<ClientLabels, Gauge>,
+    /// The lifetimes of connections of clients that have ended, in seconds.
+    pub(super) durations: Histogram,
+    /// The time from the accept of a connection to its upgrade, in microseconds.
+    pub(super) handshake_durations: Histogram,
     /// Connections before their upgrade.
     pub handshakes: Gauge,
     /// Connections accepted.
@@ -80,6 +93,12 @@ pub struct ServerMetrics {
     pub accept_waits: Counter,
     /// Bytes read from clients' connections.
     pub received_bytes: Counter,
+    /// Bytes of frames that the kernel, TLS or QUIC has accepted.
+    pub sent_bytes: Counter,
+    /// Bytes of frames that wait for blocked sockets.
+    pub outbox_bytes: Gauge,
+    /// Slow clients whose queued frames were dropped, and that have not read the rest yet.
+    pub stale_clients: Gauge,
     /// Bytes of clients' compressed messages, as received.
     pub inflate_in_bytes: Counter,
     /// Bytes of clients' compressed messages, inflated.
@@ -94,6 +113,33 @@ pub struct ServerMetrics {
     pub quic: QuicMetrics,
 }
 
+impl Default for ServerMetrics {
+    fn default() -> Self {
+        Self {
+            connections: Gauge::default(),
+            clients: Family::default(),
+            durations: Histogram::new(&LIFETIME),
+            handshake_durations: Histogram::new(&LATENCY),
+            handshakes: Gauge::default(),
+            accepted: Counter::default(),
+            accept_waits: Counter::default(),
+            received_bytes: Counter::default(),
+            sent_bytes: Counter::default(),
+            outbox_bytes: Gauge::default(),
+            stale_clients: Gauge::default(),
+            inflate_in_bytes: Counter::default(),
+            inflate_out_bytes: Counter::default(),
+            accept_failures: Family::default(),
+            refused: Family::default(),
+            closed: Family::default(),
+            proxy_refused: Family::default(),
+            tls_handshakes: Family::default(),
+            api_requests: Family::default(),
+            quic: QuicMetrics::default(),
+        }
+    }
+}
+
 impl ServerMetrics {
     /// Registers the metrics with a registry whose prefix is `grandstand_edge`.
     pub fn register(&self, registry: &mut Registry) {
@@ -101,6 +147,36 @@ impl ServerMetrics {
             "connections",
             "Clients connected, over WebSocket or QUIC",
             self.connections.clone(),
+        );
+        registry.register(
+            "clients",
+            "Clients connected, by transport (ws, wss, quic, webtransport, events) and encoding (json, proto)",
+            self.clients.clone(),
+        );
+        registry.register(
+            "connection_duration_seconds",
+            "Lifetimes of connections of clients that have ended, to the second",
+            self.durations.clone(),
+        );
+        registry.register(
+            "handshake_duration_seconds",
+            "Time from the accept of a connection to its upgrade; over QUIC, to its first message",
+            self.handshake_durations.clone(),
+        );
+        registry.register(
+            "sent_bytes",
+            "Bytes of frames to clients that the kernel, TLS or QUIC has accepted",
+            self.sent_bytes.clone(),
+        );
+        registry.register(
+            "outbox_bytes",
+            "Bytes of frames that wait for blocked sockets, with their places in the queues",
+            self.outbox_bytes.clone(),
+        );
+        registry.register(
+            "stale_clients",
+            "Slow clients whose queued frames were dropped, until they have read what they were sent before",
+            self.stale_clients.clone(),
         );
         registry.register(
             "handshakes",
@@ -159,6 +235,30 @@ impl ServerMetrics {
             self.api_requests.clone(),
         );
         self.quic.register(registry);
+    }
+
+    /// Makes each family have a series, so that a description of the metrics sees its labels.
+    pub(crate) fn touch(&self) {
+        self.on_accept_failure(AcceptFailure::Connection);
+        self.on_refused("");
+        self.on_proxy_refused("");
+        self.on_tls_handshake(None);
+        self.on_api("", "");
+        self.on_closed("");
+        drop(self.clients.get_or_create(&ClientLabels::default()));
+        self.quic.touch();
+    }
+
+    /// Counts a connection that opens.
+    pub(super) fn on_open(&self, kind: ClientKind) {
+        self.connections.inc();
+        self.clients.get_or_create(&kind.labels()).inc();
+    }
+
+    /// Counts a connection down that has ended.
+    pub(super) fn on_end(&self, kind: ClientKind) {
+        self.connections.dec();
+        self.clients.get_or_create(&kind.labels()).dec();
     }
 
     pub(crate) fn on_accept_failure(&self, reason: AcceptFailure) {

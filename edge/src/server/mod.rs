@@ -8,6 +8,8 @@ pub(crate) mod handshake_turns;
 
 mod handshake_log;
 
+mod client_kind;
+
 pub mod handshakes;
 
 pub mod routes;
@@ -166,7 +168,7 @@ async fn drive_timers(context: Rc<ServerContext>) {
             yield_cpu().await;
             continue;
         }
-        context.publish_received();
+        context.publish();
         let until = next.map_or(longest, |next| longest.min(next.into()));
         tokio::time::sleep_until(until).await;
     }

@@ -66,6 +66,10 @@ pub(crate) mod link {
             match *self {}
         }
 
+        pub(crate) fn is_webtransport(&self) -> bool {
+            match *self {}
+        }
+
         pub(crate) fn ping(&mut self) {
             match *self {}
         }
@@ -100,5 +104,8 @@ pub mod metrics {
     impl QuicMetrics {
         /// Registers nothing.
         pub(crate) fn register(&self, _: &mut Registry) {}
+
+        /// There are no families.
+        pub(crate) fn touch(&self) {}
     }
 }

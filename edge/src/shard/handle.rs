@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use grandstand_common::clock::{Now, unix_ms};
+use grandstand_common::clock::{Now, unix_us};
 use grandstand_common::log_clock::LogClock;
 use grandstand_common::process::admin::Pulse;
 use grandstand_common::supervisor::Supervisor;
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::conn::key::ConnKey;
 use crate::core::Core;
 use crate::server::connections::{ConnFacts, Connections};
+use crate::shard::flush_meter::Written;
 
 /// A shard's core and connections, shared by its tasks.
 #[derive(Debug)]
@@ -90,6 +91,14 @@ impl Shard {
         self.connections.facts(conn)
     }
 
+    /// The output to clients so far.
+    pub(super) fn written(&self) -> Written {
+        Written {
+            writes: self.read(|core| core.counts().writes),
+            bytes: self.connections.traffic().sent,
+        }
+    }
+
     /// Runs `f` on the core without changing it; wakes no task.
     pub fn read<T>(&self, f: impl FnOnce(&Core) -> T) -> T {
         f(&self.core.borrow())
@@ -99,9 +108,11 @@ impl Shard {
 /// Reads all clocks.
 pub(crate) fn now(log_clock: &LogClock) -> Now {
     let log = log_clock.now();
+    let unix_us = unix_us();
     Now {
         at: log.at,
-        unix_ms: unix_ms(),
+        unix_ms: unix_us / 1_000,
+        unix_us,
         log_ms: log.log_ms,
     }
 }

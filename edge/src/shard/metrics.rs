@@ -3,25 +3,37 @@
 //! A core counts in plain numbers of its own. Once a second its shard adds the difference to the counters that all shards
 //! share, so that the hot path shares nothing.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use grandstand_common::auth::KeySetMetrics;
 use grandstand_common::bus::metrics::BusMetrics;
 use grandstand_common::error::ErrorKind;
-use grandstand_common::process::metrics::{CounterSet, Counters, Label};
+use grandstand_common::process::metrics::{CounterSet, Counters, Label as _};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::codec::{ReceivedKind, SentKind};
 use crate::core::{Core, Counts};
-use crate::limits::Limit;
 use crate::server::metrics::{CertificateMetrics, ServerMetrics};
+use crate::shard::durations::{AppendDurations, ShardDurations};
+use crate::shard::labels::DropReason;
+use crate::shard::limit_metrics::LimitMetrics;
+use crate::shard::meters::Meters;
 
 /// A counter's name, its help text, and its value among a core's counts.
 type CounterSpec = (&'static str, &'static str, fn(&Counts) -> u64);
 
-const CORE_COUNTERS: [CounterSpec; 15] = [
+const CORE_COUNTERS: [CounterSpec; 16] = [
     ("messages_in", "Messages from clients", |c| c.messages_in),
     ("inputs", "Inputs appended to the log", |c| c.inputs),
+    (
+        "sessions_resumed",
+        "Joins that were answered with the updates that the client had missed",
+        |c| c.resumed,
+    ),
     ("writes", "Writes to members of lanes", |c| c.writes),
     (
         "encodings",
@@ -109,66 +121,71 @@ impl DegradedMetrics {
     }
 }
 
-impl Label for Limit {
-    const NAME: &'static str = "limit";
-    const ALL: &'static [Self] = &Limit::ALL;
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn value(self) -> &'static str {
-        self.name()
-    }
-}
-
-/// The metrics of the limits that all shards share.
+/// The metrics of cores, beside the plain counters. Clones share them.
 #[derive(Debug, Clone)]
-pub struct LimitMetrics {
-    pub(crate) refused: CounterSet<Limit>,
-    pub(crate) addresses: Gauge,
-    pub(crate) players: Gauge,
-    pub(crate) memory_used: Gauge,
-    pub(crate) memory_limit: Gauge,
+struct CoreMetrics {
+    errors: CounterSet<ErrorKind>,
+    received: CounterSet<ReceivedKind>,
+    sent: CounterSet<SentKind>,
+    dropped: CounterSet<DropReason>,
+    rooms: Gauge,
+    players: Gauge,
+    viewers: Gauge,
 }
 
-impl LimitMetrics {
+impl CoreMetrics {
     fn register(registry: &mut Registry) -> Self {
-        let refused = Counters::register(
+        let errors = Counters::register(registry, "errors", "Errors sent to clients, by code");
+        let received = Counters::register(
             registry,
-            "limited",
-            "Connections and joins refused, by the limit in `[limits]` that was reached",
+            "received_messages",
+            "Messages from clients that were within their limits, by kind",
         );
-        let addresses = Gauge::default();
-        let players = Gauge::default();
-        registry.register(
-            "limited_addresses",
-            "Addresses that are counted for the limits",
-            addresses.clone(),
+        let sent = Counters::register(
+            registry,
+            "sent_messages",
+            "Messages for clients, by kind; one for all members of a lane counts once for each of them",
         );
-        registry.register(
-            "limited_players",
-            "Players that are counted for the limits",
-            players.clone(),
+        let dropped = Counters::register(
+            registry,
+            "messages_dropped",
+            "Times that messages were dropped, by reason: slow_client and edge_behind (a snapshot follows), live_backlog, \
+             delay_full, old_owner, unreadable",
         );
-        let memory_used = Gauge::default();
-        let memory_limit = Gauge::default();
-        registry.register(
-            "memory_used_bytes",
-            "Memory in use, as `limits.memory_percent` counts it",
-            memory_used.clone(),
-        );
-        registry.register(
-            "memory_limit_bytes",
-            "Memory that may be used: that of `limits.memory_bytes`, of the cgroup or of the machine",
-            memory_limit.clone(),
-        );
+        let [rooms, players, viewers] = [
+            ("rooms", "Rooms open on this edge"),
+            ("players", "Players in rooms of this edge"),
+            ("viewers", "Spectators in rooms of this edge"),
+        ]
+        .map(|(name, help)| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        });
         Self {
-            refused: refused.with_labels(&[]),
-            addresses,
+            errors: errors.with_labels(&[]),
+            received: received.with_labels(&[]),
+            sent: sent.with_labels(&[]),
+            dropped: dropped.with_labels(&[]),
+            rooms,
             players,
-            memory_used,
-            memory_limit,
+            viewers,
+        }
+    }
+
+    /// Adds the differences between two counts.
+    fn add(&self, now: &Counts, before: &Counts) {
+        for &kind in ReceivedKind::ALL.iter() {
+            let count = |counts: &Counts| counts.received[kind as usize];
+            self.received.add(kind, count(now) - count(before));
+        }
+        for kind in SentKind::ALL {
+            let count = |counts: &Counts| counts.sent.get(kind) + counts.broadcast.get(kind);
+            self.sent.add(kind, count(now) - count(before));
+        }
+        for &reason in DropReason::ALL {
+            self.dropped
+                .add(reason, reason.count(now) - reason.count(before));
         }
     }
 }
@@ -177,8 +194,8 @@ impl LimitMetrics {
 pub struct EdgeMetrics {
     server: ServerMetrics,
     plain: [Counter; CORE_COUNTERS.len()],
-    errors: CounterSet<ErrorKind>,
-    rooms: Gauge,
+    core: CoreMetrics,
+    durations: ShardDurations,
     /// Whether the edge is degraded, since when, and why.
     pub degraded: DegradedMetrics,
     /// The key set of tokens.
@@ -192,8 +209,14 @@ pub struct EdgeMetrics {
 }
 
 impl EdgeMetrics {
-    /// Registers the metrics with the prefix `grandstand_edge_`.
+    /// Registers the metrics, but for the latency of rooms with the prefix `grandstand_edge_`.
     pub fn register(registry: &mut Registry) -> Self {
+        let durations = ShardDurations::default();
+        registry.register(
+            "room_latency_seconds",
+            "Time from an input's arrival at an edge to the write of its update to the last member of a lane on this edge",
+            durations.rooms(),
+        );
         let registry = registry.sub_registry_with_prefix("edge");
         let bus = BusMetrics::default();
         bus.register(registry);
@@ -204,9 +227,9 @@ impl EdgeMetrics {
             registry.register(name, help, counter.clone());
             counter
         });
-        let errors = Counters::register(registry, "errors", "Errors sent to clients, by code");
-        let rooms = Gauge::default();
-        registry.register("rooms", "Rooms open on this edge", rooms.clone());
+        let core = CoreMetrics::register(registry);
+        durations.register(registry);
+        registry.register_collector(Box::new(AppendDurations(bus.clone())));
         let degraded = DegradedMetrics::default();
         degraded.register(registry);
         let certificates = CertificateMetrics::default();
@@ -221,22 +244,33 @@ impl EdgeMetrics {
             certificates,
             server,
             plain,
-            errors: errors.with_labels(&[]),
-            rooms,
+            core,
+            durations,
             bus,
         }
     }
 
-    /// One shard's handle to these metrics.
-    pub fn shard(&self) -> ShardMetrics {
+    /// Makes each family have a series, so that a description of the metrics sees its labels.
+    pub fn touch(&self) {
+        self.server.touch();
+        self.degraded.set("", None);
+        self.key_set.touch();
+        self.certificates.touch();
+        self.durations.touch();
+    }
+
+    /// The handle of the shard with this number to these metrics. Only its thread uses it, which makes its
+    /// [`Meters`](Self::meters).
+    pub fn shard(&self, number: usize) -> ShardMetrics {
         ShardMetrics {
             server: self.server.clone(),
             plain: self.plain.clone(),
-            errors: self.errors.clone(),
-            rooms: self.rooms.clone(),
+            core: self.core.clone(),
+            durations: self.durations.clone(),
+            number,
             bus: self.bus.clone(),
             published: Counts::default(),
-            published_rooms: 0,
+            published_sizes: [0; 3],
         }
     }
 }
@@ -246,35 +280,54 @@ pub struct ShardMetrics {
     /// The counters of its server.
     pub server: ServerMetrics,
     plain: [Counter; CORE_COUNTERS.len()],
-    errors: CounterSet<ErrorKind>,
-    rooms: Gauge,
+    core: CoreMetrics,
+    durations: ShardDurations,
+    /// The number of the shard.
+    number: usize,
     /// The metrics of the process' connections to the bus.
     pub bus: BusMetrics,
     /// The core's counts at the last call of [`publish`](Self::publish).
     published: Counts,
-    published_rooms: i64,
+    published_sizes: [i64; 3],
 }
 
 impl ShardMetrics {
-    /// Adds the core's counts since the last call.
-    pub fn publish(&mut self, core: &Core) {
+    /// The meters of the shard.
+    pub(crate) fn meters(&self) -> Rc<RefCell<Meters>> {
+        Rc::new(RefCell::new(self.durations.meters(self.number)))
+    }
+
+    /// Adds the core's counts since the last call, and what was measured.
+    pub(crate) fn publish(&mut self, core: &mut Core, meters: &Meters) {
+        meters.publish();
+        let sizes = core.lists().sizes();
+        let input_latency = &mut core.tallies().input_latency;
+        self.durations.input_latency.publish(input_latency);
         let counts = core.counts();
         for (counter, (_, _, of)) in self.plain.iter().zip(CORE_COUNTERS) {
             counter.inc_by(of(counts) - of(&self.published));
         }
         for (&kind, &count) in &counts.errors {
             let before = self.published.errors.get(&kind).copied().unwrap_or(0);
-            self.errors.add(kind, count - before);
+            self.core.errors.add(kind, count - before);
         }
-        let rooms = core.sizes().0 as i64;
-        self.rooms.inc_by(rooms - self.published_rooms);
-        self.published_rooms = rooms;
+        self.core.add(counts, &self.published);
         self.published = counts.clone();
+        let (rooms, _, [players, viewers]) = sizes;
+        self.publish_sizes([rooms as i64, players as i64, viewers as i64]);
+    }
+
+    fn publish_sizes(&mut self, sizes: [i64; 3]) {
+        let before = std::mem::replace(&mut self.published_sizes, sizes);
+        let gauges = [&self.core.rooms, &self.core.players, &self.core.viewers];
+        for (gauge, (now, before)) in gauges.into_iter().zip(sizes.into_iter().zip(before)) {
+            gauge.inc_by(now - before);
+        }
     }
 }
 
 impl Drop for ShardMetrics {
     fn drop(&mut self) {
-        self.rooms.dec_by(self.published_rooms);
+        self.publish_sizes([0; 3]);
     }
 }

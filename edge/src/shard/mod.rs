@@ -7,6 +7,10 @@ pub mod handle;
 
 pub mod bus;
 
+mod flush_meter;
+
+mod latency;
+
 pub(crate) mod flush;
 
 mod hot_rooms;
@@ -30,6 +34,14 @@ pub mod admission;
 pub(crate) mod revocations;
 
 pub(crate) mod questions;
+
+mod meters;
+
+mod labels;
+
+mod durations;
+
+pub(crate) mod limit_metrics;
 
 pub mod metrics;
 

@@ -19,6 +19,8 @@ mod game;
 
 mod watching;
 
+mod measured;
+
 mod serving;
 
 mod hot;

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use grandstand_common::by_name::ByName;
 use grandstand_common::id::{Epoch, Partition, ProcessId, RoomId};
 
 use super::schedule::Schedule;
 use crate::command::{Command, KvSource, Now};
 use crate::context::{Context, TenureState};
-use crate::counts::RoomCounts;
+use crate::counts::{GameCounts, RoomCounts};
 use crate::partition::{ListedRoom, LiveState, OwnedPartition, Page};
 
 /// A place in the list of all rooms: a slot of a partition.
@@ -42,6 +43,11 @@ impl Partitions {
     /// Returns the numbers of rooms of all partitions.
     pub fn room_counts(&self) -> RoomCounts {
         self.room_counts
+    }
+
+    /// Adds what is in all partitions to numbers by game. Returns how many entries of their logs are not applied yet.
+    pub(crate) fn measure(&self, games: &mut ByName<GameCounts>) -> u64 {
+        self.owned.values().map(|owned| owned.measure(games)).sum()
     }
 
     /// Returns the processes of the edges that hold sessions of connected players. They are probed for liveness.

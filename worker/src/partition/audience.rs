@@ -117,9 +117,9 @@ impl Audience {
         !std::mem::replace(&mut watch.lanes[lane.index()], true)
     }
 
-    /// Removes an edge.
-    pub(super) fn unwatch(&mut self, edge: &EdgeId) {
-        self.edges.remove(edge);
+    /// Removes an edge. Returns the number of its spectators.
+    pub(super) fn unwatch(&mut self, edge: &EdgeId) -> u32 {
+        self.edges.remove(edge).map_or(0, |watch| watch.viewers)
     }
 
     /// Removes a lane from those that an edge watches. Returns whether the edge watches no other lane; it stays until
@@ -132,18 +132,20 @@ impl Audience {
         watch.lanes == [false, false]
     }
 
-    /// Removes the spectators' lane and the spectators of an edge, which stays for its players.
-    pub(super) fn unwatch_spectators(&mut self, edge: &EdgeId) {
-        if let Some(watch) = self.edges.get_mut(edge) {
-            watch.lanes[Lane::Spectators.index()] = false;
-            watch.viewers = 0;
-        }
+    /// Removes the spectators' lane and the spectators of an edge, which stays for its players. Returns the number of the
+    /// spectators.
+    pub(super) fn unwatch_spectators(&mut self, edge: &EdgeId) -> u32 {
+        let Some(watch) = self.edges.get_mut(edge) else {
+            return 0;
+        };
+        watch.lanes[Lane::Spectators.index()] = false;
+        std::mem::take(&mut watch.viewers)
     }
 
-    /// Sets the number of spectators on an edge. Returns whether it has changed.
-    pub(super) fn set_viewers(&mut self, edge: &EdgeId, viewers: u32) -> bool {
-        let watch = self.edges.get_mut(edge);
-        watch.is_some_and(|watch| std::mem::replace(&mut watch.viewers, viewers) != viewers)
+    /// Sets the number of spectators on an edge. Returns the number before; `None` if the edge does not watch the room.
+    pub(super) fn set_viewers(&mut self, edge: &EdgeId, viewers: u32) -> Option<u32> {
+        let watch = self.edges.get_mut(edge)?;
+        Some(std::mem::replace(&mut watch.viewers, viewers))
     }
 
     /// Keeps an update for edges that join late, in rings of up to `cap` bytes. Returns what became of it in each lane.

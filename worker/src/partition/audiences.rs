@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use grandstand_common::by_name::ByName;
 use grandstand_common::id::{EdgeId, Lane, RoomId};
 use grandstand_common::wire::Update;
 
@@ -30,6 +31,8 @@ pub(super) struct Audiences {
     watched: BTreeMap<EdgeId, BTreeSet<RoomId>>,
     /// The number of watched rooms that do not exist.
     absent: usize,
+    /// The spectators by game.
+    viewers: ByName<u64>,
     presences: Deadlines<RoomId>,
     /// The times at which hot rooms with few edges become cold.
     cooling: Deadlines<RoomId>,
@@ -42,6 +45,7 @@ impl Audiences {
             rooms: BTreeMap::new(),
             watched: BTreeMap::new(),
             absent: 0,
+            viewers: ByName::default(),
             presences: Deadlines::default(),
             cooling: Deadlines::default(),
         }
@@ -80,6 +84,11 @@ impl Audiences {
         self.rooms.get(id).map(Audience::viewers)
     }
 
+    /// Returns the numbers of spectators by game.
+    pub(super) fn viewers_by_game(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.viewers.iter().map(|(game, viewers)| (game, *viewers))
+    }
+
     /// Whether a room that does not exist cannot be watched because too many such rooms are.
     pub(super) fn is_full(&self, id: &RoomId) -> bool {
         self.absent >= self.limits.absent_rooms && !self.rooms.contains_key(id)
@@ -104,8 +113,10 @@ impl Audiences {
         let Some(audience) = self.rooms.get_mut(id) else {
             return;
         };
-        audience.unwatch(edge);
-        if audience.is_empty() {
+        let left = audience.unwatch(edge);
+        self.count_viewers(id, left.into(), 0);
+        let audience = self.rooms.get(id);
+        if audience.is_none_or(Audience::is_empty) {
             self.remove(id, exists);
         } else {
             self.schedule_presence(id, now);
@@ -130,14 +141,18 @@ impl Audiences {
     /// Removes the spectators' lane and the spectators of an edge, which stays for its players.
     pub(super) fn unwatch_spectators(&mut self, id: &RoomId, edge: &EdgeId) {
         if let Some(audience) = self.rooms.get_mut(id) {
-            audience.unwatch_spectators(edge);
+            let left = audience.unwatch_spectators(edge);
+            self.count_viewers(id, left.into(), 0);
         }
     }
 
     /// Sets the number of a room's spectators on an edge.
     pub(super) fn set_viewers(&mut self, id: &RoomId, edge: &EdgeId, viewers: u32, now: Instant) {
         let audience = self.rooms.get_mut(id);
-        if audience.is_some_and(|audience| audience.set_viewers(edge, viewers)) {
+        if let Some(before) = audience.and_then(|audience| audience.set_viewers(edge, viewers))
+            && before != viewers
+        {
+            self.count_viewers(id, before.into(), viewers.into());
             self.schedule_presence(id, now);
         }
     }
@@ -273,10 +288,19 @@ impl Audiences {
 
     fn remove(&mut self, id: &RoomId, exists: bool) -> Option<Audience> {
         let audience = self.rooms.remove(id)?;
+        self.count_viewers(id, audience.viewers(), 0);
         self.absent = self.absent.saturating_sub(usize::from(!exists));
         self.presences.set(id, None);
         self.cooling.set(id, None);
         Some(audience)
+    }
+
+    /// Replaces a number of spectators of a room by another one.
+    fn count_viewers(&mut self, id: &RoomId, before: u64, now: u64) {
+        if before != now {
+            let viewers = self.viewers.get_or_insert(id.game(), || 0);
+            *viewers = *viewers + now - before;
+        }
     }
 
     fn forget_watched(&mut self, id: &RoomId, edge: &EdgeId) {

@@ -5,6 +5,7 @@ use grandstand_common::id::{EdgeId, Instance};
 use crate::room::{Emit, Logged};
 use crate::stored::outlet::PendingItem;
 use crate::stored::quarantine::QuarantineReason;
+use crate::tallies::EndedGame;
 
 /// The change of a room, from which the other machines and the edges are updated.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(super) struct Change {
     /// The edges that hold connected players' sessions; `None` if they have not changed.
     pub(super) edges: Option<Vec<EdgeId>>,
     pub(super) residence: ResidenceChange,
+    /// The game that the entry has ended.
+    pub(super) ended: Option<EndedGame>,
 }
 
 /// The change of a room's [`Residence`](super::residence::Residence).

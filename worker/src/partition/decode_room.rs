@@ -69,5 +69,5 @@ fn loaded(
         ..Change::default()
     };
     let restore = RestorePoint::from_snapshot(value, covered);
-    (Residence::Loaded(Loaded::new(room, restore)), change)
+    (Residence::Loaded(Loaded::new(room, restore, None)), change)
 }

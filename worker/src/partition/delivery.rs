@@ -71,9 +71,14 @@ fn send_update(state: &mut PartitionState, cx: &mut Context, id: &RoomId, update
         }
         return;
     };
+    // Late joiners get it without the arrival: their wait has nothing to do with it.
+    let update = wire::Update {
+        arrival: cx.arrival.clone(),
+        ..update.clone()
+    };
     publish_hot(state, cx, id, || ItemKind::Update(update.clone()));
     for (edge, lanes) in direct {
-        let update = for_lanes(update, lanes);
+        let update = for_lanes(&update, lanes);
         send(state, cx, id, &edge, ItemKind::Update(update));
     }
     for lane in Lane::ALL {

@@ -6,7 +6,7 @@ use grandstand_common::bus::LogEntry;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::subject;
-use grandstand_common::wire::{self, Body, Entry, ItemKind};
+use grandstand_common::wire::{self, Arrival, Body, Entry, ItemKind};
 use grandstand_game::Reject;
 use grandstand_game::host::Panicked;
 use prost::Message;
@@ -16,7 +16,7 @@ use super::room_reads::WaitingEvent;
 use super::send::send;
 use super::settle::settle;
 use super::state::PartitionState;
-use super::{delivery, faults, idle_loading};
+use super::{delivery, faults, idle_loading, opening};
 use crate::context::Context;
 use crate::current_call::EntryId;
 use crate::room::{Creation, Emit, Logged, Opened, Room};
@@ -25,9 +25,29 @@ use crate::stored::quarantine::QuarantineReason;
 /// The age up to which an entry counts as stored now.
 const LIVE: Duration = Duration::from_secs(1);
 
+/// Handles an entry from the reader of the log. `behind` more entries were stored when it was sent.
+pub(super) fn handle_log(
+    state: &mut PartitionState,
+    cx: &mut Context,
+    entry: &LogEntry,
+    behind: u64,
+) {
+    if state.log.is_paused() || !state.takeover.is_running() {
+        return;
+    }
+    state.log.set_behind(behind);
+    if state.log.accept(entry.seq) {
+        state.takeover.count_replayed();
+        on_entry(state, cx, entry);
+    }
+    if behind == 0 || state.takeover.is_log_end(entry.seq) {
+        opening::on_caught_up(state, cx);
+    }
+}
+
 /// Decodes a stored entry and applies it to its room. Skips entries before the checkpoint, unless their room is
 /// retried after a quarantine.
-pub(super) fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &LogEntry) {
+fn on_entry(state: &mut PartitionState, cx: &mut Context, stored: &LogEntry) {
     let Some((partition, id)) = subject::parse_log(&stored.subject) else {
         return;
     };
@@ -75,6 +95,7 @@ pub(super) fn apply(state: &mut PartitionState, cx: &mut Context, id: &RoomId, l
 /// Applies an entry to its room. If the room is not in memory, the entry waits until the room is loaded.
 pub(super) fn apply_now(state: &mut PartitionState, cx: &mut Context, id: &RoomId, logged: Logged) {
     let replayed = u64::from(!state.takeover.sends(logged.seq));
+    cx.arrival = arrival_of(&logged);
     match state.rooms.apply(cx, id, logged) {
         EntryOutcome::Done(change) => {
             cx.counts.replayed += replayed;
@@ -102,6 +123,15 @@ pub(super) fn apply_now(state: &mut PartitionState, cx: &mut Context, id: &RoomI
             idle_loading::queue(state, cx, id, WaitingEvent::Entry(logged));
         }
         EntryOutcome::Absent(logged) => on_absent(state, cx, id, logged),
+    }
+    cx.arrival = None;
+}
+
+/// The arrival of the input that an entry has, for the updates that it causes.
+fn arrival_of(logged: &Logged) -> Option<Arrival> {
+    match &logged.entry.body {
+        Some(Body::Input(input)) => input.arrival.clone(),
+        _ => None,
     }
 }
 

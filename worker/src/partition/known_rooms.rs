@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use grandstand_common::by_name::ByName;
 use grandstand_common::id::{Instance, RoomId};
 
 use super::known_room::KnownRoom;
@@ -31,6 +32,9 @@ pub(super) struct KnownRooms {
     loaded: usize,
     stored: usize,
     too_new: usize,
+    quarantined: usize,
+    /// The rooms in memory by game.
+    games: ByName<u64>,
 }
 
 /// A room whose key a takeover reads.
@@ -59,6 +63,16 @@ impl KnownRooms {
     /// Returns the number of rooms that this build is too old for.
     pub(super) fn too_new(&self) -> usize {
         self.too_new
+    }
+
+    /// Returns the number of rooms in quarantine.
+    pub(super) fn quarantined(&self) -> usize {
+        self.quarantined
+    }
+
+    /// Returns the numbers of rooms in memory by game.
+    pub(super) fn games(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.games.iter().map(|(game, loaded)| (game, *loaded))
     }
 
     /// Returns the number of slots of rooms, also of those that are gone.
@@ -100,12 +114,12 @@ impl KnownRooms {
     /// Moves a room to another residence. A room that is not known is added, with the revision of its delete marker.
     pub(super) fn set_residence(&mut self, id: &RoomId, residence: Residence) {
         let stored = residence.stored();
-        self.count(&residence);
+        self.count(id.game(), &residence);
         let slot = match self.rooms.slot(id) {
             Some(slot) => {
                 if let Some(room) = self.rooms.at_mut(slot) {
                     let before = room.set_residence(residence);
-                    self.uncount(slot, &before);
+                    self.uncount(id.game(), slot, &before);
                 }
                 slot
             }
@@ -123,7 +137,7 @@ impl KnownRooms {
     /// Removes a room whose key was deleted, and remembers the revision of its delete marker.
     pub(super) fn remove(&mut self, id: &RoomId, marker: u64) {
         if let Some((slot, before)) = self.rooms.remove(id) {
-            self.uncount(slot, before.residence());
+            self.uncount(id.game(), slot, before.residence());
         }
         self.add_marker(id, marker);
     }
@@ -234,18 +248,25 @@ impl KnownRooms {
         self.rooms.id(slot).cloned()
     }
 
-    fn count(&mut self, residence: &Residence) {
+    fn count(&mut self, game: &str, residence: &Residence) {
         match residence {
-            Residence::Loaded(_) => self.loaded += 1,
+            Residence::Loaded(_) => {
+                self.loaded += 1;
+                *self.games.get_or_insert(game, || 0) += 1;
+            }
             Residence::Stored(_) => self.stored += 1,
             Residence::TooNew(_) => self.too_new += 1,
-            Residence::Deleted(_) | Residence::Quarantined(_) => {}
+            Residence::Quarantined(_) => self.quarantined += 1,
+            Residence::Deleted(_) => {}
         }
     }
 
-    fn uncount(&mut self, slot: Slot, residence: &Residence) {
+    fn uncount(&mut self, game: &str, slot: Slot, residence: &Residence) {
         match residence {
-            Residence::Loaded(_) => self.loaded -= 1,
+            Residence::Loaded(_) => {
+                self.loaded -= 1;
+                *self.games.get_or_insert(game, || 0) -= 1;
+            }
             Residence::Stored(stored) => {
                 self.stored -= 1;
                 if let Some(at) = stored.due_ms() {
@@ -253,7 +274,8 @@ impl KnownRooms {
                 }
             }
             Residence::TooNew(_) => self.too_new -= 1,
-            Residence::Deleted(_) | Residence::Quarantined(_) => {}
+            Residence::Quarantined(_) => self.quarantined -= 1,
+            Residence::Deleted(_) => {}
         }
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct LogReading {
     next_seq: u64,
     /// The number of entries that wait for rooms that are being read.
     waiting: usize,
+    /// The number of entries that were stored behind the last one when it was sent.
+    behind: u64,
     /// Whether the reader is closed because too many entries wait.
     paused: bool,
     /// The time at which the log is measured again after a failure.
@@ -40,6 +42,16 @@ impl LogReading {
             self.next_seq = seq + 1;
         }
         is_new
+    }
+
+    /// Sets how many entries were stored behind the last one when it was sent.
+    pub(super) fn set_behind(&mut self, behind: u64) {
+        self.behind = behind;
+    }
+
+    /// Returns the number of entries that are not applied yet, as far as is known.
+    pub(super) fn unapplied(&self) -> u64 {
+        self.behind + self.waiting as u64
     }
 
     pub(super) fn is_paused(&self) -> bool {

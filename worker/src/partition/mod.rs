@@ -116,13 +116,14 @@ mod testing;
 use std::time::Instant;
 
 use grandstand_common::bus::{KvEntry, LogEntry, Read};
+use grandstand_common::by_name::ByName;
 use grandstand_common::id::{EdgeId, Epoch, Partition, ProcessId, RoomId};
 use grandstand_common::record::GameVersions;
 use grandstand_common::wire::{self, OperatorReply, OperatorWant};
 
 use crate::command::{KvSource, Now, Outcome};
 use crate::context::{Context, TenureState};
-use crate::counts::RoomCounts;
+use crate::counts::{GameCounts, RoomCounts};
 use crate::loads::StoredValue;
 use crate::requests::Purpose;
 use state::PartitionState;
@@ -153,6 +154,11 @@ impl OwnedPartition {
     /// Returns the numbers of its rooms.
     pub(crate) fn room_counts(&self) -> RoomCounts {
         self.state.room_counts()
+    }
+
+    /// Adds what is in it to numbers by game. Returns how many entries of the log are not applied yet, as far as is known.
+    pub(crate) fn measure(&self, games: &mut ByName<GameCounts>) -> u64 {
+        self.state.measure(games)
     }
 
     /// Handles other limits of the bus: tries again what it did not take.
@@ -195,16 +201,7 @@ impl OwnedPartition {
 
     /// Handles an entry from the reader of the log. `behind` more entries were stored when it was sent.
     pub(crate) fn handle_log(&mut self, cx: &mut Context, entry: &LogEntry, behind: u64) {
-        let state = &mut self.state;
-        if state.log.is_paused() || !state.takeover.is_running() {
-            return;
-        }
-        if state.log.accept(entry.seq) {
-            intake::on_entry(state, cx, entry);
-        }
-        if behind == 0 || state.takeover.is_log_end(entry.seq) {
-            opening::on_caught_up(state, cx);
-        }
+        intake::handle_log(&mut self.state, cx, entry, behind);
     }
 
     /// Handles the end of the log: its reader has delivered all stored entries.

@@ -295,6 +295,11 @@ pub(super) fn on_caught_up(state: &mut PartitionState, cx: &mut Context) {
     if !state.takeover.catch_up(state.log.reached()) {
         return;
     }
+    if let Some((took, replayed)) = state.takeover.take_measured(cx.now.at) {
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        cx.tallies.takeovers.observe(took_ms);
+        cx.tallies.replay_entries.observe(replayed);
+    }
     end_retries(state, cx);
     cx.commands.push_back(Command::Ready {
         partition: state.tenure.id,

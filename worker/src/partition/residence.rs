@@ -15,6 +15,7 @@ use crate::stored::head::SnapshotHead;
 use crate::stored::outlet::PendingItem;
 use crate::stored::quarantine::QuarantineReason;
 use crate::stored::snapshot::{self, SnapshotLimits};
+use crate::tallies::EndedGame;
 
 /// The residence of a room.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(super) struct Loaded {
     restore: RestorePoint,
     /// The time since when nothing keeps the room in memory.
     idle_since: Option<Instant>,
+    /// The time of the entry that created the room, in Unix milliseconds; `None` if it was loaded from a snapshot.
+    created_ms: Option<u64>,
 }
 
 /// The part of a stored room that stays in memory. There may be a million of them, so it is small.
@@ -72,12 +75,30 @@ impl Stored {
 }
 
 impl Loaded {
-    pub(super) fn new(room: Room, restore: RestorePoint) -> Box<Self> {
+    pub(super) fn new(room: Room, restore: RestorePoint, created_ms: Option<u64>) -> Box<Self> {
         Box::new(Self {
             room,
             restore,
             idle_since: None,
+            created_ms,
         })
+    }
+
+    /// Whether the game has ended the room.
+    pub(super) fn is_finished(&self) -> bool {
+        self.room.instance_state().finished
+    }
+
+    /// The game, which has just ended.
+    pub(super) fn ended(&self) -> EndedGame {
+        let ended_ms = self.room.instance_state().last_event_ms;
+        let players = self.room.state().players.values();
+        EndedGame {
+            seconds: self
+                .created_ms
+                .map(|created| ended_ms.saturating_sub(created) / 1_000),
+            inputs: players.map(|player| player.last_seq).sum(),
+        }
     }
 
     pub(super) fn room(&self) -> &Room {

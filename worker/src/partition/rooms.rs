@@ -130,12 +130,14 @@ impl Rooms {
             seq: logged.seq,
             time_ms: logged.time_ms,
         };
+        let was_finished = loaded.is_finished();
         let handled = cx.call(id, entry, || loaded.handle(&cx.games, id, &logged, panics));
         cx.counts.panics += *panics;
         cx.counts.inputs += u64::from(matches!(logged.entry.body, Some(Body::Input(_))));
         let Ok(mut emits) = handled else {
             return EntryOutcome::Panicked(logged);
         };
+        let ended = (loaded.is_finished() && !was_finished).then(|| loaded.ended());
         let seq = logged.seq;
         let bytes = logged.entry.encoded_len() as u64;
         if emits.last() == Some(&Emit::Deleted) {
@@ -149,6 +151,7 @@ impl Rooms {
                 emits,
                 edges: Some(Vec::new()),
                 residence: ResidenceChange::Deleted(instance),
+                ended,
                 ..Change::default()
             });
         }
@@ -161,6 +164,7 @@ impl Rooms {
             snapshot_bytes: loaded.snapshot_bytes(),
             emits,
             edges: changed_edges(loaded.room_mut()),
+            ended,
             ..Change::default()
         })
     }
@@ -173,12 +177,12 @@ impl Rooms {
         emits: Vec<Emit>,
         logged: Logged,
     ) -> Change {
-        let seq = logged.seq;
+        let (seq, time_ms) = (logged.seq, logged.time_ms);
         let edges = changed_edges(&mut room);
         let mut restore = RestorePoint::default();
         restore.push(logged);
         let deleted = self.deleted(id);
-        let loaded = Loaded::new(room, restore);
+        let loaded = Loaded::new(room, restore, Some(time_ms));
         self.known.set_residence(id, Residence::Loaded(loaded));
         Change {
             seq,

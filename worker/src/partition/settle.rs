@@ -35,11 +35,17 @@ pub(super) fn settle(
     let moved = change.edges.is_some();
     let is_due = state.update_machines(cx, id, &mut change);
     let is_sent = !entry || state.sends(id, change.seq);
-    let rejects = change.emits.iter().filter(|emit| emit.is_reject());
-    let rejects = rejects.count() as u64;
+    let mut rejects = 0;
+    for reject in change.emits.iter().filter_map(Emit::reject) {
+        rejects += 1;
+        cx.tallies.on_reject(id.game(), &reject.code);
+    }
     cx.counts.rejects += rejects;
     cx.counts.replayed_rejects += if is_sent { 0 } else { rejects };
     if is_sent {
+        if let Some(ended) = change.ended {
+            cx.tallies.on_ended(id.game(), ended);
+        }
         if matches!(change.residence, ResidenceChange::Created(_)) {
             // The snapshots that the edges get contain the first entry's updates.
             delivery::on_created(state, cx, id);

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use grandstand_common::by_name::ByName;
 use grandstand_common::id::{EdgeId, RoomId};
 use grandstand_common::wire::{self, ItemKind};
 
@@ -26,7 +27,7 @@ use super::timers::Timers;
 use super::worlds::Worlds;
 use crate::command::Command;
 use crate::context::Context;
-use crate::counts::RoomCounts;
+use crate::counts::{GameCounts, RoomCounts};
 use crate::outbox::RoomHead;
 use crate::room::Emit;
 use crate::room::Room;
@@ -135,7 +136,20 @@ impl PartitionState {
             too_new: known.too_new(),
             held: self.coverage.held(),
             waiting: self.outlets.held(),
+            quarantined: known.quarantined(),
         }
+    }
+
+    /// Adds the rooms in memory and the spectators to numbers by game. Returns how many entries of the log are not applied
+    /// yet, as far as is known.
+    pub(super) fn measure(&self, games: &mut ByName<GameCounts>) -> u64 {
+        for (game, loaded) in self.rooms.known().games() {
+            games.get_or_insert(game, GameCounts::default).rooms += loaded;
+        }
+        for (game, viewers) in self.audiences.viewers_by_game() {
+            games.get_or_insert(game, GameCounts::default).viewers += viewers;
+        }
+        self.log.unapplied()
     }
 
     /// Whether stored snapshots and quarantine records cover every entry, and no record is left that protects nothing.

@@ -65,6 +65,10 @@ pub(super) struct Takeover {
     has_records: bool,
     /// The last entry that a room covers, of those that were read before the log was measured.
     reached: u64,
+    /// The time at which the takeover began first; `None` once it is complete.
+    begun: Option<Instant>,
+    /// The entries that it has read again.
+    replayed: u64,
     /// The first and the last entry in the log when it was measured.
     log_first: u64,
     log_last: u64,
@@ -98,6 +102,7 @@ impl Takeover {
     pub(super) fn begin(&mut self, cx: &mut Context, tenure: Tenure) {
         *self = Self {
             log_last: u64::MAX,
+            begun: self.begun.or(Some(cx.now.at)),
             ..Self::default()
         };
         let token = cx.request(tenure.id, Purpose::Takeover);
@@ -157,6 +162,17 @@ impl Takeover {
     /// Whether what follows from an entry is sent to edges. A replay sends nothing.
     pub(super) fn sends(&self, seq: u64) -> bool {
         self.is_ready() && seq > self.replayed_to
+    }
+
+    /// Counts an entry that is read again, while the takeover is not complete.
+    pub(super) fn count_replayed(&mut self) {
+        self.replayed += u64::from(self.stage == Stage::Replaying);
+    }
+
+    /// The duration of the takeover, and the entries that it has read again. To be called once it is complete.
+    pub(super) fn take_measured(&mut self, now: Instant) -> Option<(Duration, u64)> {
+        let begun = self.begun.take()?;
+        Some((now.saturating_duration_since(begun), self.replayed))
     }
 
     /// Ends the takeover at the end of the log, whose last entry is `replayed_to`. Returns whether it was replaying.

@@ -3,15 +3,26 @@
 use std::sync::atomic::AtomicU64;
 
 use grandstand_common::bus::metrics::BusMetrics;
+use grandstand_common::histogram::LocalHistogram;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::game_metrics::GameMetrics;
+use super::lease_changes::LeaseChanges;
+use super::loop_lags::LoopLags;
 use crate::counts::Counts;
 
 /// A worker's counters. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerMetrics {
+    loop_lags: LoopLags,
+    /// The metrics by game.
+    pub(super) games: GameMetrics,
+    /// Entries of the log that are not applied yet.
+    pub(super) replay_lag: Gauge,
+    /// Rooms in quarantine.
+    pub quarantined_rooms: Gauge,
     /// Partitions that the worker owns.
     pub partitions: Gauge,
     /// 1 while workers are also probed over a second server of the cluster.
@@ -101,6 +112,17 @@ pub struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
+    /// Makes each family have a series, so that a description of the metrics sees its labels.
+    pub fn touch(&self) {
+        drop(self.loop_lags.of(""));
+        self.games.touch();
+    }
+
+    /// The lag of the loop with this name, for its thread.
+    pub(super) fn loop_lag(&self, name: &str) -> LocalHistogram {
+        self.loop_lags.of(name)
+    }
+
     /// Adds the differences between two counts.
     pub(crate) fn add(&self, before: Counts, now: Counts) {
         let counters = [
@@ -160,6 +182,23 @@ impl WorkerMetrics {
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("worker");
         self.bus.register(registry);
+        self.games.register(registry);
+        self.loop_lags.register(registry);
+        registry.register(
+            "replay_lag_entries",
+            "Entries of the log that are not applied yet, as far as is known",
+            self.replay_lag.clone(),
+        );
+        registry.register(
+            "quarantined_rooms",
+            "Rooms in quarantine",
+            self.quarantined_rooms.clone(),
+        );
+        registry.register_collector(Box::new(LeaseChanges {
+            taken: self.taken.clone(),
+            released: self.released.clone(),
+            lost: self.lost.clone(),
+        }));
         registry.register("partitions", "Partitions owned", self.partitions.clone());
         registry.register(
             "second_observer",

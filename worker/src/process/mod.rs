@@ -47,7 +47,15 @@ mod room_thread;
 
 mod room_loops;
 
+mod lease_changes;
+
+mod loop_lags;
+
+mod game_metrics;
+
 pub mod metrics;
+
+mod loop_metrics;
 
 pub mod build_id;
 
@@ -67,6 +75,7 @@ use grandstand_common::id::WorkerId;
 use grandstand_common::layout::Layout;
 use grandstand_common::process::admin::{Component, Phase, Pulse};
 use grandstand_common::process::drain;
+use grandstand_common::process::lag::drive_lag;
 use grandstand_game::Games;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -113,6 +122,8 @@ async fn run_on(
     pulse.begin();
     let result = tasks
         .run_until(async {
+            let lag = drive_lag(settings.metrics.loop_lag("lease"));
+            settings.supervisor.scope("worker").keep_local("lag", lag);
             let mut carried_over = CarriedOver::default();
             let mut layouts = follow(&bus, &settings.supervisor.scope("worker"));
             loop {

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::answers::{Answers, EdgeAnswer, EngineAnswer};
 use super::edge_probes::{EdgeProbes, Liveness};
+use super::loop_metrics::LoopMetrics;
 use super::orders::{LoopReport, Order};
 use super::questions::{self, Question};
 use super::readers::Readers;
@@ -50,6 +51,7 @@ pub(super) struct RoomLoop {
     /// The time of the last loss of the connection. Renewals that were sent earlier do not count.
     not_before: Option<Instant>,
     counted: Counts,
+    published: LoopMetrics,
 }
 
 /// An event that the loop waits for.
@@ -91,6 +93,7 @@ impl RoomLoop {
             is_up: false,
             not_before: None,
             counted: Counts::default(),
+            published: LoopMetrics::new(settings.metrics.clone(), now()),
             bus,
             start,
         };
@@ -240,6 +243,7 @@ impl RoomLoop {
         let counts = self.engine.counts();
         let before = std::mem::replace(&mut self.counted, counts);
         self.settings().metrics.add(before, counts);
+        self.published.publish(&mut self.engine, now());
         self.start
             .counts
             .set(self.engine.partitions().room_counts());

@@ -281,12 +281,14 @@ impl<'a> RoomLoops<'a> {
             too_new,
             held,
             waiting,
+            quarantined,
         } = counts.sum();
         metrics.rooms.set(loaded as i64);
         metrics.idle_rooms.set(stored as i64);
         metrics.too_new_rooms.set(too_new as i64);
         metrics.held_rooms.set(held as i64);
         metrics.waiting_rooms.set(waiting as i64);
+        metrics.quarantined_rooms.set(quarantined as i64);
     }
 
     /// Ends the loops, and waits a little until they have ended.

@@ -58,6 +58,7 @@ pub(super) struct SharedRoomCounts {
     held: AtomicUsize,
     too_new: AtomicUsize,
     waiting: AtomicUsize,
+    quarantined: AtomicUsize,
 }
 
 impl SharedRoomCounts {
@@ -67,6 +68,8 @@ impl SharedRoomCounts {
         self.too_new.store(counts.too_new, Ordering::Relaxed);
         self.held.store(counts.held, Ordering::Relaxed);
         self.waiting.store(counts.waiting, Ordering::Relaxed);
+        self.quarantined
+            .store(counts.quarantined, Ordering::Relaxed);
     }
 
     pub(super) fn get(&self) -> RoomCounts {
@@ -76,6 +79,7 @@ impl SharedRoomCounts {
             too_new: self.too_new.load(Ordering::Relaxed),
             held: self.held.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed),
+            quarantined: self.quarantined.load(Ordering::Relaxed),
         }
     }
 }

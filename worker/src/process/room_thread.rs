@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use grandstand_common::bus::{Bus, BusRole};
 use grandstand_common::process::admin::Pulse;
+use grandstand_common::process::lag::drive_lag;
 use grandstand_common::supervisor::Supervisor;
 use tokio::task::LocalSet;
 
@@ -53,6 +54,8 @@ async fn drive(mut start: RoomStart, supervisor: &Supervisor) {
     let asked = std::mem::take(&mut start.asked);
     let _until_ended = start.until_ended.take();
     let answering = supervisor.keep_local("answers", answer(asked));
+    let lag = drive_lag(start.settings.metrics.loop_lag(&start.number.to_string()));
+    let measuring = supervisor.keep_local("lag", lag);
     pulse.begin();
     let orders = Arc::clone(&start.orders);
     let bus = tokio::select! {
@@ -75,6 +78,7 @@ async fn drive(mut start: RoomStart, supervisor: &Supervisor) {
         }
     }
     answering.abort();
+    measuring.abort();
     if tokio::time::timeout(FLUSH_WITHIN, bus.flush())
         .await
         .is_err()

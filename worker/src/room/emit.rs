@@ -35,9 +35,12 @@ pub(crate) enum Emit {
 }
 
 impl Emit {
-    /// Whether it reports the reject of an input.
-    pub(crate) fn is_reject(&self) -> bool {
-        matches!(self, Self::ToEdge(_, ItemKind::Rejected(_)))
+    /// The reject of an input that it reports.
+    pub(crate) fn reject(&self) -> Option<&wire::Rejected> {
+        match self {
+            Self::ToEdge(_, ItemKind::Rejected(rejected)) => Some(rejected),
+            _ => None,
+        }
     }
 }
 

@@ -86,6 +86,7 @@ impl Room {
                 players,
                 spectators,
                 key: key.unwrap_or_default(),
+                arrival: None,
                 data: Some(data),
             })),
             Output::Direct { player, data } if welcomed == Some(&player) => direct = Some(data),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::auth::Grants;
-use grandstand_common::clock::{Now, unix_ms};
+use grandstand_common::clock::{Now, unix_us};
 use grandstand_common::envelope::{Encoding, Payload};
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{EdgeId, Epoch};
@@ -279,10 +279,12 @@ fn data() -> Option<grandstand_common::data::Data> {
 }
 
 fn now() -> Now {
-    let unix_ms = unix_ms();
+    let unix_us = unix_us();
+    let unix_ms = unix_us / 1_000;
     Now {
         at: instant(),
         unix_ms,
+        unix_us,
         log_ms: unix_ms,
     }
 }

@@ -6,7 +6,7 @@ use grandstand_common::error::ErrorKind;
 use grandstand_common::id::{Instance, Lane as LaneId};
 use grandstand_common::wire::{Gone, Refused};
 
-use crate::codec;
+use crate::codec::{self, SentKind};
 use crate::core::delivery;
 use crate::core::effects::{ClientAction, Effects, OwnerNote};
 use crate::core::ids::RoomKey;
@@ -85,6 +85,7 @@ pub(super) fn on_gone(hub: &mut Hub, effects: &mut Effects, key: RoomKey, gone: 
             code,
         };
         let frames = codec::message(encoding, &left);
+        effects.counts().sent.add(SentKind::Left, 1);
         effects.act(conn, ClientAction::Control(frames));
         reply::resume_reading(hub, effects, conn);
         let client = hub.clients.get(conn);

@@ -8,7 +8,7 @@ use grandstand_common::id::Lane as LaneId;
 use grandstand_common::wire::{Empty, ItemKind, LiveOut, Processed, Snapshot, Update};
 
 use super::departures;
-use crate::codec;
+use crate::codec::{self, SentKind};
 use crate::core::answer;
 use crate::core::crowd;
 use crate::core::delivery;
@@ -36,6 +36,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
                 let frames = recipient.and_then(|to| to.on_direct(&address.id, data));
                 if let Some(frames) = frames {
                     room.queue_private(frames);
+                    effects.counts().sent.add(SentKind::Direct, 1);
                 }
             }
         }
@@ -50,6 +51,7 @@ pub(super) fn apply(hub: &mut Hub, effects: &mut Effects, key: RoomKey, item: It
             let frames = recipient.and_then(|to| to.on_rejected(&address.id, reject));
             if let Some(frames) = frames {
                 room.queue_private(frames);
+                effects.counts().sent.add(SentKind::Reject, 1);
             }
         }
         ItemKind::Processed(report) => on_processed(hub, effects, key, &report, now),
@@ -114,6 +116,7 @@ fn on_update(hub: &mut Hub, effects: &mut Effects, key: RoomKey, update: &Update
                 version,
                 key: update.key.clone(),
                 data: data.clone(),
+                arrived_us: update.arrival.as_ref().map_or(0, |arrival| arrival.at_us),
             };
             gap |=
                 delivery::deliver(hub, effects, key.lane(lane), event, now) == UpdateOutcome::Gap;
@@ -147,6 +150,7 @@ fn on_live_out(hub: &mut Hub, effects: &mut Effects, key: RoomKey, live: &LiveOu
             n: None,
         };
         let frames = codec::message(encoding, &message);
+        effects.counts().sent.add(SentKind::Live, 1);
         players.clients_mut().private_mut().push(conn, &frames);
     }
     if live.spectators {

@@ -120,7 +120,7 @@ fn on_room(
         if sessions.sync().is_pending() && !sessions.sync().is_held() {
             effects.tell_owner(key, OwnerNote::Resync);
         }
-        room.queue_due();
+        effects.counts().add_acks(room.queue_due());
     }
     for lane in LaneId::ALL {
         delivery::mark_dirty(hub, effects, key.lane(lane));
@@ -191,7 +191,7 @@ pub(super) fn on_link_reply(
     for key in state.owners.links().take_released(worker) {
         if let Some(room) = state.hub.rooms.get_mut(key) {
             room.sessions_mut().sync_mut().set_held(false);
-            room.queue_due();
+            effects.counts().add_acks(room.queue_due());
         }
         delivery::mark_dirty(&mut state.hub, effects, key.lane(LaneId::Players));
     }

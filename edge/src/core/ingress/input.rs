@@ -112,6 +112,10 @@ pub(super) fn on_input(
     let input = Body::Input(wire::Input {
         seq,
         data,
+        arrival: Some(wire::Arrival {
+            at_us: now.unix_us,
+            traceparent: String::new(),
+        }),
         ..wire::Input::default()
     });
     sessions.push_input(address, session, input, now, effects);

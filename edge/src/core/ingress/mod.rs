@@ -20,7 +20,7 @@ use super::reply::{self, ErrorReply, ReplyTo};
 use super::roomless;
 use super::state::{Hub, State};
 use super::{join, leave};
-use crate::codec::WireFormat;
+use crate::codec::{ReceivedKind, WireFormat};
 use crate::conn::key::ConnKey;
 use crate::conn::name::ConnName;
 use input::{InputLimits, NumberedInput};
@@ -99,9 +99,13 @@ pub(super) fn on_message(
                     return;
                 }
             }
+            effects.counts().received((&message.kind).into());
             take_message(state, effects, conn, message, now)
         }
-        Err(error) => reply::error(clients, effects, conn, &ErrorReply::from(&*error)),
+        Err(error) => {
+            effects.counts().received(ReceivedKind::Invalid);
+            reply::error(clients, effects, conn, &ErrorReply::from(&*error));
+        }
     }
 }
 

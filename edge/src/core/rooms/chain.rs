@@ -41,6 +41,8 @@ impl Default for ChainConfig {
 struct Unprocessed {
     entry: Entry,
     bytes: usize,
+    /// The time at which it was added.
+    since: Instant,
     /// Its sequence in the log in this round; `None` until the log has confirmed it.
     stored: Option<u64>,
 }
@@ -124,6 +126,7 @@ impl Chain {
         self.window.push_back(Unprocessed {
             entry,
             bytes,
+            since: now,
             stored: None,
         });
     }
@@ -153,6 +156,13 @@ impl Chain {
     pub(crate) fn is_beyond(&self, n: u64) -> bool {
         let first = self.window.front().map_or(self.next_n, |w| w.entry.n);
         first > n + 1
+    }
+
+    /// The times for which the inputs up to entry `n` have been in the window.
+    pub(crate) fn waited(&self, n: u64, now: Instant) -> impl Iterator<Item = Duration> {
+        let reported = self.window.iter().take_while(move |w| w.entry.n <= n);
+        let inputs = reported.filter(|w| matches!(w.entry.body, Some(Body::Input(_))));
+        inputs.map(move |w| now.saturating_duration_since(w.since))
     }
 
     /// The number of the current round.

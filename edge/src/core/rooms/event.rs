@@ -39,6 +39,8 @@ pub(crate) enum LaneEvent {
         key: String,
         /// The update's data.
         data: Data,
+        /// The arrival of the input that caused it, in Unix microseconds; 0 if none did, or if it is not known.
+        arrived_us: u64,
     },
     /// A live message.
     Live(Data),
@@ -51,6 +53,14 @@ pub(crate) enum LaneEvent {
 }
 
 impl LaneEvent {
+    /// The arrival of the input that caused it, in Unix microseconds; 0 if none did, or if it is not known.
+    pub(crate) fn arrived_us(&self) -> u64 {
+        match self {
+            Self::Update { arrived_us, .. } => *arrived_us,
+            _ => 0,
+        }
+    }
+
     /// The memory that it takes while it is delayed, in bytes.
     pub(super) fn weight(&self) -> usize {
         EVENT_OVERHEAD

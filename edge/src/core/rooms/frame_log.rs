@@ -8,7 +8,7 @@ use grandstand_common::envelope::{Encoding, ServerMessage};
 use grandstand_common::id::RoomId;
 
 use super::newest_frame::NewestFrame;
-use crate::codec::{Encoder, WireFormat, put_message};
+use crate::codec::{Encoder, SentKind, WireFormat, put_message};
 use crate::conn::key::ConnKey;
 
 /// A member of a lane.
@@ -55,6 +55,8 @@ struct FrameEnd {
     except: Option<ConnKey>,
     /// Members that get datagrams get the message in this form instead.
     datagrams: Option<Box<Datagrams>>,
+    /// The arrival of the input that caused it, in Unix microseconds; 0 if it is not known.
+    arrived_us: u64,
 }
 
 impl FrameEnd {
@@ -121,16 +123,18 @@ impl FrameLog {
         self.from += 1;
     }
 
-    /// Appends a message in the `wanted` formats, encoded once and compressed once for each encoding. Members that get
+    /// Appends a message in the formats that have `members`, encoded once and compressed once for each encoding. Members that get
     /// datagrams get it as one of `datagrams`, if there are any. Returns how often it was encoded.
     pub(crate) fn push(
         &mut self,
         message: &ServerMessage<'_>,
         except: Option<ConnKey>,
         datagrams: Option<Box<Datagrams>>,
-        wanted: [bool; FORMATS],
+        members: [u32; FORMATS],
         encoder: &mut Encoder,
     ) -> u64 {
+        encoder.count(message, members);
+        let wanted = members.map(|members| members > 0);
         let mut encoded = 0;
         let (plain, deflated) = self.fresh.split_at_mut(Encoding::ALL.len());
         for encoding in Encoding::ALL {
@@ -167,21 +171,24 @@ impl FrameLog {
             ends,
             except,
             datagrams,
+            arrived_us: 0,
         };
         self.exceptions += usize::from(!frame.is_for_all());
         self.frames.push_back(frame);
     }
 
-    /// Sets the newest message of those of which only the newest matters, in the `wanted` formats. It takes a place in the
+    /// Sets the newest message of those of which only the newest matters, in the formats that have `members`. It takes a place in the
     /// log, but no space. Returns how often it was encoded.
     pub(crate) fn set_newest(
         &mut self,
         room: &RoomId,
         data: Data,
         wants_datagrams: bool,
-        wanted: [bool; FORMATS],
+        members: [u32; FORMATS],
         encoder: &mut Encoder,
     ) -> u64 {
+        encoder.count(SentKind::Live, members);
+        let wanted = members.map(|members| members > 0);
         if wanted.contains(&true) {
             self.end_frame(None, None);
         } else {
@@ -275,6 +282,21 @@ impl FrameLog {
             self.start = frame.ends;
             self.exceptions -= usize::from(!frame.is_for_all());
         }
+    }
+
+    /// Notes when the input arrived that caused the last frame.
+    pub(crate) fn stamp_last(&mut self, arrived_us: u64) {
+        if let Some(last) = self.frames.back_mut() {
+            last.arrived_us = arrived_us;
+        }
+    }
+
+    /// Drops the frames up to `position`, which all members have been sent, and adds their stamps to `stamps`.
+    pub(crate) fn complete(&mut self, position: u64, stamps: &mut Vec<u64>) {
+        let count = position.saturating_sub(self.from) as usize;
+        let stamped = self.frames.iter().take(count).map(|frame| frame.arrived_us);
+        stamps.extend(stamped.filter(|at| *at > 0));
+        self.forget(position);
     }
 
     /// Drops the oldest frames until each format has at most `cap` bytes. The latest frame always stays.

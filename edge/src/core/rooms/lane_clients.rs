@@ -65,13 +65,11 @@ impl LaneClients {
     pub(crate) fn leave(&mut self, conn: ConnKey, slot: Option<u32>) -> Vec<(ConnKey, u32)> {
         self.count -= 1;
         self.private.take(conn);
-        match slot {
-            Some(slot) => self.remove_member(slot),
-            None => {
-                self.waiting.remove(conn);
-                Vec::new()
-            }
-        }
+        let Some(slot) = slot else {
+            self.waiting.remove(conn);
+            return Vec::new();
+        };
+        self.remove_member(slot)
     }
 
     /// The clients that wait for the first snapshot.
@@ -160,11 +158,9 @@ impl LaneClients {
     /// Queues a frame for all members, in place of the earlier one. Clients that join later get it as well.
     pub(crate) fn queue_frame(&mut self, room: &RoomId, data: Data, encoder: &mut Encoder) {
         let wants_datagrams = self.datagram_members > 0;
-        let wanted = self.by_format.map(|members| members > 0);
         self.pending_visits = self.members.len();
-        self.encoded += self
-            .log
-            .set_newest(room, data, wants_datagrams, wanted, encoder);
+        let log = &mut self.log;
+        self.encoded += log.set_newest(room, data, wants_datagrams, self.by_format, encoder);
     }
 
     /// Forgets the newest frame.
@@ -195,9 +191,14 @@ impl LaneClients {
         if self.members.is_empty() {
             return self.log.skip();
         }
-        let wanted = self.by_format.map(|members| members > 0);
         self.pending_visits = self.members.len();
-        self.encoded += self.log.push(message, except, datagrams, wanted, encoder);
+        let log = &mut self.log;
+        self.encoded += log.push(message, except, datagrams, self.by_format, encoder);
+    }
+
+    /// Notes when the input arrived that caused the last message for all members.
+    pub(crate) fn stamp_last(&mut self, arrived_us: u64) {
+        self.log.stamp_last(arrived_us);
     }
 
     /// The frames for single clients.
@@ -277,9 +278,7 @@ impl LaneClients {
         let removed = self.members.swap_remove(slot);
         self.datagram_members -= u32::from(removed.datagrams);
         self.slow.remove(removed.conn);
-        if let Some(member) = self.members.get(slot) {
-            moved.push((member.conn, slot as u32));
-        }
+        moved.extend(self.members.get(slot).map(|m| (m.conn, slot as u32)));
         self.visit_one_more();
         if self.members.is_empty() {
             self.end_round();
@@ -337,12 +336,13 @@ impl LaneClients {
     }
 
     /// Visits up to `budget` of the members that are due, and calls `write` with each member's unsent frames and those for
-    /// this member only. `write` returns whether the member keeps up. Returns whether all members have been sent all frames
-    /// of the lane.
+    /// this member only. `write` returns whether the member keeps up. Adds the stamps of frames that all members have been
+    /// sent to `stamps`. Returns whether all members have been sent all frames of the lane.
     pub(crate) fn flush(
         &mut self,
         budget: usize,
         cap: usize,
+        stamps: &mut Vec<u64>,
         mut write: impl FnMut(ConnKey, Outgoing<'_>) -> bool,
     ) -> bool {
         if self.pending_visits == 0 {
@@ -356,8 +356,8 @@ impl LaneClients {
             if self.cursor == self.members.len() {
                 self.cursor = 0;
                 // All members have been visited since the last round began.
-                self.log
-                    .forget(std::mem::replace(&mut self.round, position));
+                let before = std::mem::replace(&mut self.round, position);
+                self.log.complete(before, stamps);
             }
             let member = &mut self.members[self.cursor];
             self.cursor += 1;
@@ -393,6 +393,7 @@ impl LaneClients {
         if self.pending_visits > 0 {
             return false;
         }
+        self.log.complete(position, stamps);
         self.end_round();
         true
     }

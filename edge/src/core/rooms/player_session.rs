@@ -1,6 +1,6 @@
 //! A player's session in a room: its chain of entries, and the messages for this player only.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use grandstand_common::bus::AppendFailure;
@@ -34,6 +34,14 @@ pub(crate) enum SessionChange {
     Continues,
     /// The bus has lost entries of the session that an earlier owner had processed. The session is removed.
     RolledBack(Box<PlayerSession>),
+}
+
+/// Frames of its own that a session is due.
+#[derive(Debug)]
+pub(crate) struct DueFrames {
+    pub(crate) frames: Bytes,
+    /// Whether an `ack` is among them.
+    pub(crate) has_ack: bool,
 }
 
 /// A player's session in a room.
@@ -243,6 +251,11 @@ impl PlayerSession {
         (is_another && first < self.next_seq).then_some(first)
     }
 
+    /// The times for which the inputs up to entry `n` have waited for their report.
+    pub(super) fn waited(&self, n: u64, now: Instant) -> impl Iterator<Item = Duration> {
+        self.chain.waited(n, now)
+    }
+
     /// Handles an owner's report. Returns whether it is the first.
     pub(super) fn on_processed(
         &mut self,
@@ -320,7 +333,7 @@ impl PlayerSession {
     }
 
     /// Takes the frames that are due, with their connection: the latest `direct`, rejects, the `ack`.
-    pub(super) fn take_due(&mut self, room: &RoomId) -> Option<(ConnKey, Bytes)> {
+    pub(super) fn take_due(&mut self, room: &RoomId) -> Option<(ConnKey, DueFrames)> {
         self.due = false;
         let (conn, encoding) = self.answered_conn()?;
         let mut out = Vec::new();
@@ -329,11 +342,14 @@ impl PlayerSession {
         } else {
             self.private.put_due(&mut out, encoding, room);
         }
-        if self.processed > self.acked {
+        let has_ack = self.processed > self.acked;
+        if has_ack {
             self.acked = self.processed;
             self.put_ack(&mut out, encoding, room);
         }
-        (!out.is_empty()).then(|| (conn, out.into()))
+        let frames = out.into();
+        let due = DueFrames { frames, has_ack };
+        (!due.frames.is_empty()).then_some((conn, due))
     }
 
     /// Appends the frames for this client only to the answer to its `join`: the latest `direct`, the kept rejects, the

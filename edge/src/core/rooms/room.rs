@@ -136,11 +136,15 @@ impl Room {
     }
 
     /// Queues the frames of their own that players are due, unless messages that precede them may still arrive (D4, D31).
-    pub(crate) fn queue_due(&mut self) {
+    /// Returns how many acks are among them.
+    pub(crate) fn queue_due(&mut self) -> u64 {
         let (id, players, sessions) = self.parts(LaneId::Players);
-        sessions.send_due(id, |conn, frames| {
-            players.clients_mut().private_mut().push(conn, &frames);
+        let mut acks = 0;
+        sessions.send_due(id, |conn, due| {
+            acks += u64::from(due.has_ack);
+            players.clients_mut().private_mut().push(conn, &due.frames);
         });
+        acks
     }
 
     /// Adds a client to an audience.

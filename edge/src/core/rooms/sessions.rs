@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use bytes::Bytes;
 use grandstand_common::bus::AppendFailure;
 use grandstand_common::clock::Now;
 use grandstand_common::error::ErrorKind;
@@ -20,7 +19,7 @@ use crate::core::effects::Effects;
 use crate::core::ids::RoomAddress;
 use crate::limits::{ByteBudget, Limit};
 
-pub(crate) use super::player_session::{PlayerSession, SessionChange};
+pub(crate) use super::player_session::{DueFrames, PlayerSession, SessionChange};
 pub(crate) use super::reject::Reject;
 
 /// The sessions of a room's players.
@@ -262,6 +261,9 @@ impl Sessions {
                 SessionChange::RolledBack(Box::new(player))
             });
         }
+        for waited in player.waited(report.n, now.at) {
+            effects.tallies().input_latency.observe_micros(waited);
+        }
         let (epoch, instance) = incarnation;
         let first = player.on_processed(epoch, instance, report, now);
         let conn = player.conn();
@@ -317,14 +319,14 @@ impl Sessions {
 
     /// Passes the frames of their own that sessions are due to `send`, unless messages that precede them may still arrive
     /// (D4). They follow the players' updates.
-    pub(super) fn send_due(&mut self, room: &RoomId, mut send: impl FnMut(ConnKey, Bytes)) {
+    pub(super) fn send_due(&mut self, room: &RoomId, mut send: impl FnMut(ConnKey, DueFrames)) {
         if self.sync.is_pending() {
             return;
         }
         for session in self.due.drain(..) {
             let player = self.sessions.get_mut(&session);
-            if let Some((conn, frames)) = player.and_then(|player| player.take_due(room)) {
-                send(conn, frames);
+            if let Some((conn, due)) = player.and_then(|player| player.take_due(room)) {
+                send(conn, due);
             }
         }
     }

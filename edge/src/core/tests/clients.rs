@@ -214,6 +214,7 @@ fn a_client_is_notified_once_for_each_token_that_expires_soon() {
         let now = Now {
             at: start.at + Duration::from_millis(ms),
             unix_ms: start.unix_ms + ms,
+            unix_us: start.unix_us + ms * 1_000,
             log_ms: start.log_ms + ms,
         };
         bench.core.handle_timeout(now, &mut bench.clients);

@@ -36,7 +36,7 @@ fn d26_spectators_that_join_and_leave_silent_rooms_leave_nothing_behind() {
         join(&mut bench, conn, room, "spectator");
         leave(&mut bench, conn, room);
     }
-    assert_eq!(bench.core.sizes().0, 0);
+    assert_eq!(bench.core.lists().sizes().0, 0);
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn keyed(spectators: u64, key: &str) -> ItemKind {
         spectators,
         key: key.into(),
         data: json(spectators),
+        ..Update::default()
     })
 }
 

@@ -44,6 +44,8 @@ mod crowds;
 
 mod slices;
 
+mod latency;
+
 mod order;
 
 mod hot_order;
@@ -150,6 +152,7 @@ impl Bench {
         let now = Now {
             at: tokio::time::Instant::now().into_std(),
             unix_ms: 1_000_000,
+            unix_us: 1_000_000_000,
             log_ms: 7_000_000,
         };
         let core = Core::new(config, "edge-0-x".parse().unwrap(), verifier, 1, now);
@@ -382,8 +385,8 @@ pub(crate) fn update(players: u64, spectators: u64) -> ItemKind {
     ItemKind::Update(Update {
         players,
         spectators,
-        key: String::new(),
         data: json(players),
+        ..Update::default()
     })
 }
 

@@ -37,7 +37,7 @@ fn an_empty_room_is_unwatched_and_removed() {
             .core
             .handle_interest_reply(tag, Some(reply.encode_to_vec().into()), bench.now);
     }
-    assert_eq!(bench.core.sizes(), (0, 0));
+    assert_eq!(bench.core.lists().sizes(), (0, 0, [0, 0]));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Five facts about a connection in one byte.
+//! Six facts about a connection in one byte.
 
 /// Flags of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) enum Flag {
     Woken = 8,
     /// The last read was full of data.
     Bulk = 16,
+    /// Queued frames were dropped because the client was slow, and it has not read the rest yet.
+    Stale = 32,
 }
 
 impl Flags {

@@ -32,6 +32,12 @@ mod silence;
 
 mod socket;
 
+mod slot;
+
+mod heartbeat;
+
+mod traffic;
+
 mod table;
 
 use std::cell::RefCell;
@@ -56,6 +62,7 @@ use events::{PushError, PushedInput};
 use flags::Flag;
 use outbox::FrameClass;
 use table::Table;
+pub(crate) use traffic::Traffic;
 use waiters::InputAnswer;
 
 pub(crate) use facts::ConnFacts;
@@ -266,14 +273,18 @@ impl Connections {
     /// Writes the connection's outbox to its link.
     pub(crate) fn flush(&self, key: ConnKey) -> FlushStatus {
         let mut table = self.0.table.borrow_mut();
-        let Some((conn, now)) = table.get_at(key, now()) else {
-            return FlushStatus::Idle;
-        };
-        let flushed = conn.flush(now);
-        if conn.link.take_news() {
+        let now = table.coarse(now());
+        let flushed = table.measured(key, |conn| (conn.flush(now), conn.link.take_news()));
+        let (status, wakes) = flushed.unwrap_or((FlushStatus::Idle, false));
+        if wakes {
             table.wake(key);
         }
-        flushed
+        status
+    }
+
+    /// The traffic of all connections.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.0.table.borrow().traffic()
     }
 
     /// Reads available bytes into `scratch`.

@@ -231,6 +231,7 @@ impl ConnEntry {
             }
             if outbox.is_empty() {
                 self.outbox = None;
+                self.flags.set(Flag::Stale, false);
                 return FlushStatus::Drained;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use grandstand_common::error::ErrorKind;
 use grandstand_common::id::EdgeId;
 use mio::{Interest, Registry, Token};
-use slotmap::{DefaultKey, Key, KeyData, SlotMap};
+use slotmap::{DefaultKey, SlotMap};
 use tokio::sync::Notify;
 
 use crate::conn::key::ConnKey;
@@ -18,11 +18,14 @@ use crate::conn::map::ConnMap;
 use crate::conn::transport::SendStatus;
 use crate::server::connections::facts::{ConnFacts, Facts};
 use crate::server::connections::flags::{Flag, Flags};
+use crate::server::connections::heartbeat::{Beat, beat};
 use crate::server::connections::link::Link;
 use crate::server::connections::opening::Opening;
 use crate::server::connections::outbox::{FrameClass, Outbox};
 use crate::server::connections::silence::silence;
+use crate::server::connections::slot::{conn_key, slot_key};
 use crate::server::connections::socket::{ConnEntry, ConnState};
+use crate::server::connections::traffic::Traffic;
 use crate::time::coarse::CoarseInstant;
 use crate::time::wheel::TimerWheel;
 use crate::websocket::frame;
@@ -48,6 +51,7 @@ pub(super) struct Table {
     facts: ConnMap<Facts>,
     /// The response to the handshake of the connection that is being opened: a write costs more than all else of it.
     opening: Opening,
+    traffic: Traffic,
 }
 
 impl Table {
@@ -67,6 +71,7 @@ impl Table {
             bell,
             facts: ConnMap::default(),
             opening: Opening::default(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -78,10 +83,13 @@ impl Table {
 
     /// Sends the head of the response to a handshake if nothing else was sent.
     pub(super) fn end_opening(&mut self, key: ConnKey) {
-        if let Some(head) = self.opening.take(key)
-            && let Some(conn) = self.get_mut(key)
-            && conn.write_first(&head, &Bytes::new(), FrameClass::Control) != SendStatus::Written
-        {
+        let Some(head) = self.opening.take(key) else {
+            return;
+        };
+        let write = |conn: &mut ConnEntry| {
+            conn.write_first(&head, &Bytes::new(), FrameClass::Control) == SendStatus::Written
+        };
+        if self.measured(key, write) == Some(false) {
             self.wake(key);
         }
     }
@@ -182,6 +190,25 @@ impl Table {
         is_its.then_some(conn)
     }
 
+    /// Changes a connection, and counts what it is sent and what waits for it.
+    #[inline]
+    pub(super) fn measured<T>(
+        &mut self,
+        key: ConnKey,
+        change: impl FnOnce(&mut ConnEntry) -> T,
+    ) -> Option<T> {
+        let conn = self.conns.get_mut(slot_key(key))?;
+        let before = Traffic::of(conn);
+        let result = change(conn);
+        self.traffic.change(before, Traffic::of(conn));
+        Some(result)
+    }
+
+    /// The traffic of all connections.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
     pub(super) fn get_mut(&mut self, key: ConnKey) -> Option<&mut ConnEntry> {
         self.conns.get_mut(slot_key(key))
     }
@@ -210,6 +237,7 @@ impl Table {
     pub(super) fn remove(&mut self, key: ConnKey) {
         // Closing the socket removes it from the poll.
         if let Some(mut conn) = self.conns.remove(slot_key(key)) {
+            self.traffic.remove(&conn);
             conn.end_link();
         }
         self.facts.remove(key);
@@ -236,20 +264,21 @@ impl Table {
 
     pub(super) fn send(&mut self, key: ConnKey, frames: &Bytes, class: FrameClass) -> SendStatus {
         let head = self.opening.take(key);
-        let Some(conn) = self.get_mut(key) else {
-            return SendStatus::Gone;
-        };
-        if conn.state != ConnState::Open {
-            return SendStatus::Gone;
-        }
-        if let Some(outbox) = &mut conn.outbox {
-            return outbox.push(frames.clone(), class);
-        }
-        let sent = match head {
-            Some(head) => conn.write_first(&head, frames, class),
-            None => conn.write_or_queue(frames, class),
-        };
-        if sent != SendStatus::Written || conn.link.take_news() {
+        let sent = self.measured(key, |conn| {
+            if conn.state != ConnState::Open {
+                return (SendStatus::Gone, false);
+            }
+            if let Some(outbox) = &mut conn.outbox {
+                return (outbox.push(frames.clone(), class), false);
+            }
+            let sent = match head {
+                Some(head) => conn.write_first(&head, frames, class),
+                None => conn.write_or_queue(frames, class),
+            };
+            (sent, sent != SendStatus::Written || conn.link.take_news())
+        });
+        let (sent, wakes) = sent.unwrap_or((SendStatus::Gone, false));
+        if wakes {
             self.wake(key);
         }
         sent
@@ -257,10 +286,10 @@ impl Table {
 
     /// Sends a frame as a datagram. Returns whether the connection can. A closed one needs no frames.
     pub(super) fn send_datagram(&mut self, key: ConnKey, frame: &Bytes) -> bool {
-        match self.get_mut(key) {
-            Some(conn) if conn.state == ConnState::Open => conn.send_datagram(frame),
-            _ => true,
-        }
+        let sent = self.measured(key, |conn| {
+            conn.state != ConnState::Open || conn.send_datagram(frame)
+        });
+        sent.unwrap_or(true)
     }
 
     /// Whether the connection has no outbox, or is gone.
@@ -270,23 +299,32 @@ impl Table {
     }
 
     pub(super) fn discard(&mut self, key: ConnKey) {
-        let Some(conn) = self.get_mut(key).filter(|c| c.state == ConnState::Open) else {
-            return;
-        };
-        match &mut conn.outbox {
-            Some(outbox) => outbox.discard(),
-            // The driver finds an empty outbox drained, and the core is notified.
-            None => {
-                conn.outbox = Some(Box::new(Outbox::new(conn.cap as usize)));
-                self.wake(key);
+        let was_drained = self.measured(key, |conn| {
+            if conn.state != ConnState::Open {
+                return false;
             }
+            conn.flags.set(Flag::Stale, true);
+            match &mut conn.outbox {
+                Some(outbox) => outbox.discard(),
+                None => {
+                    conn.outbox = Some(Box::new(Outbox::new(conn.cap as usize)));
+                    return true;
+                }
+            }
+            false
+        });
+        if was_drained == Some(true) {
+            // The driver finds an empty outbox drained, and the core is notified.
+            self.wake(key);
         }
     }
 
     pub(super) fn discard_all(&mut self, key: ConnKey) {
-        if let Some(outbox) = self.get_mut(key).and_then(|c| c.outbox.as_mut()) {
-            outbox.discard_all();
-        }
+        self.measured(key, |conn| {
+            if let Some(outbox) = &mut conn.outbox {
+                outbox.discard_all();
+            }
+        });
     }
 
     pub(super) fn close(&mut self, key: ConnKey, why: ErrorKind, now: Instant) {
@@ -305,18 +343,24 @@ impl Table {
         let deadline = now + CLOSE_GRACE;
         let coarse_deadline = self.coarse(deadline);
         let head = self.opening.take(key);
-        let Some(conn) = self.get_mut(key).filter(|c| c.state == ConnState::Open) else {
+        let was_open = self.measured(key, |conn| {
+            if conn.state != ConnState::Open {
+                return false;
+            }
+            conn.state = state;
+            if let (Link::Quic(stream), ConnState::Closing(why)) = (&mut conn.link, state) {
+                stream.set_reason(why.close_code(), why.code());
+            }
+            match head {
+                Some(head) => drop(conn.write_first(&head, last, FrameClass::Control)),
+                None => conn.send_last(last),
+            }
+            conn.deadline = coarse_deadline;
+            true
+        });
+        if was_open != Some(true) {
             return false;
-        };
-        conn.state = state;
-        if let (Link::Quic(stream), ConnState::Closing(why)) = (&mut conn.link, state) {
-            stream.set_reason(why.close_code(), why.code());
         }
-        match head {
-            Some(head) => drop(conn.write_first(&head, last, FrameClass::Control)),
-            None => conn.send_last(last),
-        }
-        conn.deadline = coarse_deadline;
         self.wake(key);
         self.wheel.insert(deadline, key);
         true
@@ -329,71 +373,28 @@ impl Table {
             let Some(key) = self.wheel.poll_expired(now) else {
                 return self.wheel.next_deadline();
             };
+            let heartbeat = self.heartbeat;
+            let tolerated = silence(heartbeat, key);
             // A connection with a later deadline has a later entry in the wheel.
-            if self
-                .get_mut(key)
-                .is_some_and(|c| coarse.has_reached(c.deadline))
-            {
-                self.on_timeout(key, now);
+            let due = self.get_mut(key).filter(|c| coarse.has_reached(c.deadline));
+            match due.map(|conn| beat(conn, coarse, heartbeat, tolerated)) {
+                None => {}
+                Some(Beat::Dead) => self.wake(key),
+                Some(Beat::Close(why)) => {
+                    self.discard_all(key);
+                    self.close(key, why, now);
+                }
+                Some(Beat::Wait { wait, pings, wakes }) => {
+                    if wakes {
+                        self.wake(key);
+                    }
+                    if pings {
+                        self.send(key, &PING, FrameClass::Control);
+                    }
+                    self.wheel.insert(now + wait, key);
+                }
             }
         }
         Some(now)
     }
-
-    fn on_timeout(&mut self, key: ConnKey, now: Instant) {
-        let (heartbeat, coarse) = (self.heartbeat, self.coarse(now));
-        let tolerated = silence(heartbeat, key);
-        let Some(conn) = self.get_mut(key) else {
-            return;
-        };
-        if conn.state != ConnState::Open {
-            conn.state = ConnState::Dead;
-            self.wake(key);
-            return;
-        }
-        // A paused connection is not read, so its silence means nothing, unless it does not accept queued frames either.
-        let queued = conn.outbox.is_some();
-        if conn.flags.has(Flag::Paused) && !queued {
-            conn.on_activity(coarse);
-        }
-        if conn.flags.has(Flag::Pinged) && conn.has_news() {
-            // The process may have stalled while the client answered.
-            conn.on_activity(coarse);
-            self.wake(key);
-        }
-        let Some(conn) = self.get_mut(key) else {
-            return;
-        };
-        if conn.flags.has(Flag::Pinged) {
-            let why = if queued {
-                ErrorKind::TooSlow
-            } else {
-                ErrorKind::Timeout
-            };
-            self.discard_all(key);
-            self.close(key, why, now);
-            return;
-        }
-        let silence = coarse.since(conn.last_activity);
-        let silent = silence >= tolerated;
-        conn.flags.set(Flag::Pinged, silent);
-        let wait = if silent {
-            heartbeat
-        } else {
-            tolerated - silence
-        };
-        conn.deadline = coarse.after(wait);
-        if silent && !conn.ping_link() && !queued {
-            self.send(key, &PING, FrameClass::Control);
-        }
-        self.wheel.insert(now + wait, key);
-    }
-}
-
-fn slot_key(key: ConnKey) -> DefaultKey {
-    KeyData::from_ffi(key.to_bits()).into()
-}
-
-fn conn_key(key: DefaultKey) -> ConnKey {
-    ConnKey::from_bits(key.data().as_ffi())
 }

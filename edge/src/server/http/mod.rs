@@ -62,6 +62,8 @@ pub(crate) struct Arrival {
     pub(crate) socket: TcpStream,
     /// The address at its other end.
     pub(crate) peer: SocketAddr,
+    /// The time of the accept.
+    pub(crate) at: Instant,
     /// The configuration of TLS, if the client needs it.
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Whether it begins with a header of the PROXY protocol.
@@ -77,15 +79,16 @@ pub(crate) async fn drive_handshake(
     context: Rc<ServerContext>,
     arrival: Arrival,
 ) -> Option<Upgraded> {
-    let deadline = Instant::now() + context.handshakes.limits().timeout;
     let Arrival {
         mut socket,
         mut peer,
+        at,
         tls,
         is_proxied,
         mut arrived,
         permit,
     } = arrival;
+    let deadline = at + context.handshakes.limits().timeout;
     if is_proxied {
         let options = context.options.proxy.current();
         match proxy::read_client(&mut socket, peer, &options).await {

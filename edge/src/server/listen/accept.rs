@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::limits::Refused;
@@ -144,6 +145,7 @@ impl Acceptor {
         let arrival = Arrival {
             socket,
             peer,
+            at: Instant::now(),
             tls: self.tls.as_ref().map(Tls::config),
             is_proxied: self.is_proxied,
             arrived,
@@ -202,15 +204,18 @@ fn start(driver: &Rc<Driver>, supervisor: &Supervisor, arrival: Arrival) {
     let driver = Rc::clone(driver);
     supervisor.run_local("handshake", async move {
         let context = Rc::clone(&driver.context);
+        let accepted = arrival.at;
         let upgraded = {
             let _counted = Counted::new(&context.metrics.handshakes);
             drive_handshake(Rc::clone(&context), arrival).await
         };
-        if let Some(upgraded) = upgraded
-            && let Err(error) = driver.open(upgraded)
-        {
-            context.metrics.on_accept_failure(AcceptFailure::Exhausted);
-            warn!(%error, "cannot open a connection: the kernel cannot watch another socket");
+        match upgraded.map(|upgraded| driver.open(upgraded)) {
+            None => {}
+            Some(Ok(_)) => context.on_upgraded(accepted.elapsed()),
+            Some(Err(error)) => {
+                context.metrics.on_accept_failure(AcceptFailure::Exhausted);
+                warn!(%error, "cannot open a connection: the kernel cannot watch another socket");
+            }
         }
     });
 }

@@ -238,6 +238,11 @@ impl Clients {
             head: Bytes::new(),
             early: early.into(),
         });
+        if let Some(deadline) = session.deadline {
+            let limit = self.server.context.handshakes.limits().timeout;
+            let left = deadline.saturating_duration_since(now);
+            self.server.context.on_upgraded(limit.saturating_sub(left));
+        }
         self.leave_handshake(session, "open");
         match opened {
             Ok(key) => {

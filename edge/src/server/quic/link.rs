@@ -158,6 +158,11 @@ impl QuicLink {
         })
     }
 
+    /// Whether it is a stream of a session of WebTransport.
+    pub(crate) fn is_webtransport(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// Writes several pieces. Returns the number of bytes accepted.
     ///
     /// # Errors

@@ -74,6 +74,12 @@ impl QuicMetrics {
         );
     }
 
+    /// Makes each family have a series, so that a description of the metrics sees its labels.
+    pub(crate) fn touch(&self) {
+        drop(self.connections(""));
+        self.on_handshake("");
+    }
+
     /// The connected clients of a transport.
     pub(super) fn connections(&self, transport: &'static str) -> Gauge {
         let labels = vec![("transport", transport)];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use grandstand_common::log_clock::LogClock;
 use grandstand_common::supervisor::Supervisor;
+use prometheus_client::registry::Registry;
 use tokio::task::LocalSet;
 
 use crate::core::tests::steady::watched;
@@ -12,6 +13,7 @@ use crate::core::tests::update;
 use crate::server::connections::Connections;
 use crate::shard::flush::drive_flush;
 use crate::shard::handle::Shard;
+use crate::shard::metrics::EdgeMetrics;
 
 /// The number of writes for 12 successive updates to a player and three spectators.
 fn writes_of_twelve(interval: Duration) -> u64 {
@@ -33,7 +35,10 @@ fn writes_of_twelve(interval: Duration) -> u64 {
         .unwrap();
     LocalSet::new().block_on(&runtime, async {
         let slice = Duration::from_secs(1);
-        tokio::task::spawn_local(drive_flush(Rc::clone(&shard), slice, interval));
+        let meters = EdgeMetrics::register(&mut Registry::default())
+            .shard(0)
+            .meters();
+        tokio::task::spawn_local(drive_flush(Rc::clone(&shard), slice, interval, meters));
         tokio::task::yield_now().await;
         for batch in batches {
             shard.run(|core, conns, now| core.handle_batch(batch, now, conns));

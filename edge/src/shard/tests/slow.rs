@@ -127,8 +127,8 @@ fn memory_is_bounded_if_half_of_the_spectators_do_not_read() {
         let update = ItemKind::Update(Update {
             players: 0,
             spectators: version,
-            key: String::new(),
             data: Some(big.clone()),
+            ..Update::default()
         });
         say(&mut bench, &mut sockets, update);
         if version % 10 == 0 {

@@ -144,6 +144,7 @@ impl World {
         let now = Now {
             at: start,
             unix_ms: 1_000_000,
+            unix_us: 1_000_000_000,
             log_ms: 1_000_000,
         };
         let owner_now = command::Now {
@@ -216,6 +217,7 @@ impl World {
         Now {
             at: self.start + Duration::from_millis(self.ms),
             unix_ms: 1_000_000 + self.ms,
+            unix_us: (1_000_000 + self.ms) * 1_000,
             log_ms: 1_000_000 + self.ms,
         }
     }

@@ -43,6 +43,8 @@ mod opening;
 
 mod watching;
 
+mod measured;
+
 mod hot_rooms;
 
 mod stuck;

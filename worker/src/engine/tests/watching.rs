@@ -5,7 +5,7 @@ use grandstand_common::wire::{Interest, Known, LinkRequest, Live, RoomInterest};
 
 use super::*;
 
-fn known(rig: &Rig, version: u64, instance: u64) -> Known {
+pub(super) fn known(rig: &Rig, version: u64, instance: u64) -> Known {
     let epoch = rig.owner.partitions().iter().next().unwrap().1.0;
     Known {
         epoch,
@@ -14,7 +14,7 @@ fn known(rig: &Rig, version: u64, instance: u64) -> Known {
     }
 }
 
-fn spectators(edge: &str, known: Known, sync: bool) -> Interest {
+pub(super) fn spectators(edge: &str, known: Known, sync: bool) -> Interest {
     Interest {
         edge: edge.into(),
         digest: false,

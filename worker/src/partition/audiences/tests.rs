@@ -100,3 +100,30 @@ fn the_limit_of_absent_rooms_counts_neither_created_nor_unwatched_ones() {
     audiences.unwatch(&second, &edge, false, now);
     assert!(!audiences.is_full(&room("echo-4")));
 }
+
+#[test]
+fn viewers_are_counted_by_game_as_long_as_their_edges_watch() {
+    let (mut audiences, now) = (audiences(), start());
+    let (first, second) = (room("echo-1"), room("relay-1"));
+    let edges = [edge("e-1"), edge("e-2")];
+    let of = |audiences: &Audiences| -> Vec<_> {
+        let all = audiences.viewers_by_game();
+        all.map(|(game, viewers)| (game.to_owned(), viewers))
+            .collect()
+    };
+    for edge in &edges {
+        for id in [&first, &second] {
+            audiences.watch(id, edge, Lane::Spectators, true);
+            audiences.set_viewers(id, edge, 5, now);
+        }
+    }
+    audiences.set_viewers(&first, &edges[0], 7, now);
+    let counts = |echo, relay| [("echo".to_owned(), echo), ("relay".to_owned(), relay)];
+    assert_eq!(of(&audiences), counts(12, 10));
+    audiences.unwatch(&first, &edges[0], true, now);
+    audiences.unwatch_spectators(&second, &edges[1]);
+    assert_eq!(of(&audiences), counts(5, 5));
+    audiences.unwatch(&first, &edges[1], true, now);
+    audiences.close(&second, true);
+    assert_eq!(of(&audiences), counts(0, 0));
+}

@@ -38,6 +38,7 @@ fn update(version: u64, key: &str) -> LaneEvent {
         version,
         key: key.to_owned(),
         data: data("0"),
+        arrived_us: 0,
     }
 }
 

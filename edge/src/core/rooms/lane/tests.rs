@@ -51,11 +51,15 @@ fn lane_with_ring(ring_bytes: usize) -> Lane {
 
 /// Visits up to `budget` members, none of which lacks too many bytes.
 fn flush(lane: &mut Lane, budget: usize, mut write: impl FnMut(ConnKey, Bytes) -> bool) -> bool {
-    lane.clients_mut()
-        .flush(budget, usize::MAX, |conn, frames| match frames {
+    lane.clients_mut().flush(
+        budget,
+        usize::MAX,
+        &mut Vec::new(),
+        |conn, frames| match frames {
             Outgoing::Frames(frames) => write(conn, frames.clone()),
             other => panic!("{other:?}"),
-        })
+        },
+    )
 }
 
 fn texts(frames: &[u8]) -> Vec<serde_json::Value> {
@@ -231,15 +235,18 @@ fn live_messages_are_datagrams_for_members_that_want_them_and_updates_are_not() 
             .queue_live(&room(), &data(8), None, &mut encoder());
         lane.update(&room(), 2 * round + 2, &data(2), &mut encoder());
         let (mut streams, mut datagrams) = (HashMap::new(), HashMap::<_, Vec<Bytes>>::new());
-        lane.clients_mut().flush(10, usize::MAX, |key, outgoing| {
-            match outgoing {
-                Outgoing::Frames(frames) => drop(streams.insert(key, frames.clone())),
-                Outgoing::Datagram(frame) => datagrams.entry(key).or_default().push(frame.clone()),
-                Outgoing::Newest(frame, _) => drop(streams.insert(key, frame.clone())),
-                Outgoing::Missed => panic!("{key:?} has missed frames"),
-            }
-            true
-        });
+        lane.clients_mut()
+            .flush(10, usize::MAX, &mut Vec::new(), |key, outgoing| {
+                match outgoing {
+                    Outgoing::Frames(frames) => drop(streams.insert(key, frames.clone())),
+                    Outgoing::Datagram(frame) => {
+                        datagrams.entry(key).or_default().push(frame.clone())
+                    }
+                    Outgoing::Newest(frame, _) => drop(streams.insert(key, frame.clone())),
+                    Outgoing::Missed => panic!("{key:?} has missed frames"),
+                }
+                true
+            });
         let kinds = |frames: &[u8]| {
             let all = texts(frames).into_iter();
             all.map(|message| message["type"].as_str().unwrap().to_owned())

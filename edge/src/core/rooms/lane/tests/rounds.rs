@@ -139,13 +139,14 @@ fn members_not_reached_in_time_need_a_snapshot_and_the_log_is_bounded() {
     let big = Data::json(&"x".repeat(1000)).unwrap();
     let mut late = Vec::new();
     let mut visit = |lane: &mut Lane, budget| {
-        lane.clients_mut().flush(budget, 5000, |key, frames| {
-            match frames {
-                Outgoing::Frames(frames) => assert!(frames.len() <= 5000),
-                _ => late.push(key.index),
-            }
-            true
-        });
+        lane.clients_mut()
+            .flush(budget, 5000, &mut Vec::new(), |key, frames| {
+                match frames {
+                    Outgoing::Frames(frames) => assert!(frames.len() <= 5000),
+                    _ => late.push(key.index),
+                }
+                true
+            });
     };
     for version in 1..=100 {
         lane.update(&room(), version, &big, &mut encoder());
