@@ -9,6 +9,8 @@ use super::finding::{Finding, Verdict, size, thousands};
 
 /// The version of NATS from which on all that is needed is there, and one that is known to be better.
 const LEAST_VERSION: (u64, u64) = (2, 11);
+/// The longest name of a server that is shown.
+const MAX_NAME: usize = 40;
 /// The most bytes of a message that is needed: a snapshot of a room has up to 768 KiB.
 const PAYLOAD: usize = 1 << 20;
 /// The least usable one.
@@ -64,10 +66,13 @@ fn version(survey: &Survey) -> Finding {
         (Some(Ok(major)), Some(Ok(minor))) => Some((major, minor)),
         _ => None,
     };
-    let is = format!(
-        "{} ({}, {} in all)",
-        survey.version, survey.server, survey.servers
-    );
+    // A server without a name of its own has a random one, which tells nothing.
+    let name = match survey.server.len() {
+        0..=MAX_NAME => format!("{}, ", survey.server),
+        _ => String::new(),
+    };
+    let servers = survey.servers;
+    let is = format!("{} ({name}one of {servers})", survey.version);
     let (major, minor) = LEAST_VERSION;
     let finding = Finding::cluster("nats version", is).should(
         format!("{major}.{minor} or newer"),
