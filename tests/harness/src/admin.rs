@@ -62,7 +62,7 @@ pub async fn until_ready_is(process: &Process, status: u16) -> String {
     // A process tries its permissions every 30 s.
     let deadline = Instant::now() + 2 * PATIENCE;
     loop {
-        match get(process.admin(), "/ready").await {
+        match get(process.admin(), "/ready?format=text").await {
             Some((found, text)) if found == status => return text,
             found => assert!(Instant::now() < deadline, "{status}: {found:?}"),
         }

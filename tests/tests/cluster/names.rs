@@ -96,7 +96,7 @@ async fn an_edge_waits_until_a_worker_has_created_the_cluster() {
     let edge = Process::launch(plan("").edge(&nats.url(), "edge-0"), true).unwrap();
     let deadline = Instant::now() + PATIENCE;
     let waits = loop {
-        match get(edge.admin(), "/ready").await {
+        match get(edge.admin(), "/ready?format=text").await {
             Some((503, text)) if text.contains("waiting: ") => break text,
             found => assert!(Instant::now() < deadline, "{found:?}"),
         }

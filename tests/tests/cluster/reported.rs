@@ -29,7 +29,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 /// Waits until `/ready` has this status, and this part in its text.
 async fn ready(process: &Process, status: u16, part: &str) {
     until(part, async || {
-        let answer = get(process.admin(), "/ready").await;
+        let answer = get(process.admin(), "/ready?format=text").await;
         answer.is_some_and(|(found, text)| found == status && text.contains(part))
     })
     .await;

@@ -93,7 +93,7 @@ async fn new_connections_are_shed_first_then_spectators_then_players() {
 
     site.use_up(87.5).await;
     site.until_short(true).await;
-    let (status, text) = get(site.edge.admin(), "/ready").await.unwrap();
+    let (status, text) = get(site.edge.admin(), "/ready?format=text").await.unwrap();
     assert_eq!(status, 503);
     assert!(text.contains("new connections are refused"), "{text}");
     let refused = client_options(&site.edge, SECRETS[0])

@@ -27,7 +27,7 @@ fn launch(plan: &Plan, url: &str) -> [Process; 2] {
 async fn says(process: &mut Process, words: &[&str]) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let ready = get(process.admin(), "/ready").await;
+        let ready = get(process.admin(), "/ready?format=text").await;
         if let Some((503, text)) = &ready
             && words.iter().all(|word| text.contains(word))
         {

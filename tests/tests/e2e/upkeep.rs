@@ -38,7 +38,7 @@ async fn an_edge_ends_in_good_order(mut site: Site) {
     alice.expect("left", json!({"code": "replaced"})).await;
     assert_eq!(alice.until_closed().await, 4009);
     assert_eq!(bob.until_closed().await, 1012);
-    let ready = get(site.edges[0].admin(), "/ready").await;
+    let ready = get(site.edges[0].admin(), "/ready?format=text").await;
     assert!(ready.is_none_or(|(status, _)| status == 503));
     assert!(site.edges[0].ended().await.success());
     moved.input(ROOM, json!("here now")).await;
@@ -76,7 +76,7 @@ async fn a_worker_that_is_told_twice_ends_at_once(mut site: Site) {
 
 /// Waits until a process says that it ends.
 async fn unready(process: &Process) {
-    while !get(process.admin(), "/ready")
+    while !get(process.admin(), "/ready?format=text")
         .await
         .unwrap()
         .1
@@ -142,7 +142,7 @@ async fn nats_stalls_and_the_game_goes_on(site: Site) {
         bob.input(ROOM, json!(number)).await;
     }
     // Without renewals the worker suspends itself. Later it finds its leases unchanged.
-    while get(worker.admin(), "/ready").await.unwrap().0 == 200 {
+    while get(worker.admin(), "/ready?format=text").await.unwrap().0 == 200 {
         alice.settle().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
