@@ -11,7 +11,7 @@ const PAGES: [(&str, &str); 3] = [
 ];
 
 fn main() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let docs = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../docs");
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     for (page, name) in PAGES {
         let path = docs.join(page);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// A `grandstand dev`, and its port for TLS.
 async fn dev() -> (Process, TlsPort) {
-    let tls = TlsPort::take().unwrap();
+    let tls = TlsPort::take().expect("a port for TLS");
     let start = Start::grandstand("dev")
         .flag("--shards", 1)
         .flag("--secret", SECRET);

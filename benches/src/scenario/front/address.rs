@@ -17,7 +17,7 @@ const PATH: &str = "/v1/ws";
 pub(super) struct FrontUrl(Url);
 
 impl FrontUrl {
-    /// What the generators need to know.
+    /// The front, as the generators need to know it.
     pub(super) fn front(&self) -> Front {
         let path = match self.0.path() {
             "" | "/" => PATH,

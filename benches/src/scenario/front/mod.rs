@@ -140,7 +140,7 @@ struct Run {
     loads: Vec<Load>,
     /// The connects.
     connects: Tally,
-    /// What players saw while others connected.
+    /// The counts of players while others connected.
     while_connecting: Tally,
     /// The reason why not all could connect.
     stopped: Option<String>,

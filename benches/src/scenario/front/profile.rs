@@ -24,7 +24,7 @@ pub enum Profile {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plan {
     pub(super) players: u32,
-    /// How long all of them play.
+    /// The time for which all of them play.
     pub(super) minutes: f64,
     pub(super) steps: Vec<Step>,
 }

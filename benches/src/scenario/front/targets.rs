@@ -2,7 +2,7 @@
 
 use crate::load::tally::Tally;
 
-/// What a load must reach to pass.
+/// The figures that a load must reach to pass.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Targets {
     /// Most milliseconds until 95 % of the players are connected and in their rooms
@@ -19,7 +19,7 @@ pub(super) struct Targets {
     error_percent: f64,
 }
 
-/// What a load has reached.
+/// The figures that a load has reached.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Reached {
     connect_p95_ms: Option<f64>,
@@ -33,7 +33,7 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    /// What the counts of connects and of the play say. Inputs count once all players are there (`at_last`), because a
+    /// The figures of the connects and of the play. Inputs count once all players are there (`at_last`), because a
     /// generator that is given another window forgets which acks are missing in the one before.
     pub(super) fn of(connects: &Tally, played: &Tally, at_last: &Tally) -> Self {
         let inputs = at_last.sent_in_window + at_last.unsent;

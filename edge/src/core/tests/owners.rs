@@ -394,7 +394,13 @@ fn owners_are_told_at_once_that_a_draining_edge_watches_no_longer() {
     assert_eq!(bench.interests(), [], "alice is still there");
     bench.core.handle_closed(conn, bench.now);
     let lost = bench.entries();
-    bench.receive(vec![processed(lost[0].session, 1, 0)]);
+    let report = Processed {
+        session: lost[0].session,
+        n: 1,
+        ended: true,
+        ..Processed::default()
+    };
+    bench.receive(vec![ItemKind::Processed(report)]);
     assert!(!bench.core.withdraw(bench.now));
     let told = bench.interests();
     assert_eq!(told.len(), 1, "{told:?}");

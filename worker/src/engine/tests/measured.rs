@@ -54,9 +54,10 @@ fn an_arrival_does_not_change_the_room() {
         let mut rig = Rig::started();
         rig.join("echo-1", "alice", 10);
         for n in 1..=3 {
-            let entry = match has_arrival {
-                true => arrived(("alice", 10), n, n, "a"),
-                false => input(("alice", 10), n, n, "a"),
+            let entry = if has_arrival {
+                arrived(("alice", 10), n, n, "a")
+            } else {
+                input(("alice", 10), n, n, "a")
             };
             rig.append("echo-1", entry);
             rig.run();
