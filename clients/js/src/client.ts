@@ -203,7 +203,8 @@ export class Client {
       const fail = () =>
         this.#run(() =>
           machine.giveUp(
-            new JoinError("timeout", "not joined in time", { room: machine.name, cause: this.status.error }),
+            machine.refusal ??
+              new JoinError("timeout", "not joined in time", { room: machine.name, cause: this.status.error }),
           ),
         );
       const timer = setTimeout(fail, Math.min(options.timeoutMs ?? JOIN_TIMEOUT_MS, MAX_TIMER_MS));

@@ -46,6 +46,8 @@ export class RoomMachine {
   #leaving: { keys: number[]; id: number } | null = null;
   /** The room ended: the client is not in it and does not come back. */
   ended: GrandstandError | null = null;
+  /** Why the server has not admitted the client yet; it joins again. */
+  refusal: GrandstandError | null = null;
 
   constructor(name: string, settings: RoomSettings, context: Context) {
     this.name = name;
@@ -354,6 +356,7 @@ export class RoomMachine {
       // An unavailable room may still be answered by `joined`.
       if (code !== "room_unavailable") this.#joining = this.link === link ? null : link;
       this.#rejoinAt = now + this.#retryMs(message);
+      this.refusal = this.#joinError(message);
     } else {
       this.end(this.#joinError(message));
     }

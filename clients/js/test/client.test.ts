@@ -275,6 +275,24 @@ test("a server that is not there: the join fails in time with the reason", async
   expect(client.status).toMatchObject({ state: "connecting", why: "unreachable" });
 });
 
+test("a room that stays unavailable: the join fails in time with the server's reason", async () => {
+  const client = fakeClient();
+  const joining = client.join("quiz-1", { timeoutMs: 5_000 });
+  const socket = FakeSocket.last.welcome();
+  const ended = expect(joining).rejects.toMatchObject({ code: "room_unavailable", message: "in quarantine" });
+  for (let second = 0; second < 5; second++) {
+    socket.say({
+      type: "error",
+      id: socket.idOf("join"),
+      code: "room_unavailable",
+      message: "in quarantine",
+      retry_after_ms: 1_000,
+    });
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+  await ended;
+});
+
 test("a drained connection is replaced before it is closed, and nothing is seen twice", async () => {
   const { client, room, socket } = await fakeRoom();
   const versions: number[] = [];

@@ -693,6 +693,7 @@ var he = 100, ge = class {
 	#g = !1;
 	#_ = null;
 	ended = null;
+	refusal = null;
 	constructor(e, t, n) {
 		this.name = e, this.#e = t, this.#t = n, this.#n = new me(e, n);
 	}
@@ -881,7 +882,7 @@ var he = 100, ge = class {
 	}
 	#k(e, t, n) {
 		let { code: r } = t;
-		r === "room_unavailable" || r === "rate_limited" || r === "busy" ? (r !== "room_unavailable" && (this.#r = this.link === e ? null : e), this.#s = n + this.#A(t)) : this.end(this.#j(t));
+		r === "room_unavailable" || r === "rate_limited" || r === "busy" ? (r !== "room_unavailable" && (this.#r = this.link === e ? null : e), this.#s = n + this.#A(t), this.refusal = this.#j(t)) : this.end(this.#j(t));
 	}
 	#A({ retry_after_ms: e }) {
 		return Math.max(e ?? this.#t.minMs, he);
@@ -1359,7 +1360,7 @@ var Z, Q, Se = t((() => {
 		});
 		for (let [e, r] of Object.entries(t.on ?? {})) r && n.on(e, r);
 		let r, i = new Promise((i, a) => {
-			let o = setTimeout(() => this.#x(() => e.giveUp(new s("timeout", "not joined in time", {
+			let o = setTimeout(() => this.#x(() => e.giveUp(e.refusal ?? new s("timeout", "not joined in time", {
 				room: e.name,
 				cause: this.status.error
 			}))), Math.min(t.timeoutMs ?? Ce, $));

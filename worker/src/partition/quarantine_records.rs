@@ -77,7 +77,10 @@ impl QuarantineRecords {
         }
         let revision = self.cleared.remove(id).or(revision);
         let code = reason.code();
-        tracing::error!(room = %id, code, why, seq, "a room is put in quarantine");
+        tracing::error!(
+            room = %id, code, why, seq,
+            "a room is put in quarantine: `grandstand replay {id}` shows the entry, and `grandstand rooms retry {id}` tries it again"
+        );
         let reason = Reason::Quarantine(reason, why.map(shortened));
         self.add_unstored(id.clone(), reason, seq, revision.unwrap_or(0));
         self.write(cx, tenure, id);
