@@ -99,7 +99,7 @@ pub mod metrics {
 
     /// The metrics of nothing.
     #[derive(Debug, Clone, Default)]
-    pub struct QuicMetrics;
+    pub struct QuicMetrics {}
 
     impl QuicMetrics {
         /// Registers nothing.

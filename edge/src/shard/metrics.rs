@@ -259,8 +259,7 @@ impl EdgeMetrics {
         self.durations.touch();
     }
 
-    /// The handle of the shard with this number to these metrics. Only its thread uses it, which makes its
-    /// [`Meters`](Self::meters).
+    /// The handle of the shard with this number to these metrics. Only its thread uses it.
     pub fn shard(&self, number: usize) -> ShardMetrics {
         ShardMetrics {
             server: self.server.clone(),

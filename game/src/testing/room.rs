@@ -96,6 +96,7 @@ impl<G: Game> TestRoom<G> {
         done(Self::try_seeded(params, seed))
     }
 
+    #[track_caller]
     pub(super) fn try_seeded(params: &Value, seed: u64) -> Result<Result<Self, Reject>, Failure> {
         let replicas = Replicas::create(GameKind::of::<G>(), G::NAME, params, seed, BEGIN_MS)?;
         Ok(replicas.map(|replicas| Self::begin(replicas, BTreeMap::new())))
@@ -289,6 +290,7 @@ impl<G: Game> TestRoom<G> {
         Some(Duration::from_millis(due_ms.saturating_sub(self.now_ms)))
     }
 
+    #[track_caller]
     pub(super) fn try_join(&mut self, player: &str, options: &Value) -> Result<Step, Failure> {
         let id = name(player);
         let event = match self.players.get(&id) {
@@ -313,6 +315,7 @@ impl<G: Game> TestRoom<G> {
         Ok(step)
     }
 
+    #[track_caller]
     pub(super) fn try_end(&mut self, player: &str, how: Leave) -> Result<Step, Failure> {
         let id = name(player);
         let was_bot = self.bots.remove(&id).is_some();
@@ -321,6 +324,7 @@ impl<G: Game> TestRoom<G> {
         self.apply(Event::Left { player: &id, how })
     }
 
+    #[track_caller]
     pub(super) fn try_lose(&mut self, player: &str) -> Result<Step, Failure> {
         let id = name(player);
         let was = self.players.insert(id.clone(), false);
@@ -328,6 +332,7 @@ impl<G: Game> TestRoom<G> {
         self.apply(Event::Lost { player: &id })
     }
 
+    #[track_caller]
     pub(super) fn try_input(&mut self, player: &str, data: &Data) -> Result<Step, Failure> {
         let id = name(player);
         let is_here = self.players.get(&id);
@@ -346,11 +351,13 @@ impl<G: Game> TestRoom<G> {
         self.replicas.stored_state()
     }
 
+    #[track_caller]
     pub(super) fn try_crash(&mut self) -> Result<(), Failure> {
         self.world.iter_mut().for_each(TestWorld::crash);
         self.replicas.reload()
     }
 
+    #[track_caller]
     pub(super) fn try_private(&self, player: &PlayerId) -> Result<Option<Value>, Failure> {
         self.replicas.private(player)
     }
