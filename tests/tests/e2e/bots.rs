@@ -15,14 +15,14 @@ const ROOM: &str = "memory-1";
 /// The worker is killed while the bot thinks. It flips its cards all the same, and the game goes on to its end.
 async fn d37_a_bot_plays_on_when_its_worker_is_killed(mut site: Site) {
     let mut alice = site.client(0, "alice").await;
-    let params = json!({"bots": 1, "hide_ms": 20, "computer_ms": 200, "cols": 3, "rows": 2});
+    let params = json!({"bots": 1, "hide_ms": 20, "computer_ms": 200, "cols": 4, "rows": 3});
     alice.join(ROOM, json!({ "params": params })).await;
     assert_eq!(alice.rooms[ROOM].view["players"], json!(["alice", "bot-1"]));
-    // Alice's turns run out, or end with two different cards.
+    // Alice's turns run out, or end with two different cards: she cannot find six pairs by luck.
     let is_bots_turn = |c: &Client| c.rooms[ROOM].view["turn"] == "bot-1";
     while !is_bots_turn(&alice) {
         let cards = alice.rooms[ROOM].view["cards"].clone();
-        let hidden = (0..6).find(|card| cards[card].is_null()).unwrap();
+        let hidden = (0..12).find(|card| cards[card].is_null()).unwrap();
         alice
             .input(ROOM, json!({"op": "flip", "card": hidden}))
             .await;
@@ -52,7 +52,7 @@ async fn d37_a_bot_plays_on_when_its_worker_is_killed(mut site: Site) {
     let view = &alice.rooms[ROOM].view;
     let scores = view["scores"].as_object().unwrap().values();
     let points = scores.map(|score| score.as_u64().unwrap());
-    assert_eq!(points.sum::<u64>(), 3, "{view}");
+    assert_eq!(points.sum::<u64>(), 6, "{view}");
     let flips = alice.rooms[ROOM].updates.iter();
     let flips = flips.filter(|update| update["kind"] == "flipped" && update["by"] == "bot-1");
     assert!(flips.count() > 0);

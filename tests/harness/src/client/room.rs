@@ -221,7 +221,8 @@ impl Room {
 
     fn on_rolled_back(&mut self, message: &Value) -> Result<(), Broken> {
         let seq = number(message, "seq")?;
-        require(seq < self.acked, || {
+        // 0 also says that the join itself is lost.
+        require(seq < self.acked || seq == 0, || {
             format!("a rollback that lost no acked input: {message}")
         })?;
         self.stage = Stage::Out;
