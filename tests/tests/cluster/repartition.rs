@@ -373,7 +373,9 @@ async fn d33_a_backup_from_before_or_within_a_move_is_taken() {
             );
         }
         let is_out = |c: &Client| !c.rooms["relay-1"].is_shown();
-        alice.until("the client is told to join again", is_out).await;
+        alice
+            .until("the client is told to join again", is_out)
+            .await;
         assert_eq!(alice.rooms["relay-1"].rolled_back, Some(told));
         alice.join("relay-1", json!({})).await;
         let shown = |c: &Client| c.rooms["relay-1"].view["count"] == 1;
