@@ -81,11 +81,11 @@ pub enum BenchError {
     /// The options ask for what is impossible.
     #[error("{0}")]
     Impossible(String),
-    /// The name of a front cannot be resolved.
-    #[error("{name} cannot be resolved: {why}")]
-    Unresolved {
-        /// The name.
-        name: String,
+    /// Nothing listens at the address of a front.
+    #[error("{url} cannot be reached: {why}; check the address, and whether the front runs")]
+    Unreachable {
+        /// The address.
+        url: String,
         /// The reason.
         why: String,
     },
@@ -103,7 +103,7 @@ impl ExitError for BenchError {
             Self::Rig(error) => error.exit(),
             Self::Game(_) | Self::Impossible(_) => Exit::Usage,
             Self::File { .. } => Exit::NoInput,
-            Self::NoPeers { .. } | Self::Unresolved { .. } => Exit::Unavailable,
+            Self::NoPeers { .. } | Self::Unreachable { .. } => Exit::Unavailable,
             Self::Missed(_) => Exit::Faults,
             _ => Exit::Internal,
         }

@@ -79,6 +79,9 @@ fn a_front_that_cannot_be_used_is_reported() {
     let (code, _, err) = load("ramp", "https://play.example.com", &[]);
     assert_eq!(code, Some(64), "{err}");
     assert!(err.contains("wss://"), "{err}");
-    let (code, _, err) = load("ramp", "ws://no-such-host.invalid", &[]);
-    assert_eq!(code, Some(69), "{err}");
+    for nowhere in ["ws://no-such-host.invalid", "ws://127.0.0.1:1"] {
+        let (code, _, err) = load("ramp", nowhere, &[]);
+        assert_eq!(code, Some(69), "{err}");
+        assert!(err.contains("cannot be reached"), "{err}");
+    }
 }

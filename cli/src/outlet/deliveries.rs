@@ -252,7 +252,7 @@ impl Deliveries {
             self.set_gone(entry.value.is_some());
             return Ok(());
         };
-        // What this process does with a letter is known to it first.
+        // This process knows its own changes of a letter before the bucket tells of them.
         if self.letters.sending.contains(id) {
             return Ok(());
         }

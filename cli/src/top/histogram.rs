@@ -51,7 +51,7 @@ impl Buckets {
         let (mut below, mut counted) = (0.0, 0.0);
         for (bound, count) in &self.0 {
             if *count >= rank {
-                // What is beyond the last bound is at least there.
+                // Values beyond the last bound are at least as large as that bound.
                 if bound.is_infinite() {
                     return Some(below);
                 }

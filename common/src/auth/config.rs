@@ -244,7 +244,7 @@ impl AuthConfig {
             return Ok(None);
         }
         let issuer = self.issuer_with(read_signer(path)?);
-        // What a key set has is not known yet.
+        // The keys of a key set are not known yet.
         let is_unknown = self.jwks.is_empty()
             && self
                 .verifier()

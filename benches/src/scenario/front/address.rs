@@ -3,7 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::error::BenchError;
@@ -11,6 +14,9 @@ use crate::load::job::Front;
 
 /// The path of the WebSocket, unless the address has one.
 const PATH: &str = "/v1/ws";
+
+/// The most time for the connection that shows whether something listens.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A URL with the scheme `ws` or `wss`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,23 +51,28 @@ impl FrontUrl {
         }
     }
 
-    /// The address to connect to.
+    /// The first address of the name at which something listens.
     ///
     /// # Errors
-    /// If the name cannot be resolved.
+    /// If the name cannot be resolved, or nothing listens.
     pub(super) async fn resolve(&self) -> Result<SocketAddr, BenchError> {
         let port = self.0.port_or_known_default().unwrap_or(80);
         let name = self.name();
-        let unresolved = |why: String| BenchError::Unresolved {
-            name: name.clone(),
-            why,
-        };
-        let mut found = tokio::net::lookup_host((name.as_str(), port))
-            .await
-            .map_err(|error| unresolved(error.to_string()))?;
-        found
-            .next()
-            .ok_or_else(|| unresolved("it has no address".to_owned()))
+        let mut why = "it has no address".to_owned();
+        match tokio::net::lookup_host((name.as_str(), port)).await {
+            Ok(addresses) => {
+                for address in addresses {
+                    match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                        Ok(Ok(_)) => return Ok(address),
+                        Ok(Err(error)) => why = error.to_string(),
+                        Err(_) => why = "no answer".to_owned(),
+                    }
+                }
+            }
+            Err(error) => why = error.to_string(),
+        }
+        let url = self.to_string();
+        Err(BenchError::Unreachable { url, why })
     }
 }
 

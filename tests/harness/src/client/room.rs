@@ -335,7 +335,7 @@ impl Room {
                 .map_err(|misfit| Broken(misfit.to_string()))?,
             Some("queue") => self.view.clone_from(update),
             Some("http") => {
-                // What other updates do to the view is the endpoint's.
+                // Only the endpoint knows the meaning of other updates.
                 if let Some(view) = update.get("snapshot") {
                     self.view.clone_from(view);
                 }
